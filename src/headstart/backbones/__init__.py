@@ -1,0 +1,1 @@
+"""Backbones: pretrained models, one file per source of weights."""

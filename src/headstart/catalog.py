@@ -1,0 +1,62 @@
+"""Catalog: name -> part, by file name in a folder, or by entry point from another package."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Generic, TypeVar
+
+from headstart.errors import ConfigError, nearest
+
+T = TypeVar("T")
+
+
+class Catalog(Generic[T]):
+    """The parts of one extension point.
+
+    folder: the last name of the package, such as `methods`; entry points use the group `headstart.methods`.
+    contract: the class that each part must derive from; the file that defines it is not a part.
+    """
+
+    def __init__(self, folder: str, contract: type[T]) -> None:
+        self.folder = folder
+        self.contract = contract
+        self.singular = contract.__module__.rpartition(".")[2]
+
+    def names(self) -> list[str]:
+        """Return the names of all parts, sorted, without importing them."""
+        return sorted({*self._leaves(), *self._plugins()})
+
+    def get(self, name: str) -> type[T]:
+        """Return the class called `name`. Raises ConfigError with the nearest name if there is none."""
+        if name in self._leaves():
+            module = importlib.import_module(f"headstart.{self.folder}.{name}")
+            return self._class_in(module.__name__, vars(module))
+        if name in self._plugins():
+            return self._plugins()[name].load()  # type: ignore[no-any-return]
+        raise ConfigError(f'unknown {self.singular} "{name}".' + nearest(name, self.names()))
+
+    def all(self) -> dict[str, type[T]]:
+        """Return every part by name; imports them all."""
+        return {name: self.get(name) for name in self.names()}
+
+    def _class_in(self, module: str, found: dict[str, object]) -> type[T]:
+        classes = [c for c in found.values() if isinstance(c, type) and issubclass(c, self.contract)
+                   and c.__module__ == module and not c.__name__.startswith("_")]
+        assert len(classes) == 1, f"{module} must define exactly one public {self.contract.__name__}"
+        return classes[0]
+
+    def _leaves(self) -> frozenset[str]:
+        return leaves(self.folder) - {self.singular}
+
+    def _plugins(self) -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group=f"headstart.{self.folder}")}
+
+
+@cache
+def leaves(folder: str) -> frozenset[str]:
+    """Return the names of the modules directly inside `headstart/<folder>`."""
+    package = importlib.import_module(f"headstart.{folder}")
+    return frozenset(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_"))

@@ -1,0 +1,1 @@
+"""Data sets: what they hold, how they are checked, split, fingerprinted and turned into tensors."""

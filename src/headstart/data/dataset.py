@@ -1,0 +1,64 @@
+"""Dataset: the samples, classes and task that a reader found, and what it inferred on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from headstart.types import Sample
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images with labels. Nothing is decoded yet; the user's files are never touched."""
+
+    samples: tuple[Sample, ...]
+    classes: tuple[str, ...]
+    """Class names; a label is a position in this list."""
+    task: str
+    """Name of a file in `tasks/`: `classification` or `multilabel`."""
+    format: str
+    """Name of the reader in `readers/` that made it."""
+    root: Path | None = None
+    notes: tuple[str, ...] = ()
+    """Sentences on what was inferred, printed before anything runs."""
+    ignored: tuple[str, ...] = ()
+    """Files and folders left aside, relative to the root, each with its reason in brackets."""
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def labels(self) -> np.ndarray:
+        """Return int64 [N] class indices, or float32 [N, C] of 0 and 1 for multi-label. Needs every label."""
+        if self.task == "multilabel":
+            targets = np.zeros((len(self), len(self.classes)), np.float32)
+            for row, sample in enumerate(self.samples):
+                targets[row, list(sample.label or ())] = 1  # type: ignore[arg-type]
+            return targets
+        return np.array([sample.label for sample in self.samples], np.int64)
+
+    def weights(self) -> np.ndarray:
+        """Return float32 [N] sample weights."""
+        return np.array([sample.weight for sample in self.samples], np.float32)
+
+    def subset(self, positions: Sequence[int] | np.ndarray) -> Dataset:
+        """Return the samples at `positions`, in that order, with everything else as it is."""
+        return replace(self, samples=tuple(self.samples[int(i)] for i in positions))
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Three parts of one data set that share no group."""
+
+    train: Dataset
+    val: Dataset
+    test: Dataset
+    notes: tuple[str, ...] = ()
+    """How the parts were made, in words."""
+
+    def items(self) -> list[tuple[str, Dataset]]:
+        """Return (name, part) in the order train, val, test."""
+        return [("train", self.train), ("val", self.val), ("test", self.test)]

@@ -1,0 +1,1 @@
+"""Features: run a frozen backbone fast, and keep the result."""

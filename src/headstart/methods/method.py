@@ -1,0 +1,43 @@
+"""Method: the contract of a way to adapt a model."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from headstart.data.dataset import Splits
+from headstart.events import Listen
+from headstart.features.store import FeatureStore
+from headstart.model import Model
+from headstart.part import Part
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a method may use besides the model and the data; it changes no result but through `seed`."""
+
+    listen: Listen
+    seed: int
+    features: FeatureStore
+    workspace: Path
+    """A folder of this method alone: checkpoints live here while it trains, and are gone when it ends."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    workers: int = 0
+    remaining: Callable[[], float] = lambda: float("inf")
+    """Seconds left of --limit-time."""
+
+
+class Method(Part):
+    """Adapts a model to data."""
+
+    tasks: ClassVar[tuple[str, ...]]
+    """Names of the tasks that the method supports."""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Methods that must run before this one; they are put in front where the user did not name them."""
+
+    @abstractmethod
+    def fit(self, model: Model, splits: Splits, context: Context) -> Model:
+        """Return the adapted model; `model` itself is left as it was. Reads train and val, never test."""

@@ -1,0 +1,63 @@
+"""Part: the frozen record of settings that every pluggable class is.
+
+A part's fields are at once its constructor, its YAML schema and its command-line help.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from headstart.errors import ConfigError, nearest
+
+
+class Part(BaseModel):
+    """A frozen record of settings. Unknown fields are refused with the nearest name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    part_name: ClassVar[str] = ""
+    """The word by which the user asks for this part: the name of its file."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Name the part after the file that it stands in."""
+        cls.part_name = cls.__module__.rpartition(".")[2]
+
+    @classmethod
+    def parse(cls, settings: dict[str, Any], *, where: str = "") -> Self:
+        """Build the part from plain values.
+
+        where: prefix of the path in messages, such as `job.yaml: method.1`.
+        Raises ConfigError naming every wrong field by its path.
+        """
+        try:
+            return cls.model_validate(settings)
+        except ValidationError as error:
+            raise ConfigError(explain(error, cls, where)) from None
+
+
+def explain(error: ValidationError, model: type[BaseModel], where: str = "") -> str:
+    """Return one line per wrong field: its path, what is wrong, and the nearest name for an unknown one."""
+    lines = []
+    for item in error.errors():
+        path = ".".join(str(step) for step in item["loc"])
+        full = f"{where}.{path}".strip(".") if where else path
+        if item["type"] == "extra_forbidden":
+            lines.append(f'{full}: unknown setting "{item["loc"][-1]}".'
+                         + nearest(str(item["loc"][-1]), fields_at(model, item["loc"][:-1])))
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            lines.append(f"{full}: {message} (got {item['input']!r})" if full else message)
+    return "\n".join(lines)
+
+
+def fields_at(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
+    """Return the field names of the (nested) model that `path` leads to."""
+    for step in path:
+        field = model.model_fields.get(str(step))
+        nested = field.annotation if field else None
+        if not (isinstance(nested, type) and issubclass(nested, BaseModel)):
+            break
+        model = nested
+    return list(model.model_fields)

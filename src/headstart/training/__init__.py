@@ -1,0 +1,1 @@
+"""Training: the one learner, its loader, checkpoints and exact resume."""
