@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-import json
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
-import torch
 from torch import nn
 
 from headstart.backbones.backbone import Backbone
