@@ -1,0 +1,134 @@
+"""Logistic regression on features along a path of penalties; the one door to scikit-learn's solver.
+
+# N samples, D features, C classes
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+TOLERANCE = 1e-5
+ITERATIONS = 1000
+# Above this many values the features stay float32: half a gigabyte is enough for a copy.
+LARGEST_DOUBLE = 2**26
+
+
+@dataclass(frozen=True)
+class LinearFit:
+    """A linear classifier on raw features: logits = features @ weights.T + bias."""
+
+    weights: np.ndarray
+    """float64 [C, D]."""
+    bias: np.ndarray
+    """float64 [C]."""
+    l2: float
+    converged: bool
+
+    def logits(self, features: np.ndarray) -> np.ndarray:
+        """Return float64 [N, C]."""
+        return np.asarray(features @ self.weights.T + self.bias)
+
+
+def fit_path(features: np.ndarray, targets: np.ndarray, *, classes: int, weights: np.ndarray,
+             penalties: Iterable[float]) -> Iterator[LinearFit]:
+    """Yield the minimiser of `mean weighted loss + l2 / 2 * |W|^2` for each penalty, each started from the last.
+
+    features: float [N, D]; they are standardised inside, and the penalty acts on the standardised scale.
+    targets: int64 [N] (softmax) or 0/1 [N, C] (one sigmoid a class).
+    weights: float [N] or, for 0/1 targets, [N, C]; each column is a set of sample weights, not all 0.
+    Deterministic: L-BFGS in float64 from zero. Needs two classes among int targets.
+    Source of the objective: Bishop, "Pattern Recognition and Machine Learning", 4.3.4; the path from strong to weak
+    with warm starts: Friedman et al., "Regularization Paths for Generalized Linear Models", 2010.
+    """
+    mean, scale = moments(features)
+    kind = np.float64 if features.size <= LARGEST_DOUBLE else np.float32
+    standard = ((features - mean.astype(features.dtype)) / scale.astype(features.dtype)).astype(kind)
+    solve = _Softmax if targets.ndim == 1 else _Sigmoids
+    solver = solve(standard, targets, classes, weights)
+    for l2 in penalties:
+        coefficients, intercepts, converged = solver.fit(l2)
+        folded = coefficients / scale
+        yield LinearFit(folded, intercepts - folded @ mean, l2, converged)
+
+
+def moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return float64 [D] mean and standard deviation; the latter is infinite for a feature that does not vary.
+
+    An infinite scale makes a constant feature zero, so that rounding noise is not blown up to a signal.
+    """
+    mean = features.mean(axis=0, dtype=np.float64)
+    std = features.std(axis=0, dtype=np.float64)
+    constant = std <= 1e-6 * max(std.max(initial=0.0), float(np.abs(mean).max(initial=0.0)))
+    return mean, np.where(constant, np.inf, std)
+
+
+class _Softmax:
+    """Multinomial logistic regression on standardised features."""
+
+    def __init__(self, features: np.ndarray, targets: np.ndarray, classes: int, weights: np.ndarray) -> None:
+        self.features, self.targets, self.classes, self.weights = features, targets, classes, weights
+        self.estimator = _estimator()
+
+    def fit(self, l2: float) -> tuple[np.ndarray, np.ndarray, bool]:
+        converged = _refit(self.estimator, self.features, self.targets, self.weights, l2)
+        found, coefficients, intercepts = self.estimator.classes_, self.estimator.coef_, self.estimator.intercept_
+        if len(found) == 2:
+            # Two classes come as one log odds z; the symmetric logits -z/2 and z/2 have the same softmax.
+            coefficients = np.stack([-coefficients[0] / 2, coefficients[0] / 2])
+            intercepts = np.array([-intercepts[0] / 2, intercepts[0] / 2])
+        everything = np.zeros((self.classes, self.features.shape[1]))
+        everything[found] = coefficients
+        bias = np.full(self.classes, self._floor(coefficients, intercepts))
+        bias[found] = intercepts
+        return everything, bias, converged
+
+    def _floor(self, coefficients: np.ndarray, intercepts: np.ndarray) -> float:
+        """Return the bias of a class that was never seen: at most 1 / (N + C) likely on every training sample."""
+        logits = self.features @ coefficients.T + intercepts
+        smallest = np.logaddexp.reduce(logits, axis=1).min()
+        return float(smallest - np.log(len(self.targets) + self.classes))
+
+
+class _Sigmoids:
+    """One binary logistic regression for each label on standardised features."""
+
+    def __init__(self, features: np.ndarray, targets: np.ndarray, classes: int, weights: np.ndarray) -> None:
+        self.features, self.targets = features, targets.astype(np.int64)
+        self.weights = weights if weights.ndim == 2 else np.repeat(weights[:, None], classes, axis=1)
+        self.estimators = [_estimator() for _ in range(classes)]
+
+    def fit(self, l2: float) -> tuple[np.ndarray, np.ndarray, bool]:
+        everything = np.zeros((len(self.estimators), self.features.shape[1]))
+        bias = np.zeros(len(self.estimators))
+        converged = True
+        for c, estimator in enumerate(self.estimators):
+            target, weight = self.targets[:, c], self.weights[:, c]
+            if target.min() == target.max():
+                # No boundary to learn: the rate, with half a sample for the side that was never seen.
+                odds = np.log(2 * len(target) + 1)
+                bias[c] = odds if target[0] else -odds
+                continue
+            converged &= _refit(estimator, self.features, target, weight, l2)
+            everything[c], bias[c] = estimator.coef_[0], estimator.intercept_[0]
+        return everything, bias, converged
+
+
+def _estimator() -> Any:
+    from sklearn.linear_model import LogisticRegression
+    return LogisticRegression(solver="lbfgs", warm_start=True, tol=TOLERANCE, max_iter=ITERATIONS)
+
+
+def _refit(estimator: Any, features: np.ndarray, targets: np.ndarray, weights: np.ndarray, l2: float) -> bool:
+    """Fit from where the estimator stands; return whether it converged."""
+    from sklearn.exceptions import ConvergenceWarning
+    # scikit-learn sums the loss and divides the ridge by C; with unit-sum weights C = 1 / l2 is the mean objective.
+    estimator.C = 1 / l2
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # reported by the return value
+        estimator.fit(features, targets, sample_weight=weights / weights.sum())
+    return bool(np.max(estimator.n_iter_) < ITERATIONS)
