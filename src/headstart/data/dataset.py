@@ -44,6 +44,12 @@ class Dataset:
         """Return float32 [N] sample weights."""
         return np.array([sample.weight for sample in self.samples], np.float32)
 
+    def groups(self) -> list[str] | None:
+        """Return the group of each sample (its id where it has none), or None where no sample has a group."""
+        if all(sample.group is None for sample in self.samples):
+            return None
+        return [sample.id if sample.group is None else sample.group for sample in self.samples]
+
     def subset(self, positions: Sequence[int] | np.ndarray) -> Dataset:
         """Return the samples at `positions`, in that order, with everything else as it is."""
         return replace(self, samples=tuple(self.samples[int(i)] for i in positions))

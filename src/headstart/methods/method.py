@@ -37,6 +37,8 @@ class Method(Part):
     """Names of the tasks that the method supports."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Methods that must run before this one; they are put in front where the user did not name them."""
+    trains_backbone: ClassVar[bool] = True
+    """Whether the backbone's weights change; where not, features come from the store."""
 
     @abstractmethod
     def fit(self, model: Model, splits: Splits, context: Context) -> Model:

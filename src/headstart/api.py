@@ -1,0 +1,82 @@
+"""The verbs in Python: the same jobs and records as on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from headstart import receipts
+from headstart.assessment import assess
+from headstart.confrontation import confront
+from headstart.data.check import CheckReport
+from headstart.data.check import check as check_data
+from headstart.data.dataset import Dataset
+from headstart.data.load import load_data
+from headstart.evaluation.intervals import Interval
+from headstart.events import Listen, silent
+from headstart.job import build_job
+from headstart.run import repeat, run
+from headstart.run import resume as resume_run
+from headstart.runs import Run, free_directory, load_run
+from headstart.types import Prediction
+
+
+def adapt(data: str | Path | Dataset, *, out: str | Path | None = None, config: str | Path | None = None,
+          listen: Listen = silent, **settings: Any) -> Run:
+    """Return the finished run that adapts a pretrained model to `data`.
+
+    settings: fields of `Job`, such as backbone="efficientnet_lite0", method="finetune", seed=0.
+    out: a new folder; None takes the next free one in `runs/`. listen: gets the events; see `headstart.events`.
+    Raises ConfigError naming each wrong setting; DataError where the data can't carry the job.
+    """
+    dataset = data if isinstance(data, Dataset) else None
+    if dataset is not None:
+        settings = {"format": dataset.format, "task": dataset.task, **settings}
+    source = str(dataset.root) if dataset is not None else str(data)
+    job = build_job({"data": source, **settings}, config=Path(config) if config else None)
+    name = f"{Path(job.data).name or 'data'}-{job.method[-1].part_name}"
+    directory = Path(out) if out else free_directory(Path("runs"), name)
+    return run(job, directory, dataset=dataset, listen=listen)
+
+
+def resume(directory: str | Path, *, dataset: Dataset | None = None, listen: Listen = silent) -> Run:
+    """Return the run, finished: it goes on to the result that it would have had without the interruption."""
+    return resume_run(Path(directory), dataset=dataset, listen=listen)
+
+
+def check(data: str | Path | Dataset, *, listen: Listen = silent) -> CheckReport:
+    """Return what is wrong with the data, item by item."""
+    return check_data(data if isinstance(data, Dataset) else load_data(str(data)), listen=listen)
+
+
+def evaluate(run: str | Path | Run, data: str | Path, *, split: str | None = None, skip_bad: bool = False,
+             listen: Listen = silent) -> dict[str, dict[str, Interval]]:
+    """Return {split: {metric: Interval}} of a run on other labelled data; classes are matched by name."""
+    return assess(_run(run), str(data), format=None, split=split, skip_bad=skip_bad, listen=listen)[0]
+
+
+def predict(run: str | Path | Run, images: Sequence[str | Path], *, listen: Listen = silent) -> list[Prediction]:
+    """Return one prediction per image, in order; `error` is set where an image can't be read."""
+    return _run(run).predict(images, listen=listen)
+
+
+def compare(runs: Sequence[str | Path | Run], *, metric: str | None = None) -> list[dict[str, Any]]:
+    """Return the paired difference, with its interval, of each later run from the first."""
+    return confront([_run(item) for item in runs], metric=metric)
+
+
+def verify(run: str | Path | Run) -> list[receipts.Receipt]:
+    """Return whether data, weights and files are still what the receipts say."""
+    return receipts.verify(_run(run))
+
+
+def reproduce(run: str | Path | Run, *, out: str | Path | None = None, listen: Listen = silent) -> Run:
+    """Return the repetition of a finished run from its record."""
+    before = _run(run)
+    directory = Path(out) if out else free_directory(before.directory.parent, f"{before.directory.name}-again")
+    return repeat(before, directory, listen=listen)
+
+
+def _run(run: str | Path | Run) -> Run:
+    return run if isinstance(run, Run) else load_run(run)

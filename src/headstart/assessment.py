@@ -1,0 +1,67 @@
+"""Assessment: a finished run on other labelled data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from headstart.data.check import check, drop_bad, enforce
+from headstart.data.dataset import Dataset
+from headstart.data.fingerprint import content_hashes
+from headstart.data.load import load_data
+from headstart.errors import ConfigError, DataError
+from headstart.evaluation.evaluate import evaluate
+from headstart.evaluation.intervals import Interval
+from headstart.events import Listen, Note
+from headstart.runs import Metrics, Run
+
+
+def assess(run: Run, path: str, *, format: str | None, split: str | None, skip_bad: bool,
+           listen: Listen) -> tuple[dict[str, dict[str, Interval]], Metrics]:
+    """Return metrics as intervals and as plain values, for each split that the data come with, or for `all`.
+
+    Classes are matched by name. Raises DataError for a class that the run does not know.
+    """
+    dataset = by_class_name(load_data(path, format=format, task=run.data["task"]), tuple(run.data["classes"]))
+    report = check(dataset, listen=listen, quick=True)
+    enforce(report, allow=[f.kind for f in report.findings if f.kind != "corrupt"] + ["corrupt"] * skip_bad)
+    if skip_bad:
+        dataset = drop_bad(dataset, report)
+    _say_overlap(run, dataset, listen)
+    found = {}
+    for name, part in _parts(dataset, split).items():
+        logits = run.model.logits([sample.source for sample in part.samples], listen=listen, step=f"evaluate {name}")
+        found[name] = evaluate(logits, part.labels(), part.classes, run.model.task, temperature=run.model.temperature,
+                               groups=part.groups(), weights=part.weights(), seed=run.job.seed)
+    return {name: e.metrics for name, e in found.items()}, {name: e.to_json() for name, e in found.items()}
+
+
+def by_class_name(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
+    """Return the data with labels as positions in `classes`."""
+    unknown = [name for name in dataset.classes if name not in classes]
+    if unknown:
+        raise DataError(f"{dataset.root}: the run does not know the classes {', '.join(unknown)}; it knows "
+                        f"{', '.join(classes)}. Rename the classes, or leave these images out.")
+    place = [classes.index(name) for name in dataset.classes]
+    return replace(dataset, classes=classes, samples=tuple(
+        replace(sample, label=tuple(sorted(place[i] for i in sample.label)) if isinstance(sample.label, tuple)
+                else place[int(sample.label)])  # type: ignore[arg-type]
+        for sample in dataset.samples))
+
+
+def _parts(dataset: Dataset, split: str | None) -> dict[str, Dataset]:
+    names = sorted({sample.split for sample in dataset.samples if sample.split})
+    if split and split not in names:
+        raise ConfigError(f"--split {split}: the data have {', '.join(names) or 'no splits'}.")
+    wanted = [split] if split else names
+    return {name: dataset.subset([i for i, sample in enumerate(dataset.samples) if sample.split == name])
+            for name in wanted} or {"all": dataset}
+
+
+def _say_overlap(run: Run, dataset: Dataset, listen: Listen) -> None:
+    """Warn where images of the data were trained on: the metrics would flatter."""
+    samples = run.samples
+    trained = set(samples.loc[samples["split"] == "train", "sha256"])
+    seen = sum(digest in trained for digest in content_hashes(dataset))
+    if seen:
+        listen(Note(f"{seen} of {len(dataset)} images are among those that the run was trained on: the metrics of "
+                    "the split that holds them flatter.", "warning"))

@@ -1,0 +1,62 @@
+"""headstart adapt: from data to a proven model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def adapt(
+    data: Annotated[str | None, typer.Argument(help="Folder, table or saved dataset; or `data:` in --config.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Pretrained model; see `headstart models`.")] = None,
+    method: Annotated[str | None, typer.Option(help="probe, finetune, scratch, majority; several with commas.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file with the settings of a job.")] = None,
+    set_: Annotated[list[str] | None, typer.Option(
+        "--set", help="Any setting as key=value, such as method.finetune.epochs=5. May be repeated.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the split and of everything random. Default 0.")] = None,
+    out: Annotated[Path | None, typer.Option(help="New folder for the run. Default runs/DATA-METHOD-N.")] = None,
+    limit_time: Annotated[str | None, typer.Option(
+        help="Stop training after this time with the best so far: 90, 90s, 15m or 2h.")] = None,
+    init_from: Annotated[str | None, typer.Option(help="Start from the weights of this finished run.")] = None,
+    format: Annotated[str | None, typer.Option(help="Data format; found out where not given.")] = None,
+    group_by: Annotated[str | None, typer.Option(
+        help="Images of one group share a split: a column, a regular expression, or `duplicates`.")] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable images out.")] = False,
+    allow_licenses: Annotated[str | None, typer.Option(
+        help="Licences of weights that may be used, with commas; `any` allows all. Default: permissive ones.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+) -> None:
+    """Adapt a pretrained model to DATA, prove it against baselines, and write a run with its report."""
+    from headstart.cli.output import listeners, print_json, print_result, run_json
+    from headstart.job import build_job
+    from headstart.run import run
+    from headstart.runs import free_directory
+
+    job = build_job(
+        {"data": data, "backbone": backbone, "method": method, "seed": seed, "init_from": init_from, "format": format,
+         "group_by": group_by, "skip_bad": skip_bad or None, "allow_licenses": allow_licenses,
+         "limit_time": seconds(limit_time) if limit_time else None},
+        config=config, assignments=set_ or [])
+    directory = out or free_directory(Path("runs"), f"{Path(job.data).name or 'data'}-{job.method[-1].part_name}")
+    result = run(job, directory, listen=listeners(directory, tracking=job.tracking))
+    if json:
+        print_json(run_json(result))
+    else:
+        print_result(result)
+
+
+def seconds(text: str) -> float:
+    """Return seconds from `90`, `90s`, `15m` or `2h`. Raises ConfigError otherwise."""
+    from headstart.errors import ConfigError
+
+    unit = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    number, factor = (text[:-1], unit[text[-1]]) if text[-1:] in unit else (text, 1.0)
+    try:
+        value = float(number) * factor
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise ConfigError(f"--limit-time {text}: write a positive time such as 90, 90s, 15m or 2h.")
+    return value

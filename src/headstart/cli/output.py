@@ -1,0 +1,97 @@
+"""What the verbs share in what they print: one JSON object, tables of metrics, the listeners of a run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from headstart.evaluation.intervals import Interval
+    from headstart.events import Listen
+    from headstart.runs import Run
+
+HEADLINE = ("accuracy", "balanced_accuracy", "f1_macro", "auroc", "average_precision", "log_loss",
+            "expected_calibration_error")
+"""The metrics that a table shows; the report and --json have all."""
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object on standard output."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def print_table(table: Table) -> None:
+    """Print a rich table on standard output."""
+    from rich.console import Console
+
+    Console(highlight=False).print(table)
+
+
+def say(*lines: str) -> None:
+    """Print lines on standard output."""
+    sys.stdout.write("".join(line + "\n" for line in lines))
+
+
+def shown(interval: Interval) -> str:
+    """Return `0.941 (0.90-0.97)`; a dash where the metric is undefined."""
+    if interval.value != interval.value:
+        return "-"
+    return f"{interval.value:.3f} ({interval.low:.3f}-{interval.high:.3f})"
+
+
+def metrics_table(columns: Mapping[str, Mapping[str, Interval]], *, title: str) -> Table:
+    """Return a table with a row per headline metric and a column per model or split."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", caption="95% interval in brackets", caption_justify="left")
+    table.add_column("metric")
+    for name in columns:
+        table.add_column(name)
+    present = [name for name in HEADLINE if any(name in metrics for metrics in columns.values())]
+    for metric in present:
+        table.add_row(metric, *(shown(metrics[metric]) if metric in metrics else "-" for metrics in columns.values()))
+    return table
+
+
+def print_result(run: Run) -> None:
+    """Print a finished run: the table against its baselines, and where things are."""
+    columns = {name: splits["test"] for name, splits in run.baselines.items()}
+    final = run.job.method[-1].part_name
+    test = run.data["splits"]["test"]["count"]
+    print_table(metrics_table({**columns, final: run.metrics}, title=f"{test} held-out test images"))
+    say(f"run     {run.directory}", f"report  {run.directory / 'report.html'}", "next:",
+        f"  headstart predict {run.directory} IMAGE...", f"  headstart evaluate {run.directory} OTHER_DATA",
+        f"  headstart verify {run.directory}")
+
+
+def listeners(directory: Path, *, tracking: str) -> Listen:
+    """Return the terminal and the tracker as one listener."""
+    from headstart.cli.terminal import terminal
+    from headstart.events import broadcast
+
+    found = [terminal()]
+    if tracking != "off":
+        from headstart.tracking import MlflowListener
+
+        found.append(MlflowListener(store_uri(directory.parent) if tracking == "sqlite" else tracking))
+    return broadcast(found)
+
+
+def store_uri(runs: Path) -> str:
+    """Return the address of the SQLite store beside the runs."""
+    return f"sqlite:///{(runs / 'mlflow.db').resolve()}"
+
+
+def run_json(run: Run) -> dict[str, Any]:
+    """Return what `--json` prints of a finished run."""
+    from headstart.runs import read_json
+
+    return {"run": str(run.directory), "status": run.status, "seconds": run.record["seconds"],
+            "report": str(run.directory / "report.html"), "metrics": read_json(run.directory / "metrics.json"),
+            "baselines": read_json(run.directory / "baselines.json")}

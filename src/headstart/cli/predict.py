@@ -1,0 +1,36 @@
+"""headstart predict: classes and calibrated probabilities of new images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
+    out: Annotated[Path | None, typer.Option(help="Write here: .csv or .json by its ending.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of CSV.")] = False,
+) -> None:
+    """Predict the class of each image, in order; a broken one gets an `error` and does not stop the others."""
+    import sys
+
+    from headstart.cli.output import print_json
+    from headstart.cli.terminal import terminal
+    from headstart.files import write_json, write_text
+    from headstart.predictions import expand, to_csv, to_json
+    from headstart.runs import load_run
+
+    loaded = load_run(run)
+    predictions = loaded.predict(expand(paths), listen=terminal())
+    plain = {"run": str(run), "classes": list(loaded.model.classes), "predictions": to_json(predictions)}
+    if out and out.suffix == ".json":
+        write_json(out, plain)
+    elif out:
+        write_text(out, to_csv(predictions, loaded.model.classes))
+    if json:
+        print_json(plain)
+    elif not out:
+        sys.stdout.write(to_csv(predictions, loaded.model.classes))

@@ -1,0 +1,36 @@
+"""headstart runs: list what there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def runs(
+    folder: Annotated[Path, typer.Argument(help="Folder that holds runs.")] = Path("runs"),
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+) -> None:
+    """List the runs in FOLDER, oldest first."""
+    from rich.table import Table
+
+    from headstart.cli.output import print_json, print_table, say
+    from headstart.runs import list_runs
+
+    found = list_runs(folder)
+    if json:
+        print_json({"runs": [{"run": str(run), **{key: run.record[key] for key in
+                                                  ("status", "method", "data", "seconds", "headline")}}
+                             for run in found]})
+        return
+    if not found:
+        say(f"no runs in {folder}/; `headstart adapt DATA` makes one")
+        return
+    table = Table("run", "status", "method", "data", "seconds", "test accuracy")
+    for run in found:
+        record = run.record
+        headline = record["headline"].get("accuracy") or record["headline"].get("average_precision")
+        table.add_row(str(run), record["status"], record["method"], record["data"], f"{record['seconds']:.0f}",
+                      f"{headline['value']:.3f}" if headline else "-")
+    print_table(table)

@@ -1,0 +1,117 @@
+"""YAML without surprises, and `--set key=value`: from text to plain values and back."""
+
+from __future__ import annotations
+
+import copy
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from headstart.errors import ConfigError
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's core scalars: `no` and `0123` are text, only true/false are booleans; a key stands once."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (the library's own protocol)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return the mapping. Raises ConfigError for a key that stands twice: the last would win in silence."""
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                key = str(key)
+            if key in seen:
+                raise ConfigError(f'line {key_node.start_mark.line + 1}: the key "{key}" stands twice. Remove one.')
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$", re.I), list("tTfF"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|)$", re.I), ["~", "n", "N", ""])
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:(?:0|[1-9][0-9]*)?\.[0-9]+|(?:0|[1-9][0-9]*)\.?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|nan)$"),
+    list("-+.0123456789"))
+
+
+def parse_yaml(text: str, *, where: str = "") -> Any:
+    """Return the plain values of a YAML text. Raises ConfigError with the line where it is not YAML."""
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 (derives from SafeLoader)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}" if where else str(error)) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{where or 'text'} is not valid YAML: {error}") from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the mapping in a YAML file. Raises ConfigError where it can't be read or is not a mapping."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: can't be read ({error}). Give the path of a YAML file.") from None
+    values = parse_yaml(text, where=str(path))
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected settings as `key: value` lines, found {type(values).__name__}.")
+    return values
+
+
+def to_yaml(values: dict[str, Any]) -> str:
+    """Return YAML that reads back equal, keys in the order given."""
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
+
+
+def override(values: dict[str, Any], assignments: list[str]) -> dict[str, Any]:
+    """Return a copy of `values` with each `path.to.key=value` set; list items by number or by method name.
+
+    Values are read as YAML. Raises ConfigError for an assignment without `=` or an item that is not there.
+    """
+    result: dict[str, Any] = copy.deepcopy(values)
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals or not path.strip():
+            raise ConfigError(f'--set {assignment}: write it as key=value, such as --set method.1.epochs=5.')
+        _assign(result, path.strip().split("."), parse_yaml(text, where=f"--set {path}"), assignment)
+    return result
+
+
+def _assign(target: Any, steps: list[str], value: Any, assignment: str) -> None:
+    for depth, step in enumerate(steps):
+        last = depth == len(steps) - 1
+        if isinstance(target, list):
+            place: Any = _position(target, step, assignment)
+            if isinstance(target[place], str) and not last:
+                target[place] = {"method": target[place]}
+        elif isinstance(target, dict):
+            place = step
+            if not last:
+                existing = target.get(place)
+                # `method: finetune` stands for a list of one.
+                if isinstance(existing, str) and place == "method":
+                    target[place] = [existing]
+                elif isinstance(existing, dict) and place == "method":
+                    target[place] = [existing]
+                elif existing is None:
+                    target[place] = {}
+        else:
+            raise ConfigError(f'--set {assignment}: "{".".join(steps[:depth])}" is a single value, it has no '
+                              f'"{step}".')
+        if last:
+            target[place] = value
+        else:
+            target = target[place]
+
+
+def _position(items: list[Any], step: str, assignment: str) -> int:
+    names = [item if isinstance(item, str) else item.get("method") for item in items]
+    if step in names:
+        return names.index(step)
+    if step.isdigit() and int(step) < len(items):
+        return int(step)
+    raise ConfigError(f'--set {assignment}: there is no item "{step}" among {", ".join(map(str, names))} '
+                      f"(0 to {len(items) - 1}).")

@@ -1,0 +1,143 @@
+"""Job: the complete description of one run, the same from Python, YAML and the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_serializer, field_validator
+
+from headstart.backbones.resolve import PERMISSIVE
+from headstart.catalog import Catalog
+from headstart.configuration import override, read_yaml, to_yaml
+from headstart.errors import ConfigError
+from headstart.methods.method import Method
+from headstart.part import Part
+
+METHODS: Catalog[Method] = Catalog("methods", Method)  # type: ignore[type-abstract]
+
+
+def _words(value: Any) -> Any:
+    """Take `a,b` and `a` as lists of words."""
+    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+
+
+def parse_method(value: Any) -> Method:
+    """Return a method from its name, from `{method: name, setting: value}`, or as it is."""
+    if isinstance(value, Method):
+        return value
+    if isinstance(value, str):
+        return METHODS.get(value)()
+    if isinstance(value, dict) and isinstance(value.get("method"), str):
+        settings = {key: item for key, item in value.items() if key != "method"}
+        return METHODS.get(value["method"]).parse(settings, where=f"method {value['method']}")
+    raise ConfigError(f"method: write a name, or {{method: name, setting: value}}; got {value!r}. "
+                      f"Methods: {', '.join(METHODS.names())}.")
+
+
+class Job(Part):
+    """Everything that decides what a run does. Where it is written (`--out`) is not part of it."""
+
+    data: str
+    """Path of the data: a folder, a table, or a saved dataset."""
+    format: str | None = None
+    """Name of the reader; None finds it out."""
+    reader: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the reader, such as the columns of a table."""
+    task: str | None = None
+    """`classification` or `multilabel`; None finds it out."""
+    backbone: str = "auto"
+    """Name of a pretrained model; `headstart models` lists them; `auto` takes the best that is here."""
+    image_size: int | None = Field(None, ge=8, le=4096)
+    """Height and width of the input in pixels; None is the size that the backbone was trained with."""
+    fit: Literal["crop", "squash", "pad"] | None = None
+    """How a picture is brought to the square; None is the backbone's own way."""
+    channels: int = Field(3, ge=1, le=64)
+    """Channels of the input: 1 grey, 3 RGB, 4 RGB and alpha."""
+    init_from: str | None = None
+    """A finished run to start from; its head is mapped by class name."""
+    method: tuple[Method, ...] = Field((), validate_default=True)
+    """What to do, in order; a method that needs another gets it put in front."""
+    baselines: tuple[Method, ...] = Field((), validate_default=True)
+    """What to compare with; `majority` is always among them."""
+    val: float = Field(0.2, gt=0, lt=1)
+    """Share of the images for validation, where the data come without."""
+    test: float = Field(0.2, gt=0, lt=1)
+    """Share of the images that proves the result, where the data come without."""
+    group_by: str | None = None
+    """A column, a regular expression with one group, or `duplicates`: images of one group share a split."""
+    skip_bad: bool = False
+    """Leave unreadable images out instead of refusing."""
+    allow: Words = ()
+    """Findings of the check, by name, in spite of which to go on."""
+    allow_licenses: Words = PERMISSIVE
+    """Licences of weights that may be used, as SPDX identifiers; `any` allows all."""
+    seed: int = Field(0, ge=0, lt=2**63)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: int = Field(0, ge=0, le=256)
+    """Processes that load training images; 0 loads in the main process. The result does not depend on it."""
+    limit_time: float | None = Field(None, gt=0)
+    """Seconds after which training stops with the best weights so far."""
+    tracking: str = "sqlite"
+    """`sqlite` beside the runs, `off`, or the address of an MLflow server."""
+
+    @field_validator("method", "baselines", mode="before")
+    @classmethod
+    def _methods(cls, value: Any) -> tuple[Method, ...]:
+        if isinstance(value, str):
+            value = _words(value)
+        try:
+            return tuple(parse_method(item) for item in (value if isinstance(value, list | tuple) else [value]))
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+
+    @field_validator("method")
+    @classmethod
+    def _completed(cls, value: tuple[Method, ...], info: ValidationInfo) -> tuple[Method, ...]:
+        """Put in front what each method needs; the run that `init_from` names has it already."""
+        chain: list[Method] = []
+        for method in value or (METHODS.get("probe")(),):
+            needed = () if info.data.get("init_from") else method.needs
+            chain += [METHODS.get(need)() for need in needed if need not in {m.part_name for m in chain}]
+            chain.append(method)
+        return tuple(chain)
+
+    @field_validator("baselines")
+    @classmethod
+    def _with_majority(cls, value: tuple[Method, ...]) -> tuple[Method, ...]:
+        if any(method.part_name == "majority" for method in value):
+            return value
+        return (METHODS.get("majority")(), *value)
+
+    @field_serializer("method", "baselines")
+    def _plain(self, value: tuple[Method, ...]) -> list[dict[str, Any]]:
+        return [{"method": method.part_name, **method.model_dump(mode="json")} for method in value]
+
+    def to_yaml(self) -> str:
+        """Return the job with every setting written out."""
+        return to_yaml(self.model_dump(mode="json"))
+
+
+def build_job(settings: dict[str, Any], *, config: Path | None = None, assignments: list[str] | None = None) -> Job:
+    """Return the job from a YAML file, settings over it, and `key=value` assignments over both.
+
+    settings: None values are left out. Raises ConfigError naming each wrong field by its path.
+    """
+    values = read_yaml(config) if config else {}
+    values |= {key: value for key, value in settings.items() if value is not None}
+    if not values.get("data"):
+        raise ConfigError("data: name a folder or a table, such as `headstart adapt flowers/`, or set `data:` in the "
+                          "YAML file.")
+    # The run must find its data again from another working directory.
+    values["data"] = str(Path(values["data"]).resolve()) if Path(str(values["data"])).exists() else values["data"]
+    if not assignments:
+        return Job.parse(values, where=str(config) if config else "")
+    # `--set method.1.epochs=5` counts in the completed list, so that the list is completed first.
+    methods = [name for name in ("method", "baselines") if any(a.startswith(f"{name}.") for a in assignments)]
+    if methods:
+        complete = Job.parse(values).model_dump(mode="json")
+        values |= {name: complete[name] for name in methods}
+    return Job.parse(override(values, assignments), where=str(config) if config else "")

@@ -1,0 +1,139 @@
+"""Proof: every model of a run on validation and test, with intervals, against the baselines, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.adaptation import Adapted, choose_device
+from headstart.data.dataset import Dataset, Splits
+from headstart.evaluation.calibration import fit_temperature
+from headstart.evaluation.comparison import Difference, compare
+from headstart.evaluation.evaluate import Evaluation, evaluate
+from headstart.evaluation.watch import watch, watch_gap
+from headstart.events import Listen, Note
+from headstart.features.store import FeatureStore
+from headstart.files import cache_folder, write_json
+from headstart.job import Job
+from headstart.record import write_table
+from headstart.runs import Metrics, read_history
+from headstart.seeds import derive
+
+
+@dataclass(frozen=True)
+class Proven:
+    """A calibrated model with what it says of validation and test."""
+
+    adapted: Adapted
+    logits: dict[str, np.ndarray]
+    """Split -> float32 [N, C]."""
+    evaluations: dict[str, Evaluation]
+
+    @property
+    def metrics(self) -> Metrics:
+        """Return {split: {metric: {"value", "low", "high"}}}."""
+        return {split: evaluation.to_json() for split, evaluation in self.evaluations.items()}
+
+
+def prove(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directory: Path, listen: Listen) -> Proven:
+    """Evaluate all models, write what was found into `directory`, and return the last one with its proof."""
+    proven = [_prove_one(job, item, splits, listen) for item in adapted]
+    final, others = proven[-1], proven[:-1]
+    differences = [_difference(job, final, other, splits.test) for other in others]
+    write_json(directory / "metrics.json", final.metrics)
+    write_json(directory / "baselines.json", {other.adapted.name: other.metrics for other in others})
+    write_json(directory / "details.json", _details(final))
+    write_json(directory / "comparison.json", differences)
+    write_json(directory / "watch.json", _watched(job, proven, splits, directory, listen))
+    write_table(directory / "predictions.parquet", prediction_rows(final, splits))
+    _say_negative_transfer(differences, listen)
+    return final
+
+
+def _prove_one(job: Job, item: Adapted, splits: Splits, listen: Listen) -> Proven:
+    logits = {"val": _logits(job, item, splits.val, listen), "test": _logits(job, item, splits.test, listen)}
+    task = item.model.task
+    temperature = fit_temperature(logits["val"], splits.val.labels(), task)
+    calibrated = replace(item, model=replace(item.model, temperature=temperature))
+    evaluations = {
+        name: evaluate(logits[name], part.labels(), part.classes, task, temperature=temperature,
+                       groups=part.groups(), weights=part.weights(), seed=derive(job.seed, "bootstrap"))
+        for name, part in (("val", splits.val), ("test", splits.test))
+    }
+    return Proven(calibrated, logits, evaluations)
+
+
+def _logits(job: Job, item: Adapted, part: Dataset, listen: Listen) -> np.ndarray:
+    model, device = item.model, choose_device(job.device)
+    if item.method.trains_backbone:
+        return model.logits([sample.source for sample in part.samples], listen=listen, step=f"test {item.name}",
+                            device=device, workers=job.workers)
+    store = FeatureStore(cache_folder() / "features")
+    return model.logits_of(store.features(model.backbone, model.preprocessing, part, listen=listen, device=device,
+                                          workers=job.workers))
+
+
+def _difference(job: Job, final: Proven, other: Proven, test: Dataset) -> dict[str, Any]:
+    """Return the paired difference of the monitored metric, final minus other."""
+    task = final.adapted.model.task
+    found: Difference = compare(
+        test.labels(), final.adapted.model.probabilities(final.logits["test"]),
+        other.adapted.model.probabilities(other.logits["test"]), task=task, metric=task.monitor,
+        groups=test.groups(), weights=test.weights(), seed=derive(job.seed, "bootstrap"))
+    return {"a": final.adapted.name, "b": other.adapted.name, **found.to_json()}
+
+
+def _say_negative_transfer(differences: Sequence[dict[str, Any]], listen: Listen) -> None:
+    for found in differences:
+        high = found["difference"]["high"]
+        if high is not None and high < 0:
+            listen(Note(f"{found['a']} is worse than {found['b']} ({found['metric']} {found['difference']['value']:+.3f}, "
+                        f"95% interval {found['difference']['low']:+.3f} to {high:+.3f}): use {found['b']}.", "warning"))
+
+
+def _details(final: Proven) -> dict[str, Any]:
+    temperature = final.adapted.model.temperature
+    return {split: {**evaluation.details, "temperature": temperature}
+            for split, evaluation in final.evaluations.items()}
+
+
+def _watched(job: Job, proven: Sequence[Proven], splits: Splits, directory: Path, listen: Listen) -> dict[str, Any]:
+    """Return the verdict on each method's fit: from its epochs where it has some, else from train against val."""
+    history = read_history(directory)
+    verdicts: dict[str, Any] = {}
+    for item in proven:
+        name, monitor = item.adapted.name, item.adapted.model.task.monitor
+        rows = [row for row in history if row["method"] == name]
+        if rows:
+            found = watch(rows, monitor=monitor)
+        elif name == "majority":
+            continue
+        else:
+            train = evaluate(_logits(job, item.adapted, splits.train, listen), splits.train.labels(),
+                             splits.train.classes, item.adapted.model.task, resamples=0)
+            found = watch_gap(train.metrics[monitor], item.evaluations["val"].metrics[monitor], monitor=monitor)
+        verdicts[name] = found.to_json()
+    return verdicts
+
+
+def prediction_rows(final: Proven, splits: Splits) -> list[dict[str, Any]]:
+    """Return a row per validation and test image: truth, prediction, calibrated probabilities, logits."""
+    rows = []
+    model = final.adapted.model
+    for name, part in (("val", splits.val), ("test", splits.test)):
+        logits = final.logits[name]
+        probabilities = model.probabilities(logits)
+        decisions = model.task.decide(probabilities)
+        for sample, z, p, decision in zip(part.samples, logits, probabilities, decisions, strict=True):
+            several = np.ndim(decision) > 0
+            rows.append({
+                "id": sample.id, "path": str(sample.source) if isinstance(sample.source, Path) else None,
+                "split": name, "label": list(sample.label) if isinstance(sample.label, tuple) else sample.label,
+                "predicted": np.flatnonzero(decision).tolist() if several else int(decision),
+                "confidence": float(p.max()), "probabilities": p.tolist(), "logits": z.astype(float).tolist(),
+            })
+    return rows

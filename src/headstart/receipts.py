@@ -1,0 +1,172 @@
+"""Receipts: what a run was made of, and whether that is still so."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from headstart.data.dataset import Splits
+from headstart.data.fingerprint import content_hashes
+from headstart.data.load import load_data
+from headstart.errors import HeadstartError
+from headstart.files import sha256_file, write_json
+from headstart.runs import Run, read_json
+
+PACKAGES = ("headstart", "torch", "torchvision", "lightning", "timm", "numpy", "pillow", "onnxruntime",
+            "scikit-learn", "pandas", "safetensors", "pydantic", "mlflow")
+UNSEALED = {"manifest.json", "run.json", ".lock"}
+"""Files that change after the run was sealed."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The outcome of one check of `verify`."""
+
+    what: str
+    intact: bool
+    detail: str
+
+
+def environment() -> dict[str, Any]:
+    """Return versions, hardware, commit and command of this process."""
+    import torch
+
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join(Path(word).name if i == 0 else word for i, word in enumerate(sys.argv)),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": _cpu_name(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "git_commit": _commit(),
+    }
+
+
+def sample_table(splits: Splits) -> list[dict[str, Any]]:
+    """Return a row per image: what `verify` compares with later."""
+    rows = []
+    for split, part in splits.items():
+        for sample, digest in zip(part.samples, content_hashes(part), strict=True):
+            label = list(sample.label) if isinstance(sample.label, tuple) else sample.label
+            rows.append({"id": sample.id, "path": str(sample.source) if isinstance(sample.source, Path) else None,
+                         "split": split, "label": label, "group": sample.group, "weight": sample.weight,
+                         "sha256": digest})
+    return rows
+
+
+def seal(directory: Path) -> None:
+    """Write manifest.json: the SHA-256 of every file of the run."""
+    files = [path for path in sorted(directory.rglob("*")) if path.is_file() and path.name not in UNSEALED]
+    write_json(directory / "manifest.json", {str(path.relative_to(directory)): sha256_file(path) for path in files})
+
+
+def verify(run: Run) -> list[Receipt]:
+    """Return whether files, weights and data are what the receipts say."""
+    return [*_check_files(run), _check_model(run), *_check_data(run)]
+
+
+def changed_metrics(run: Run, again: Run) -> list[str]:
+    """Return a line for each metric whose value or interval is not exactly the same number."""
+    lines = []
+    for split, metrics in run.splits.items():
+        for name, before in metrics.items():
+            after = again.splits.get(split, {}).get(name)
+            if after is None or repr(after) != repr(before):
+                lines.append(f"{split} {name}: was {before}, is {after}")
+    return lines
+
+
+def changed_versions(run: Run, again: Run) -> list[str]:
+    """Return a line for each package that has another version now."""
+    before, after = (read_json(r.directory / "environment.json")["packages"] for r in (run, again))
+    return [f"{name}: was {before.get(name)}, is {after.get(name)}" for name in sorted({*before, *after})
+            if before.get(name) != after.get(name)]
+
+
+def _check_files(run: Run) -> list[Receipt]:
+    recorded = read_json(run.directory / "manifest.json")
+    changed = []
+    for name, digest in recorded.items():
+        path = run.directory / name
+        if not path.is_file():
+            changed.append(Receipt(f"file {name}", False, "is gone"))
+        elif sha256_file(path) != digest:
+            changed.append(Receipt(f"file {name}", False, "is not what the run wrote"))
+    return changed or [Receipt("files", True, f"{len(recorded)} files are as the run wrote them")]
+
+
+def _check_model(run: Run) -> Receipt:
+    try:
+        model = Run(run.directory).model
+    except HeadstartError as error:
+        return Receipt("weights", False, str(error))
+    return Receipt("weights", True, f"{model.backbone.spec.architecture} with {len(model.classes)} classes loads, "
+                                    "its hash is right")
+
+
+def _check_data(run: Run) -> list[Receipt]:
+    try:
+        dataset = load_data(run.job.data, format=run.data["format"], settings=run.job.reader, task=run.data["task"])
+    except HeadstartError as error:
+        return [Receipt("data", False, f"can't be read any more: {error}")]
+    now = {sample.id: (digest, _label_names(sample.label, dataset.classes))
+           for sample, digest in zip(dataset.samples, content_hashes(dataset), strict=True)}
+    classes = tuple(run.data["classes"])
+    problems = []
+    for row in run.samples.itertuples():
+        label = row.label if isinstance(row.label, int | float) else tuple(row.label)
+        digest, names = now.get(row.id, (None, None))
+        if digest is None:
+            problems.append(Receipt(f"image {row.id}", False, "is gone"))
+        elif digest != row.sha256:
+            problems.append(Receipt(f"image {row.id}", False, "has changed"))
+        elif names != _label_names(label, classes):
+            problems.append(Receipt(f"label of {row.id}", False,
+                                    f"was {_label_names(label, classes)}, is {names}"))
+    return problems or [Receipt("data", True, f"{len(run.samples)} images and labels are as they were")]
+
+
+def _label_names(label: Any, classes: tuple[str, ...]) -> str:
+    positions = label if isinstance(label, tuple) else (int(label),)
+    return ", ".join(classes[int(i)] for i in positions)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _cpu_name() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _commit() -> str | None:
+    """Return the commit of Headstart's own source, with `+changes` where files differ; None outside a checkout."""
+    folder = Path(__file__).parent
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=5)
+        inside = subprocess.run(["git", "ls-files", "--error-unmatch", __file__], cwd=folder, capture_output=True,
+                                timeout=5)
+        changes = subprocess.run(["git", "status", "--porcelain", "."], cwd=folder, capture_output=True, text=True,
+                                 timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if commit.returncode or inside.returncode:
+        return None
+    return commit.stdout.strip() + ("+changes" if changes.stdout.strip() else "")

@@ -1,0 +1,123 @@
+"""Record: what a run writes about itself while it goes on: run.json, history.csv, and the data it used."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from headstart.adaptation import Adapted
+from headstart.data.dataset import Dataset, Splits
+from headstart.events import EpochEnded, Event, Listen, Note, RunFinished, silent
+from headstart.files import atomic_write, write_json, write_text
+from headstart.job import Job
+from headstart.model import Model
+from headstart.runs import SCHEMA, Metrics, read_history, read_json
+
+class Record:
+    """Keeps run.json and history.csv of one run. `note` is a listener; `listen` passes events on to the others too."""
+
+    def __init__(self, directory: Path, job: Job) -> None:
+        self.directory = directory
+        self.job = job
+        self.listen: Listen = silent
+        self.metrics: Metrics = {}
+        self._began = time.perf_counter()
+        self._notes: list[dict[str, str]] = []
+        self._rows: dict[tuple[str, int], dict[str, Any]] = {}
+        self._methods: list[dict[str, Any]] = []
+        self._seconds_before = 0.0
+
+    def begin(self, *, resumed: bool) -> None:
+        """Write run.json with the status `running`; a resumed run keeps what it recorded before."""
+        if resumed:
+            before = read_json(self.directory / "run.json")
+            self._seconds_before = before["seconds"]
+            self._notes = before["notes"]
+            self._rows = {(row["method"], row["epoch"]): row for row in read_history(self.directory)}
+        else:
+            write_text(self.directory / "job.yaml", self.job.to_yaml())
+        self._write("running")
+
+    def end(self, status: str) -> None:
+        """Write run.json with its last status, and tell the listeners where it did not finish."""
+        self._write(status)
+        if status != "finished":
+            self.listen(RunFinished(self.directory, status))
+
+    def finish(self, adapted: list[Adapted], metrics: Metrics) -> None:
+        """Take the methods and metrics that run.json names."""
+        self.metrics = metrics
+        self._methods = [{"name": item.name, "seconds": round(item.seconds, 2),
+                          "parameters_trained": trained_parameters(item)} for item in adapted]
+        self._write("running")
+
+    def note(self, event: Event) -> None:
+        """Keep notes and epochs."""
+        if isinstance(event, Note):
+            entry = {"level": event.level, "text": event.text}
+            if entry not in self._notes:
+                self._notes.append(entry)
+        elif isinstance(event, EpochEnded):
+            key = (event.method, event.epoch)
+            self._rows[key] = {"method": event.method, "epoch": event.epoch, "step": event.step, **event.values}
+            self._write_history()
+
+    def _write(self, status: str) -> None:
+        write_json(self.directory / "run.json", {
+            "schema": SCHEMA, "name": self.directory.name, "status": status, "pid": os.getpid(),
+            "seconds": round(self._seconds_before + time.perf_counter() - self._began, 2),
+            "data": self.job.data, "method": self.job.method[-1].part_name, "methods": self._methods,
+            "headline": self.metrics.get("test", {}), "notes": self._notes,
+        })
+
+    def _write_history(self) -> None:
+        rows = list(self._rows.values())
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(self.directory / "history.csv", text.getvalue())
+
+
+def trained_parameters(item: Adapted) -> int:
+    """Return how many parameters the method may have changed."""
+    parts = [item.model.head, *([item.model.backbone] if item.method.trains_backbone else [])]
+    return sum(parameter.numel() for part in parts for parameter in part.parameters())
+
+
+def data_record(dataset: Dataset, splits: Splits, fingerprint: str, findings: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return data.json."""
+    return {
+        "schema": SCHEMA, "fingerprint": fingerprint, "root": str(dataset.root) if dataset.root else None,
+        "format": dataset.format, "task": dataset.task, "classes": list(dataset.classes),
+        "notes": [*dataset.notes, *splits.notes], "ignored": list(dataset.ignored),
+        "splits": {name: {"count": len(part), "per_class": _per_class(part)} for name, part in splits.items()},
+        "check": findings,
+    }
+
+
+def _per_class(part: Dataset) -> dict[str, int]:
+    labels = part.labels()
+    counts = labels.sum(0) if part.task == "multilabel" else np.bincount(labels, minlength=len(part.classes))
+    return {name: int(count) for name, count in zip(part.classes, counts, strict=True)}
+
+
+def backbone_record(model: Model) -> dict[str, Any]:
+    """Return backbone.json."""
+    backbone = model.backbone
+    return {**backbone.spec.model_dump(mode="json"), "preprocessing": model.preprocessing.model_dump(mode="json"),
+            "width": backbone.width, "weights_sha256": backbone.weights_hash()}
+
+
+def write_table(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write rows as Parquet, atomically."""
+    with atomic_write(path) as file:
+        pd.DataFrame(rows).to_parquet(file, index=False)

@@ -1,0 +1,168 @@
+"""run(job): from data to a proven model, on one screen; and resume, which does the same with what is there."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from headstart.adaptation import WORK, adapt_all
+from headstart.backbones.resolve import load
+from headstart.catalog import Catalog
+from headstart.data.dataset import Dataset, Splits
+from headstart.data.fingerprint import fingerprint
+from headstart.data.load import load_data
+from headstart.data.splits import split
+from headstart.errors import ConfigError, DataError, HeadstartError, Interrupted
+from headstart.events import Listen, Note, RunFinished, RunStarted, broadcast, silent
+from headstart.files import exclusive, write_json, write_text
+from headstart.gate import admit
+from headstart.job import Job
+from headstart.model import Model
+from headstart.proof import prove
+from headstart.receipts import environment, sample_table, seal
+from headstart.record import Record, backbone_record, data_record, write_table
+from headstart.report.page import write_report
+from headstart.runs import Run, load_run
+from headstart.tasks.task import Task
+
+
+def run(job: Job, directory: Path, *, dataset: Dataset | None = None, listen: Listen = silent) -> Run:
+    """Do the job and write everything into `directory`, which must not hold a run yet.
+
+    dataset: the data already read, where the caller has them; else `job.data` is read.
+    Raises HeadstartError; what was done until then stays, and `resume` goes on with it.
+    """
+    if (directory / "run.json").exists():
+        raise ConfigError(f"{directory}: there is a run here already. Go on with `headstart resume {directory}`, "
+                          "or choose another --out.")
+    return _carry_out(job, directory, dataset, listen, resumed=False)
+
+
+def resume(directory: Path, *, dataset: Dataset | None = None, listen: Listen = silent) -> Run:
+    """Go on with an unfinished run, to the result it would have had. A finished one is returned as it is."""
+    found = load_run(directory)
+    if found.status == "finished":
+        listen(Note(f"{directory} is finished; there is nothing to resume."))
+        return found
+    return _carry_out(found.job, directory, dataset, listen, resumed=True)
+
+
+def repeat(before: Run, directory: Path, *, listen: Listen = silent) -> Run:
+    """Do the job of a finished run again, into `directory`."""
+    if before.status != "finished":
+        raise ConfigError(f"{before}: this run is {before.status}; only a finished run can be reproduced. "
+                          f"Go on with `headstart resume {before}` first.")
+    return run(before.job, directory, listen=listen)
+
+
+def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Listen, *, resumed: bool) -> Run:
+    remaining = _countdown(job.limit_time)
+    with exclusive(directory), _recorded(directory, job, listen, resumed=resumed) as record:
+        torch.manual_seed(job.seed)
+        dataset, findings = admit(job, dataset or _read(job, record.listen), record.listen)
+        splits = split(dataset, seed=job.seed, val=job.val, test=job.test)
+        model, job = _start(job, dataset, record.listen)
+        _write_inputs(directory, job, model, dataset, splits, findings, resumed=resumed, listen=record.listen)
+        adapted = adapt_all(job, model, splits, directory=directory, listen=record.listen, remaining=remaining)
+        final = prove(job, adapted, splits, directory=directory, listen=record.listen)
+        final.adapted.model.save(directory / "model.safetensors")
+        record.finish(adapted, final.metrics)
+        write_report(directory)
+        shutil.rmtree(directory / WORK, ignore_errors=True)
+        seal(directory)
+    return Run(directory)
+
+
+def _read(job: Job, listen: Listen) -> Dataset:
+    dataset = load_data(job.data, format=job.format, settings=job.reader, task=job.task)
+    for note in dataset.notes:
+        listen(Note(note))
+    return dataset
+
+
+def _start(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, Job]:
+    """Return the model before any adapting, and the job with the backbone's name in place of `auto`."""
+    refuse_unsupported(job, dataset.task)
+    task = Catalog("tasks", Task).get(dataset.task)()  # type: ignore[type-abstract]
+    if job.init_from:
+        return start_from(load_run(job.init_from).model, dataset, task, listen), job
+    backbone, note = load(job.backbone, channels=job.channels, allow_licenses=job.allow_licenses)
+    if note:
+        listen(Note(note))
+    wanted = {"size": job.image_size, "fit": job.fit}
+    preprocessing = backbone.spec.preprocessing.model_copy(update={k: v for k, v in wanted.items() if v is not None})
+    fresh = Model.fresh(backbone, task, dataset.classes, preprocessing=preprocessing)
+    return fresh, job.model_copy(update={"backbone": backbone.spec.architecture})
+
+
+def refuse_unsupported(job: Job, task: str) -> None:
+    """Raise ConfigError, before anything runs, where a method can't do the task; name those that can."""
+    from headstart.job import METHODS
+
+    for method in (*job.baselines, *job.method):
+        if task not in method.tasks:
+            able = [name for name, part in METHODS.all().items() if task in part.tasks]
+            raise ConfigError(f"method {method.part_name} can't do {task}. Methods that can: {', '.join(able)}.")
+
+
+def start_from(model: Model, dataset: Dataset, task: Task, listen: Listen) -> Model:
+    """Return `model` with its head mapped to the data's classes by name; rows of new classes are zero."""
+    fresh = Model.fresh(model.backbone, task, dataset.classes, preprocessing=model.preprocessing)
+    known = [name for name in dataset.classes if name in model.classes]
+    with torch.no_grad():
+        for name in known:
+            row, old = dataset.classes.index(name), model.classes.index(name)
+            fresh.head.linear.weight[row] = model.head.linear.weight[old]  # type: ignore[union-attr, index]
+            fresh.head.linear.bias[row] = model.head.linear.bias[old]  # type: ignore[union-attr, index]
+    new = [name for name in dataset.classes if name not in model.classes]
+    listen(Note(f"head: {len(known)} classes kept by name ({', '.join(known) or 'none'}), "
+                f"{len(new)} new ({', '.join(new) or 'none'})"))
+    return fresh
+
+
+def _write_inputs(directory: Path, job: Job, model: Model, dataset: Dataset, splits: Splits,
+                  findings: list[dict[str, object]], *, resumed: bool, listen: Listen) -> None:
+    """Write what the run starts from; a resumed run must start from the same."""
+    for note in splits.notes:
+        listen(Note(note))
+    data = data_record(dataset, splits, fingerprint(dataset), findings)
+    if resumed and (directory / "data.json").exists():
+        before = load_run(directory).data
+        if before["fingerprint"] != data["fingerprint"]:
+            raise DataError(f"{job.data}: the data have changed since {directory} began, so that the run can't go on "
+                            "to the same result. Restore them, or start anew with `headstart adapt`.")
+        return
+    write_text(directory / "job.yaml", job.to_yaml())
+    write_table(directory / "samples.parquet", sample_table(splits))
+    write_json(directory / "backbone.json", backbone_record(model))
+    write_json(directory / "environment.json", environment())
+    write_json(directory / "data.json", data)
+
+
+@contextmanager
+def _recorded(directory: Path, job: Job, listen: Listen, *, resumed: bool) -> Iterator[Record]:
+    """Keep run.json and history.csv true whatever happens."""
+    record = Record(directory, job)
+    record.listen = broadcast([record.note, listen])
+    record.begin(resumed=resumed)
+    record.listen(RunStarted(directory, job.model_dump(mode="json"), resumed))
+    try:
+        yield record
+    except (Interrupted, KeyboardInterrupt):
+        record.end("interrupted")
+        raise
+    except HeadstartError:
+        record.end("failed")
+        raise
+    record.end("finished")
+    record.listen(RunFinished(directory, "finished", record.metrics))
+
+
+def _countdown(limit: float | None) -> Callable[[], float]:
+    deadline = time.monotonic() + limit if limit else float("inf")
+    return lambda: deadline - time.monotonic()
