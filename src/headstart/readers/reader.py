@@ -17,5 +17,17 @@ class Reader(Part):
         """Return whether `path` looks like this format; cheap, and never raises."""
 
     @abstractmethod
-    def read(self, path: str) -> Dataset:
-        """Return the data set at `path`. Raises DataError naming what is wrong, where, and what to do."""
+    def read(self, path: str, *, task: str | None = None) -> Dataset:
+        """Return the data set at `path`, as data for `task`, or for the task that the data show.
+
+        Raises DataError naming what is wrong, where, and what to do.
+        """
+
+    @classmethod
+    def claims_object(cls, value: object) -> bool:
+        """Return whether `value` is a data set of a library that this reader knows; never imports it."""
+        return False
+
+    def read_object(self, value: object, *, task: str | None = None) -> Dataset:
+        """Return the data set that an object of another library holds; only called where `claims_object` is true."""
+        raise NotImplementedError(f"{self.part_name} reads paths only")
