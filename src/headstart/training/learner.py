@@ -1,0 +1,289 @@
+"""The learner: one training loop for every method. The only door to Lightning.
+
+Lightning runs the batches; the state, the order of samples, validation and checkpoints are ours, because its own
+resume replays the first epoch's order, and its own checkpoints can tear.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.plugins.environments import LightningEnvironment
+from torch.utils.data import DataLoader
+
+from headstart import seeds
+from headstart.events import EpochEnded, Note, Progress
+from headstart.methods.method import Context
+from headstart.model import Model
+from headstart.training.checkpoints import Checkpoint, Checkpoints, Tensors
+from headstart.training.guard import check_number, check_tensors
+from headstart.training.monitor import Monitor
+from headstart.training.network import Network
+from headstart.training.order import Order
+from headstart.training.pictures import Item
+from headstart.training.plan import Plan, uses_bf16
+from headstart.training.signals import StopSignals
+from headstart.training.state import Best, State
+from headstart.types import Batch, Sample
+
+# B images in a batch, C classes
+
+
+class Learner(LightningModule):
+    """Trains `network` by `plan`. `state` and the tensors are what a checkpoint holds."""
+
+    def __init__(self, network: Network, model: Model, plan: Plan, context: Context, *, order: Order,
+                 samples: Sequence[Sample], val: DataLoader[Item], monitor: Monitor, checkpoints: Checkpoints,
+                 stop: StopSignals) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.network = network
+        self.task, self.preprocessing = model.task, model.preprocessing
+        self.plan, self.context, self.order, self.samples, self.val = plan, context, order, samples, val
+        self.watched, self.checkpoints, self.stop = monitor, checkpoints, stop
+        self.bf16 = uses_bf16(plan.precision, context.device)
+        self.state = State(micro_batch=plan.batch_size)
+        self.optimizer = torch.optim.AdamW(self.network.groups(plan))
+        self.network.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.learning = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self._saved_at = self._epoch_began = time.monotonic()
+        self._val_seconds = 0.0
+
+    # What Lightning calls
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return the optimizer; the schedule is a function of the step, so there is no scheduler."""
+        return self.optimizer
+
+    def training_step(self, items: list[torch.Tensor], batch_idx: int) -> None:
+        """Do one optimizer step on a batch, in micro-batches where memory is short. Raises NonFinite."""
+        torch.manual_seed(seeds.derive(self.context.seed, "step", self.state.step))
+        rate = self.state.rate * self.plan.rate(self.state.step, self.order.total)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base"] * rate
+        batch = self._batch(items)
+        self.optimizer.zero_grad(set_to_none=True)
+        parts = -(-len(batch.targets) // self.state.micro_batch)
+        loss = sum(self._backward(batch, rows) for rows in torch.arange(len(batch.targets)).tensor_split(parts))
+        norm = torch.nn.utils.clip_grad_norm_(self.learning, self.plan.clip_norm)
+        positions = [int(index) for index in batch.indices]
+        check_number("the loss", loss, positions)
+        check_number("the gradient's norm", float(norm), positions)
+        self.optimizer.step()
+        self.state.step += 1
+
+    def on_train_batch_end(self, *_: object) -> None:
+        """Report; close the epoch, save, or stop where it is time to."""
+        state = self.state
+        self._report()
+        if state.step == (state.epoch + 1) * self.order.steps:
+            if self.stop.requested is not None:
+                self.save()  # validation may take longer than a scheduler waits
+                self._raise_if_stopped()
+            self.close_epoch()
+        elif self.stop.requested is not None or time.monotonic() - self._saved_at > self.plan.checkpoint_seconds:
+            self.save()
+        self._raise_if_stopped()
+        if not state.finished and self.context.remaining() <= 1.5 * self._val_seconds:
+            self._out_of_time()
+        if state.finished:
+            self.trainer.should_stop = True
+
+    # One batch
+
+    def _batch(self, items: list[torch.Tensor]) -> Batch:
+        pixels, targets, weights, indices = (item.to(self.context.device, non_blocking=True) for item in items)
+        images = self.preprocessing.normalise(pixels.contiguous(memory_format=torch.channels_last))
+        return Batch(images, targets, weights, indices)
+
+    def _logits(self, images: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(self.context.device, torch.bfloat16, enabled=self.bf16):
+            return self.network(images).float()  # type: ignore[no-any-return]
+
+    def _backward(self, batch: Batch, rows: torch.Tensor) -> float:
+        """Add the gradient of some rows of the batch; return their share of its loss."""
+        targets, weights = batch.targets[rows], batch.weights[rows]
+        logits = self._logits(batch.images[rows] if len(rows) < len(batch.targets) else batch.images)
+        losses = self.task.loss(logits, targets, label_smoothing=self.plan.label_smoothing)
+        loss = (losses * weights).sum() / len(batch.targets)
+        loss.backward()
+        with torch.no_grad():
+            # The curve shows the plain loss, so that it can be held against validation's.
+            plain = self.task.loss(logits, targets) * weights
+        self.state.loss_sum += float(plain.sum())
+        self.state.weight_sum += float(weights.sum())
+        self.watched.update(logits, targets)
+        return float(loss.detach())
+
+    # One epoch
+
+    def validate(self) -> tuple[float, float]:
+        """Return (metric, mean loss) on the validation split. Raises NonFinite, or Interrupted on a signal."""
+        began = time.monotonic()
+        metric = Monitor(self.watched.name, self.task, self.watched.classes)
+        total = weight_sum = 0.0
+        self.network.eval()
+        with torch.no_grad():
+            for items in self.val:
+                if self.stop.requested is not None:
+                    self.save()
+                    self._raise_if_stopped()
+                batch = self._batch(items)
+                logits = torch.cat([self._logits(part) for part in batch.images.split(self.state.micro_batch)])
+                total += float((self.task.loss(logits, batch.targets) * batch.weights).sum())
+                weight_sum += float(batch.weights.sum())
+                metric.update(logits, batch.targets)
+        self.network.train()
+        self._val_seconds = time.monotonic() - began
+        loss = total / weight_sum
+        check_number("the validation loss", loss)
+        return metric.value(loss), loss
+
+    def begin(self) -> None:
+        """Validate the weights as they are, make them the best so far, and write a checkpoint."""
+        metric, loss = self.validate()
+        self.state.best = Best(self.checkpoints.next, self.state.epoch, metric, loss)
+        self.save()
+        self._epoch_began = time.monotonic()
+
+    def close_epoch(self, *, last: bool = False) -> None:
+        """Validate, add a row to the history, choose the best weights, and write a checkpoint."""
+        state, name = self.state, self.watched.name
+        train_loss = state.loss_sum / state.weight_sum
+        train_metric = self.watched.value(train_loss)
+        metric, loss = self.validate()
+        row = {"epoch": state.epoch + 1, "step": state.step, "train_loss": train_loss, "val_loss": loss}
+        if name != "loss":
+            row |= {f"train_{name}": train_metric, f"val_{name}": metric}
+        row |= self._rates() | {"seconds": time.monotonic() - self._epoch_began}
+        # An undefined metric (a split without some class) is left out: it is no number.
+        state.history.append({key: value for key, value in row.items() if not math.isnan(value)})
+        self._compare(metric, loss)
+        state.loss_sum = state.weight_sum = 0.0
+        self.watched.reset()
+        if last or state.epoch == self.plan.epochs or (self.plan.patience and state.stale >= self.plan.patience):
+            state.finished = True
+        self.save()
+        self.context.listen(epoch_ended(self.plan.method, state.history[-1]))
+        self._epoch_began = time.monotonic()
+
+    def _compare(self, metric: float, loss: float) -> None:
+        state = self.state
+        assert state.best is not None, "training begins with a validation"
+        old = (state.best.metric, state.best.loss)
+        improved = self.watched.better((metric, loss), old, by=self.plan.min_delta)
+        state.stale = 0 if improved else state.stale + 1
+        if self.watched.better((metric, loss), old):
+            state.best = Best(self.checkpoints.next, state.epoch, metric, loss)
+
+    def _rates(self) -> dict[str, float]:
+        """Return the rates of the last step; what is frozen has none."""
+        heads = {id(p) for p in self.network.head.parameters()}
+        return {"lr_head" if id(group["params"][0]) in heads else "lr_backbone": group["lr"]
+                for group in self.optimizer.param_groups}
+
+    def _out_of_time(self) -> None:
+        """Close what was begun of the epoch, and end."""
+        if self.state.weight_sum:
+            self.close_epoch(last=True)
+        else:
+            self.state.finished = True
+            self.save()
+        self.context.listen(Note(f"{self.plan.method}: the time limit ends training after {self.state.step} of "
+                                 f"{self.order.total} steps; the best weights so far are kept", "warning"))
+
+    def _report(self) -> None:
+        state = self.state
+        parts = [f"loss {state.loss_sum / state.weight_sum:.3f}"]
+        if state.history:
+            last, name = state.history[-1], self.watched.name
+            parts.append(f"val {last['val_loss']:.3f}")
+            parts += [f"{name} {last[f'val_{name}']:.3f}"] if f"val_{name}" in last else []
+        self.context.listen(Progress(training_step_name(self.plan), state.step, "  ".join(parts)))
+
+    # Checkpoints
+
+    def weights(self) -> Tensors:
+        """Return every parameter and buffer of the network."""
+        return dict(self.network.state_dict())
+
+    def save(self) -> None:
+        """Write a checkpoint. Raises NonFinite rather than save such weights, ResourceError when the disk is full."""
+        weights = self.weights()
+        check_tensors(weights)
+        moments = {f"{key}.{number}": value for number, parameter in enumerate(self.learning)
+                   for key, value in self.optimizer.state.get(parameter, {}).items()}
+        moments |= {f"monitor.{key}": value for key, value in self.watched.tensors().items()}
+        best = self.state.best
+        self.checkpoints.save({**self.state.record(), "plan": self.plan.record(),
+                               "threads": torch.get_num_threads(), "torch": str(torch.__version__)},
+                              weights, moments, keep=best.checkpoint if best else None)
+        self._saved_at = time.monotonic()
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to what `checkpoint` holds."""
+        record = {key: value for key, value in checkpoint.state.items() if key not in ("plan", "threads", "torch")}
+        self.state = State.of(record)
+        self.network.load_state_dict(checkpoint.weights)
+        self.optimizer.state.clear()
+        for name, value in checkpoint.optimizer.items():
+            key, _, number = name.partition(".")
+            if key == "monitor":
+                continue
+            parameter = self.learning[int(number)]
+            # In the parameter's own memory layout: another one would round the sums in another order.
+            like = torch.empty_like(parameter) if value.shape == parameter.shape else torch.empty_like(value)
+            self.optimizer.state[parameter][key] = like.copy_(value)
+        self.watched.restore({name.removeprefix("monitor."): value for name, value in checkpoint.optimizer.items()
+                              if name.startswith("monitor.")})
+
+    def _raise_if_stopped(self) -> None:
+        self.stop.raise_if_requested(f"{self.plan.method}, step {self.state.step} of {self.order.total}")
+
+
+def training_step_name(plan: Plan) -> str:
+    """Return the name of the step in the events."""
+    return f"{plan.method}: training"
+
+
+def epoch_ended(method: str, row: dict[str, float]) -> EpochEnded:
+    """Return the event of one row of the history."""
+    values = {key: value for key, value in row.items() if key not in ("epoch", "step")}
+    return EpochEnded(method, int(row["epoch"]), int(row["step"]), values)
+
+
+def run_trainer(learner: Learner, loader: DataLoader[Item]) -> None:
+    """Let Lightning run the batches of `loader`. Writes no file, prints nothing, and leaves no handler behind."""
+    with _quiet():
+        trainer = Trainer(
+            accelerator="gpu" if learner.context.device == "cuda" else "cpu", devices=1, max_epochs=1,
+            logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+            limit_val_batches=0, num_sanity_val_steps=0, default_root_dir=learner.checkpoints.folder,
+            # Else a cluster's variables would be taken for orders to this process.
+            plugins=[LightningEnvironment()], barebones=False)
+        trainer.fit(learner, loader)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Lightning's tips and warnings; all that concerns the user comes as an event of ours."""
+    loggers = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning\..*")
+            warnings.filterwarnings("ignore", category=UserWarning, message=".*does not have many workers.*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

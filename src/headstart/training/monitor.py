@@ -1,0 +1,96 @@
+"""Monitor: the metric that is watched while training. The only door to torchmetrics.
+
+The final metrics, with intervals, are computed elsewhere from the stored predictions.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import torch
+
+from headstart.errors import ConfigError, nearest
+from headstart.tasks.task import Task
+
+MODES = {"loss": "min", "accuracy": "max", "balanced_accuracy": "max", "f1_macro": "max", "auroc": "max",
+         "average_precision": "max", "subset_accuracy": "max"}
+"""Every metric that can be monitored, and whether more is better: the user can't get the direction wrong."""
+ONLY = {"classification": {"accuracy", "balanced_accuracy"}, "multilabel": {"subset_accuracy"}}
+BINS = 200
+"""Thresholds of the curve metrics: their state keeps its size, so that it fits into a checkpoint."""
+
+
+class Monitor:
+    """Accumulates one metric over batches."""
+
+    def __init__(self, name: str, task: Task, classes: int) -> None:
+        others = set().union(*(names for kind, names in ONLY.items() if kind != task.part_name))
+        possible = set(MODES) - others
+        if name not in possible:
+            raise ConfigError(f'monitor "{name}" is not a metric of {task.part_name}.' + nearest(name, possible))
+        self.name = name
+        self.mode = MODES[name]
+        self.task = task
+        self.classes = classes
+        self._metric = None if name == "loss" else _metric(name, task, classes)
+
+    def update(self, logits: torch.Tensor, targets: torch.Tensor) -> None:
+        """Take in a batch. logits [B, C]; targets as in `Batch`."""
+        if self._metric is None:
+            return
+        probabilities = torch.from_numpy(self.task.probabilities(logits.detach().float().cpu().numpy()))
+        self._metric.update(probabilities, targets.cpu().long())
+
+    def value(self, loss: float) -> float:
+        """Return the metric of all batches since `reset`; `loss` where that is what is monitored."""
+        if self._metric is None:
+            return loss
+        with warnings.catch_warnings():
+            # A class that the split lacks is left out of the mean, as the final metrics do.
+            warnings.simplefilter("ignore")
+            return float(self._metric.compute())
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        if self._metric is not None:
+            self._metric.reset()
+
+    def better(self, new: tuple[float, float], old: tuple[float, float], *, by: float = 0.0) -> bool:
+        """Return whether (metric, loss) `new` beats `old` by more than `by`; equal metrics are decided by loss."""
+        sign = 1 if self.mode == "max" else -1
+        gain = _number(sign * new[0]) - _number(sign * old[0])
+        if gain != gain:  # both undefined
+            gain = 0.0
+        return gain > by or (by == 0 and gain == 0 and new[1] < old[1])
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return the state, for a checkpoint."""
+        return {} if self._metric is None else {k: v.clone() for k, v in self._metric.state_dict().items()}
+
+    def restore(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Take up a state that `tensors` returned."""
+        if self._metric is not None:
+            self._metric.load_state_dict(tensors)
+
+
+def _number(value: float) -> float:
+    return -math.inf if math.isnan(value) else value
+
+
+def _metric(name: str, task: Task, classes: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    import torchmetrics.classification as tm
+
+    if task.part_name == "multilabel":
+        made = {"subset_accuracy": lambda: tm.MultilabelExactMatch(classes),
+                "f1_macro": lambda: tm.MultilabelF1Score(classes, average="macro"),
+                "auroc": lambda: tm.MultilabelAUROC(classes, thresholds=BINS),
+                "average_precision": lambda: tm.MultilabelAveragePrecision(classes, thresholds=BINS)}[name]()
+    else:
+        made = {"accuracy": lambda: tm.MulticlassAccuracy(classes, average="micro"),
+                "balanced_accuracy": lambda: tm.MulticlassAccuracy(classes, average="macro"),
+                "f1_macro": lambda: tm.MulticlassF1Score(classes, average="macro"),
+                "auroc": lambda: tm.MulticlassAUROC(classes, thresholds=BINS),
+                "average_precision": lambda: tm.MulticlassAveragePrecision(classes, thresholds=BINS)}[name]()
+    made.persistent(True)
+    return made

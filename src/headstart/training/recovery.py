@@ -1,0 +1,118 @@
+"""Recovery: run a learner to its end, through NaNs, dead workers and memory that runs out."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+
+import torch
+
+from headstart.errors import DataError, DivergedError, ResourceError, listed
+from headstart.events import Note
+from headstart.training.guard import NonFinite
+from headstart.training.learner import Learner, run_trainer
+from headstart.training.loading import PREFETCH, is_worker_fault, train_loader, worker_error
+from headstart.training.pictures import TrainImages
+
+RETRIES = 3
+"""How often a fault of one kind is answered before the run gives up."""
+
+
+def run_to_end(learner: Learner, images: TrainImages, *, workers: int) -> None:
+    """Train until `learner.state.finished`, recovering from what can be recovered from.
+
+    Raises DivergedError, ResourceError, DataError or Interrupted; what was done until then is in a checkpoint.
+    """
+    worker_faults = 0
+    while not learner.state.finished or learner.state.best is None:
+        try:
+            _go_on(learner, images, workers)
+        except NonFinite as fault:
+            _after_non_finite(learner, fault)
+        except DataError:
+            learner.save()  # the state between two steps is whole; only the next picture is not
+            raise
+        except (RuntimeError, MemoryError) as error:
+            if is_worker_fault(error):
+                worker_faults += 1
+                _after_worker_fault(learner, error, worker_faults, workers)
+            elif is_out_of_memory(error):
+                _after_out_of_memory(learner, error)
+            else:
+                raise
+        # The traceback that held the failed step's tensors is gone only now.
+        gc.collect()
+        if learner.context.device == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _go_on(learner: Learner, images: TrainImages, workers: int) -> None:
+    state, order = learner.state, learner.order
+    learner.to(learner.context.device)
+    learner.train()
+    if state.best is None:
+        learner.begin()
+    if not state.finished and state.step == (state.epoch + 1) * order.steps:
+        learner.close_epoch()
+    if state.finished:
+        return
+    loader = train_loader(images, order.after(state.step), workers=workers, pinned=learner.context.device == "cuda")
+    run_trainer(learner, loader)
+
+
+def _restore(learner: Learner) -> bool:
+    """Go back to the newest checkpoint; return whether there is one."""
+    learner.to(learner.context.device)
+    checkpoint = learner.checkpoints.newest()
+    if checkpoint is not None:
+        learner.restore(checkpoint)
+    return checkpoint is not None
+
+
+def _after_non_finite(learner: Learner, fault: NonFinite) -> None:
+    """Go back to the last good checkpoint with half the learning rates, three times at most."""
+    step, epoch, retries = learner.state.step, learner.state.epoch, learner.state.retries
+    rate = max(group["lr"] for group in learner.optimizer.param_groups)
+    ids = [learner.samples[index].id for index in fault.indices]
+    where = f"{learner.plan.method}: {fault.what} at epoch {epoch + 1}, step {step + 1}, learning rate {rate:.2g}"
+    if retries >= RETRIES or not _restore(learner):
+        raise DivergedError(f"{where}, after {retries} retries with halved learning rates. "
+                            + (f"Images of the batch:\n{listed(ids)}\n" if ids else "")
+                            + "Lower lr_head and lr_backbone, or look at these images and their labels. The last "
+                            "good weights are kept.")
+    learner.state.retries = retries + 1
+    learner.context.listen(Note(f"{where}; going back to step {learner.state.step} with half the learning rates "
+                                f"(retry {retries + 1} of {RETRIES})", "warning"))
+    learner.save()
+
+
+def _after_worker_fault(learner: Learner, error: BaseException, count: int, workers: int) -> None:
+    """Start the workers once more; the second time name the images they had in hand."""
+    learner.to(learner.context.device)
+    learner.save()
+    if count > 1:
+        batches = itertools.islice(learner.order.after(learner.state.step), workers * PREFETCH)
+        positions = [index for batch in batches for _, index in batch]
+        raise worker_error(error, learner.samples, positions) from error
+    learner.context.listen(Note(f"{learner.plan.method}: a loader worker died or hung at step {learner.state.step}; "
+                                "the workers are started once more", "warning"))
+    _restore(learner)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether the main memory or the accelerator's ran out."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def _after_out_of_memory(learner: Learner, error: BaseException) -> None:
+    """Halve the micro-batch and add up gradients: the effective batch stays what the plan says."""
+    micro, batch = learner.state.micro_batch, learner.plan.batch_size
+    smaller = -(-micro // 2)
+    if micro == 1 or micro * 2 ** RETRIES <= batch or not _restore(learner):
+        raise ResourceError(f"{learner.plan.method}: memory ran out even with {micro} images at a time "
+                            f"({str(error).splitlines()[0] if str(error) else type(error).__name__}). Choose a "
+                            "smaller image_size, a smaller backbone or fewer trained stages.") from error
+    learner.state.micro_batch = smaller
+    learner.context.listen(Note(f"{learner.plan.method}: memory ran out with {micro} images at a time; going on with "
+                                f"{smaller}, gradients added up to the same batch of {batch}", "warning"))
+    learner.save()

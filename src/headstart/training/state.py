@@ -1,0 +1,59 @@
+"""State: where a training stands. With the weights and the optimizer's moments it is all that resuming needs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Best:
+    """The epoch whose weights are kept."""
+
+    checkpoint: int
+    """Serial number of the checkpoint that holds them."""
+    epoch: int
+    """0 is the start, before any step."""
+    metric: float
+    loss: float
+
+
+@dataclass
+class State:
+    """Counters and running sums; the one thing in training that changes, besides the tensors."""
+
+    step: int = 0
+    """Optimizer steps done."""
+    loss_sum: float = 0.0
+    """Sum of weight x loss over this epoch's samples so far."""
+    weight_sum: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+    """One row an epoch: the values of EpochEnded, with `epoch` (from 1) and `step`."""
+    best: Best | None = None
+    stale: int = 0
+    """Epochs since the last improvement."""
+    retries: int = 0
+    """How often a non-finite number sent the training back; each time halves the learning rates."""
+    micro_batch: int = 0
+    """Images that go through the network at once; less than the batch after memory ran out."""
+    finished: bool = False
+
+    @property
+    def epoch(self) -> int:
+        """Number of the current epoch, from 0."""
+        return len(self.history)
+
+    @property
+    def rate(self) -> float:
+        """Factor on the learning rates that is left after the retries."""
+        return 0.5 ** self.retries
+
+    def record(self) -> dict[str, Any]:
+        """Return JSON values; floats survive exactly."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> Self:
+        """Return the state that `record` was made of."""
+        best = record["best"]
+        return cls(**{**record, "best": Best(**best) if best else None})

@@ -1,0 +1,141 @@
+"""Train: a model, two splits and a plan in; the model with the best weights out. What every training method calls."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import time
+
+import torch
+
+from headstart.data.dataset import Splits
+from headstart.errors import ConfigError, DataError, IntegrityError
+from headstart.events import Finished, Note, Started
+from headstart.memory import keep_pages
+from headstart.methods.method import Context
+from headstart.model import Model
+from headstart.training.checkpoints import Checkpoint, Checkpoints
+from headstart.training.exact import exact
+from headstart.training.learner import Learner, epoch_ended, training_step_name
+from headstart.training.loading import possible_workers, val_loader
+from headstart.training.monitor import Monitor
+from headstart.training.network import Network
+from headstart.training.order import Order
+from headstart.training.pictures import SHARE, Pictures, TrainImages, ValImages, free_memory, train_weights
+from headstart.training.plan import Plan
+from headstart.training.recovery import run_to_end
+from headstart.training.signals import StopSignals
+
+
+def train(model: Model, splits: Splits, plan: Plan, context: Context) -> Model:
+    """Return a copy of `model` trained by `plan` on `splits.train`, with the weights that `splits.val` likes best.
+
+    The start competes too: training never ends worse on validation than it began. Where `context.workspace` holds
+    checkpoints of the same training, it goes on from the newest whole one, to the same bits as without a break.
+    Raises ConfigError, DataError, DivergedError, ResourceError, IntegrityError or Interrupted.
+    """
+    refuse_empty(splits)
+    monitor = Monitor(plan.monitor or model.task.monitor, model.task, len(model.classes))
+    checkpoints = Checkpoints(context.workspace, context.listen)
+    saved = checkpoints.newest()
+    if saved is not None:
+        _require_same(saved, plan, context)
+    if context.device == "cpu":
+        keep_pages()
+    threads = saved.state["threads"] if saved else torch.get_num_threads()
+    with StopSignals() as stop, exact(context.device, threads=threads):
+        model = copy.deepcopy(model)
+        network = Network(model.backbone, model.head, plan)
+        order = _order(splits, plan, context, moving=network.moves_batch_norm)
+        budget = SHARE * free_memory()
+        val = Pictures(splits.val, model.preprocessing, budget=budget)
+        learner = Learner(
+            network, model, plan, context, order=order, samples=splits.train.samples, monitor=monitor,
+            checkpoints=checkpoints, stop=stop, val=val_loader(ValImages(val), plan.batch_size, pinned=context.device == "cuda"))
+        if saved is not None:
+            _take_up(learner, saved)
+        if not learner.state.finished or learner.state.best is None:
+            train_pictures = Pictures(splits.train, model.preprocessing, budget=budget)
+            _run(learner, train_pictures, val)
+        return _result(model, learner)
+
+
+def _run(learner: Learner, train_pictures: Pictures, val_pictures: Pictures) -> None:
+    plan, context = learner.plan, learner.context
+    checkpoints, listen = learner.checkpoints, context.listen
+    # Weights and AdamW's two moments.
+    checkpoints.require_space(3 * sum(t.numel() * t.element_size() for t in learner.network.state_dict().values()))
+
+    def check() -> None:
+        learner.stop.raise_if_requested(f"{plan.method}, decoding")
+
+    began = time.perf_counter()
+    used = train_pictures.load(step=f"{plan.method}: decoding train", listen=listen, check=check)
+    val_pictures.budget -= used
+    val_pictures.load(step=f"{plan.method}: decoding val", listen=listen, check=check)
+    weights = train_weights(train_pictures.dataset, plan.class_weights)
+    images = TrainImages(train_pictures, weights, preset=plan.augment, seed=context.seed)
+    workers = possible_workers(context.workers, train_pictures.preprocessing, plan.batch_size, listen)
+    listen(Started(training_step_name(plan), learner.order.total, "steps"))
+    run_to_end(learner, images, workers=workers)
+    best = learner.state.best
+    assert best is not None, "run_to_end ends with a best"
+    detail = f"best epoch {best.epoch}: {learner.watched.name} {best.metric:.3f}, loss {best.loss:.3f} on validation"
+    listen(Finished(training_step_name(plan), time.perf_counter() - began, detail))
+
+
+def refuse_empty(splits: Splits) -> None:
+    """Raise DataError unless there are images to learn from and images to choose by."""
+    for name, part in (("train", splits.train), ("val", splits.val)):
+        if not len(part):
+            raise DataError(f"the {name} split is empty; training needs one. Give it images, or let Headstart split.")
+
+
+def _order(splits: Splits, plan: Plan, context: Context, *, moving: bool) -> Order:
+    order = Order(len(splits.train), plan.batch_size, plan.epochs, seed=context.seed, drop_single=moving)
+    if order.dropped:
+        context.listen(Note(f"{plan.method}: the last batch of each epoch would be 1 image, on which BatchNorm can't "
+                            f"learn: each epoch leaves out another one of the {len(splits.train)} images"))
+    return order
+
+
+def _require_same(saved: Checkpoint, plan: Plan, context: Context) -> None:
+    before, now = saved.state["plan"], plan.record()
+    changed = [f"{key} was {before.get(key)!r}, is {now[key]!r}" for key in now if before.get(key) != now[key]]
+    if changed:
+        raise ConfigError(f"{context.workspace}: the checkpoints are of other settings: {'; '.join(changed)}. Resume "
+                          "with the settings of then, or start a new run with another --out.")
+    if saved.state["torch"] != str(torch.__version__):
+        context.listen(Note(f"not bit-exact: begun with torch {saved.state['torch']}, resumed with "
+                            f"{torch.__version__}", "warning"))
+
+
+def _take_up(learner: Learner, saved: Checkpoint) -> None:
+    """Go on from `saved`, and tell of the epochs that are done, so that the history is complete."""
+    learner.restore(saved)
+    plan, state, listen = learner.plan, learner.state, learner.context.listen
+    listen(Note(f"{plan.method}: resumed at step {state.step} of {learner.order.total}"))
+    for row in state.history:
+        listen(epoch_ended(plan.method, row))
+    if state.best is not None and state.best.checkpoint != saved.serial:
+        try:
+            learner.checkpoints.read(state.best.checkpoint)
+        except IntegrityError as error:
+            listen(Note(f"{error} The best weights (epoch {state.best.epoch}) are lost; the newest ones take their "
+                        "place until an epoch beats them.", "warning"))
+            state.best = None
+
+
+def _result(model: Model, learner: Learner) -> Model:
+    best = learner.state.best
+    assert best is not None, "training ends with a best"
+    if best.epoch == 0:
+        learner.context.listen(Note(f"{learner.plan.method}: no epoch was better on validation than the start "
+                                    f"({learner.watched.name} {best.metric:.3f}), whose weights are kept", "warning"))
+    network = learner.network.cpu()
+    network.load_state_dict(learner.checkpoints.read(best.checkpoint).weights)
+    network.zero_grad(set_to_none=True)
+    network.requires_grad_(True)
+    network.eval()
+    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return dataclasses.replace(model, backbone=network.backbone, head=network.head, temperature=1.0)
