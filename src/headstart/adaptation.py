@@ -21,7 +21,6 @@ from headstart.job import Job
 from headstart.methods.method import Context, Method
 from headstart.model import Model
 
-
 WORK = "work"
 """Folder inside the run directory that holds what an interrupted run goes on with."""
 

@@ -42,7 +42,7 @@ _Loader.add_implicit_resolver(
 def parse_yaml(text: str, *, where: str = "") -> Any:
     """Return the plain values of a YAML text. Raises ConfigError with the line where it is not YAML."""
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 (derives from SafeLoader)
+        return yaml.load(text, Loader=_Loader)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}" if where else str(error)) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -92,9 +92,7 @@ def _assign(target: Any, steps: list[str], value: Any, assignment: str) -> None:
             if not last:
                 existing = target.get(place)
                 # `method: finetune` stands for a list of one.
-                if isinstance(existing, str) and place == "method":
-                    target[place] = [existing]
-                elif isinstance(existing, dict) and place == "method":
+                if isinstance(existing, str | dict) and place == "method":
                     target[place] = [existing]
                 elif existing is None:
                     target[place] = {}

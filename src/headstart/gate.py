@@ -1,4 +1,4 @@
-"""The gate: no run starts on data that would make its result a lie, unless told to by name."""
+"""The gate: read the data and let no run start on data that would make its result a lie, unless told to by name."""
 
 from __future__ import annotations
 
@@ -7,24 +7,35 @@ from typing import Any
 from headstart.data.check import check, drop_bad, enforce
 from headstart.data.dataset import Dataset
 from headstart.data.duplicates import group_duplicates
-from headstart.data.groups import group_by
+from headstart.data.groups import DUPLICATES, group_by, load_grouped
+from headstart.data.load import load_data
 from headstart.events import Listen, Note
 from headstart.job import Job
 
 
-def admit(job: Job, dataset: Dataset, listen: Listen) -> tuple[Dataset, list[dict[str, Any]]]:
+def admit(job: Job, dataset: Dataset | None, listen: Listen) -> tuple[Dataset, list[dict[str, Any]]]:
     """Return the data to use, grouped, without unreadable images where asked, and what the check found.
 
+    dataset: the data already read, or None. What was inferred is told to `listen`.
     Raises DataError with the findings that forbid a run, and how to mend or allow each.
     """
+    if dataset is None:
+        dataset = load_grouped(
+            lambda settings: load_data(job.data, format=job.format, settings=settings, task=job.task),
+            job.reader, job.group_by)
+    if job.group_by and job.group_by != DUPLICATES:
+        dataset = group_by(dataset, job.group_by)
     report = check(dataset, listen=listen, quick=True)
     enforce(report, allow=[*job.allow, *(["corrupt"] if job.skip_bad else [])])
     if job.skip_bad:
         dataset = drop_bad(dataset, report)
-    if job.group_by:
-        dataset = group_by(dataset, job.group_by)
+    if job.group_by == DUPLICATES:
+        dataset = group_by(dataset, job.group_by, report=report)
+    # Exact copies share a split whatever the user groups by: one in train and one in test would be a leak of ours.
     dataset = group_duplicates(dataset, report)
+    for note in dataset.notes:
+        listen(Note(note))
     for finding in report.findings:
         if finding.level != "ok":
-            listen(Note(finding.text, "warning"))
+            listen(Note(f"{finding.kind}: {finding.text}", "warning"))
     return dataset, [finding.model_dump(mode="json") for finding in report.findings]

@@ -20,6 +20,7 @@ from headstart.job import Job
 from headstart.model import Model
 from headstart.runs import SCHEMA, Metrics, read_history, read_json
 
+
 class Record:
     """Keeps run.json and history.csv of one run. `note` is a listener; `listen` passes events on to the others too."""
 

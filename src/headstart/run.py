@@ -15,7 +15,6 @@ from headstart.backbones.resolve import load
 from headstart.catalog import Catalog
 from headstart.data.dataset import Dataset, Splits
 from headstart.data.fingerprint import fingerprint
-from headstart.data.load import load_data
 from headstart.data.splits import split
 from headstart.errors import ConfigError, DataError, HeadstartError, Interrupted
 from headstart.events import Listen, Note, RunFinished, RunStarted, broadcast, silent
@@ -64,7 +63,7 @@ def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Liste
     remaining = _countdown(job.limit_time)
     with exclusive(directory), _recorded(directory, job, listen, resumed=resumed) as record:
         torch.manual_seed(job.seed)
-        dataset, findings = admit(job, dataset or _read(job, record.listen), record.listen)
+        dataset, findings = admit(job, dataset, record.listen)
         splits = split(dataset, seed=job.seed, val=job.val, test=job.test)
         model, job = _start(job, dataset, record.listen)
         _write_inputs(directory, job, model, dataset, splits, findings, resumed=resumed, listen=record.listen)
@@ -76,13 +75,6 @@ def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Liste
         shutil.rmtree(directory / WORK, ignore_errors=True)
         seal(directory)
     return Run(directory)
-
-
-def _read(job: Job, listen: Listen) -> Dataset:
-    dataset = load_data(job.data, format=job.format, settings=job.reader, task=job.task)
-    for note in dataset.notes:
-        listen(Note(note))
-    return dataset
 
 
 def _start(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, Job]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.configuration import read_yaml
 from headstart.errors import ConfigError, IntegrityError, nearest
-from headstart.events import Listen, silent
 from headstart.evaluation.intervals import Interval
+from headstart.events import Listen, silent
 from headstart.job import Job
 from headstart.model import Model
 from headstart.types import Prediction
@@ -122,7 +122,7 @@ def load_run(path: str | Path) -> Run:
     """Return the run at `path`. Raises ConfigError where there is none, with the runs beside it."""
     directory = Path(path)
     if not (directory / "run.json").is_file():
-        beside = [str(run.directory) for run in list_runs(directory.parent)] or [str(r) for r in list_runs(Path("runs"))]
+        beside = [str(run) for run in list_runs(directory.parent) or list_runs(Path("runs"))]
         hint = nearest(str(directory), beside) if beside else " `headstart adapt DATA` makes one."
         raise ConfigError(f"{directory}: there is no run here (no run.json).{hint}")
     return Run(directory)

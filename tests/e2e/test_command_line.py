@@ -1,0 +1,131 @@
+"""The verbs as a user types them: exit codes, one JSON object on standard output, errors without traceback."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+import headstart as hs
+from tests.e2e.conftest import write_digits
+
+SMALL = ["--backbone", "efficientnet_lite0", "--set", "image_size=32", "--set", "fit=squash", "--set", "tracking=off"]
+COMMAND = [sys.executable, "-c", "from headstart.cli import main; main()"]
+
+
+def headstart(*words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    found = subprocess.run([*COMMAND, *map(str, words)], capture_output=True, text=True, timeout=300)
+    assert found.returncode == code, found.stderr
+    assert "Traceback" not in found.stderr
+    return found
+
+
+def test_adapt_prints_one_json_object_and_nothing_else(digits: Path, tmp_path: Path) -> None:
+    found = headstart("adapt", digits, "--method", "probe", "--out", tmp_path / "run", "--json", *SMALL)
+    printed = json.loads(found.stdout)
+    assert printed["metrics"] == json.loads((tmp_path / "run" / "metrics.json").read_text())
+
+
+def test_evaluate_predict_compare_verify_and_runs_read_a_run(probed: hs.Run, finetuned: hs.Run, digits: Path,
+                                                            tmp_path: Path) -> None:
+    more = write_digits(tmp_path / "more", start=40, each=8)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"not an image")
+    image = digits / "digit 1" / "004.png"
+
+    evaluated = json.loads(headstart("evaluate", probed, more, "--json").stdout)
+    predicted = json.loads(headstart("predict", probed, image, broken, image, "--json").stdout)["predictions"]
+    compared = json.loads(headstart("compare", probed, finetuned, "--json").stdout)["comparisons"]
+    verified = json.loads(headstart("verify", probed, "--json").stdout)
+    listed = json.loads(headstart("runs", probed.directory.parent, "--json").stdout)["runs"]
+
+    assert evaluated["metrics"]["all"]["accuracy"]["value"] >= 0.8
+    assert [p["image"] for p in predicted] == [str(image), str(broken), str(image)]
+    assert predicted[0] == predicted[2]
+    assert predicted[0]["label"] == "digit 1"
+    assert "broken.png" in predicted[1]["error"]
+    assert compared[0]["difference"]["low"] <= compared[0]["difference"]["value"]
+    assert verified["intact"]
+    assert str(probed) in [run["run"] for run in listed]
+
+
+def test_predict_writes_csv_with_a_column_per_class(probed: hs.Run, digits: Path, tmp_path: Path) -> None:
+    headstart("predict", probed, digits / "digit 7", "--out", tmp_path / "p.csv")
+    lines = (tmp_path / "p.csv").read_text().splitlines()
+    assert lines[0] == "image,label,error,p_digit 0,p_digit 1,p_digit 7"
+    assert len(lines) == 21
+
+
+@pytest.mark.parametrize(("words", "code", "message"), [
+    (["adapt", "nowhere/"], 3, "nowhere"),
+    (["adapt"], 2, "data: name a folder"),
+    (["adapt", "DATA", "--method", "finetun"], 2, 'Did you mean "finetune"'),
+    (["adapt", "DATA", "--backbone", "efficientnet_lite"], 2, "Did you mean"),
+    (["adapt", "DATA", "--set", "image_sze=32"], 2, 'Did you mean "image_size"'),
+    (["adapt", "DATA", "--set", "method.probe.l3=1"], 2, 'Did you mean "l2"'),
+    (["adapt", "DATA", "--limit-time", "soon"], 2, "90s"),
+    (["adapt", "DATA", "--config", "missing.yaml"], 2, "missing.yaml"),
+    (["adapt", "DATA", "--set", "device=cuda"], 5, "device"),
+    (["evaluate", "no-run"], 2, "there is no run here"),
+    (["compare", "no-run", "no-run"], 2, "there is no run here"),
+    (["unknown-verb"], 2, "unknown-verb"),
+])
+def test_mistakes_have_a_message_and_an_exit_code(words: list[str], code: int, message: str, digits: Path,
+                                                  tmp_path: Path) -> None:
+    command = [str(digits) if word == "DATA" else word for word in words]
+    if command[0] == "adapt" and len(command) > 1:
+        command += ["--out", str(tmp_path / "run"), "--set", "tracking=off"]
+    assert message in headstart(*command, code=code).stderr
+
+
+def test_a_run_is_the_same_from_yaml_and_from_options(digits: Path, probed: hs.Run, tmp_path: Path) -> None:
+    config = tmp_path / "job.yaml"
+    config.write_text(f"data: {digits}\nbackbone: efficientnet_lite0\nmethod: [probe]\nimage_size: 32\n"
+                      "fit: squash\ntracking: off\nseed: 0\n")
+    headstart("adapt", "--config", config, "--out", tmp_path / "run")
+    again = hs.load_run(tmp_path / "run")
+    assert again.job == probed.job
+    assert again.metrics == probed.metrics
+
+
+def killed(words: list[object], run: Path, sign: signal.Signals, epochs: int) -> int:
+    """Start the command, send the signal once `epochs` epochs are in history.csv, and return the exit code."""
+    process = subprocess.Popen([*COMMAND, *map(str, words)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    history = run / "history.csv"
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and process.poll() is None:
+        if history.exists() and len(history.read_text().splitlines()) > epochs:
+            os.kill(process.pid, sign)
+            break
+        time.sleep(0.01)
+    return process.wait(60)
+
+
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_run_stopped_by_a_signal_resumes_to_identical_weights(sign: signal.Signals, code: int, finetuned: hs.Run,
+                                                                digits: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ["adapt", digits, "--method", "finetune", "--set", "method.finetune.epochs=2", "--out", run, *SMALL]
+    assert killed(words, run, sign, epochs=1) == code
+    assert hs.load_run(run).status == ("running" if sign == signal.SIGKILL else "interrupted")
+    headstart("resume", run)
+    expected = load_file(finetuned.directory / "model.safetensors")
+    found = load_file(run / "model.safetensors")
+    assert all(found[name].equal(tensor) for name, tensor in expected.items())
+    assert hs.load_run(run).metrics == finetuned.metrics
+    before = (run / "model.safetensors").stat().st_mtime_ns
+    assert "nothing to resume" in headstart("resume", run).stderr
+    assert (run / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_init_from_maps_the_head_by_class_name(probed: hs.Run, tmp_path: Path) -> None:
+    data = write_digits(tmp_path / "other", digits=(1, 4, 7))
+    found = headstart("adapt", data, "--init-from", probed, "--method", "finetune", "--set",
+                      "method.finetune.epochs=1", "--set", "tracking=off", "--out", tmp_path / "run")
+    assert "2 classes kept by name (digit 1, digit 7), 1 new (digit 4)" in " ".join(found.stderr.split())
+    assert [m.part_name for m in hs.load_run(tmp_path / "run").job.method] == ["finetune"]
