@@ -1,0 +1,123 @@
+"""Check: whether a data set can carry a result: one full decode of every image, then a verdict on each item."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from headstart.data.balance import class_findings, counts_by_split, labels_of
+from headstart.data.dataset import Dataset
+from headstart.data.duplicates import exact_sets, near_sets
+from headstart.data.findings import CheckReport, Finding, enforce
+from headstart.data.fingerprint import content_hashes
+from headstart.data.leaks import conflict_findings, duplicate_findings, leak_findings
+from headstart.data.looks import distribution, look_findings
+from headstart.data.measurements import Measured, Measurements, measure_all
+from headstart.errors import DataError, listed
+from headstart.events import Listen
+from headstart.types import Sample
+
+__all__ = ["check", "drop_bad", "enforce"]
+
+MOST_LOST = 0.5
+"""Share of a class that may be unreadable before leaving it out would change what the data is."""
+
+
+def check(dataset: Dataset, *, listen: Listen, quick: bool = False, strict: bool = False,
+          workers: int = 2) -> CheckReport:
+    """Return the verdict on each item of the data. Nothing is altered; the outcome does not depend on chance.
+
+    quick: leave out what needs eyes and not a decision (sizes, channels, brightness, extensions).
+    strict: any leak between given splits and any image with two labels is an error; otherwise exact copies and
+    double labels are one from 1 % of the images on, and near copies never.
+    """
+    measured = measure_all(dataset, listen=listen, workers=workers)
+    images = measured.readable
+    samples = [image.sample for image in images]
+    exact = exact_sets([image.pixel_hash for image in images])
+    near = _near(images, exact)
+    exact_ids, near_ids = _ids(images, exact), _ids(images, near)
+    identical = len(exact) and _superfluous_files(dataset, samples)
+    findings = [
+        _counts(dataset), _unreadable(measured), *class_findings(dataset, samples),
+        *duplicate_findings(samples, exact_ids, near_ids, identical_files=identical),
+        *conflict_findings(dataset, samples, exact_ids, near_ids, strict=strict),
+        *leak_findings(samples, exact_ids, near_ids, strict=strict), *([] if quick else look_findings(images))]
+    return CheckReport(findings=tuple(findings), summary=_summary(dataset, images),
+                       unreadable={name: str(error) for name, error in measured.unreadable.items()},
+                       exact_sets=exact_ids, near_sets=near_ids)
+
+
+def drop_bad(dataset: Dataset, report: CheckReport) -> Dataset:
+    """Return the data without its unreadable images. Raises DataError where more than half of a class would go."""
+    kept = [sample for sample in dataset.samples if sample.id not in report.unreadable]
+    before = Counter(label for sample in dataset.samples for label in labels_of(sample))
+    after = Counter(label for sample in kept for label in labels_of(sample))
+    gutted = [f"{dataset.classes[label]}: {count - after[label]} of {count} unreadable"
+              for label, count in sorted(before.items()) if count - after[label] > MOST_LOST * count]
+    if gutted:
+        raise DataError(f"--skip-bad would leave out more than half of {len(gutted)} classes:\n{listed(gutted)}\n"
+                        "  Mend or replace the files; `headstart check` lists them.")
+    lost = len(dataset) - len(kept)
+    if not lost:
+        return dataset
+    note = f"{lost} unreadable images left out (--skip-bad)"
+    return replace(dataset, samples=tuple(kept), notes=(*dataset.notes, note))
+
+
+def _near(images: Sequence[Measured], exact: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Return sets of positions that look the same, exact copies included."""
+    copies = {members[0]: members for members in exact}
+    hidden = {row for members in exact for row in members[1:]}
+    distinct = [row for row in range(len(images)) if row not in hidden]
+    if not distinct:
+        return []
+    sets = near_sets(np.stack([images[row].thumbnail for row in distinct]))
+    return [sorted(row for place in members for row in copies.get(distinct[place], [distinct[place]]))
+            for members in sets]
+
+
+def _ids(images: Sequence[Measured], sets: Sequence[Sequence[int]]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(images[row].sample.id for row in members) for members in sets)
+
+
+def _superfluous_files(dataset: Dataset, samples: Sequence[Sample]) -> int:
+    """Return how many readable files have the bytes of an earlier one."""
+    return len(samples) - len(set(content_hashes(replace(dataset, samples=tuple(samples)))))
+
+
+def _counts(dataset: Dataset) -> Finding:
+    splits = Counter(sample.split for sample in dataset.samples if sample.split)
+    given = ", ".join(f"{name} {count}" for name, count in splits.items())
+    left = f" {len(dataset.ignored)} files or folders left aside." if dataset.ignored else ""
+    return Finding(kind="counts", level="ok", count=len(dataset), items=dataset.ignored,
+                   text=f"{len(dataset)} images, {len(dataset.classes)} classes, "
+                        + (f"splits as given: {given}." if given else "no splits given.") + left)
+
+
+def _unreadable(measured: Measurements) -> Finding:
+    """Return the verdict on files that can't be decoded, with how many for each reason."""
+    errors = list(measured.unreadable.values())
+    if not errors:
+        return Finding(kind="corrupt", level="ok", text="Every image decodes in full.")
+    reasons = ", ".join(f"{reason} {count}" for reason, count in Counter(e.reason for e in errors).most_common())
+    return Finding(kind="corrupt", level="error", items=tuple(str(error) for error in errors), count=len(errors),
+                   text=f"{len(errors)} of {len(errors) + len(measured.readable)} images can't be read ({reasons}).",
+                   advice="Mend or replace the files, or leave them out with --skip-bad.")
+
+
+def _summary(dataset: Dataset, images: Sequence[Measured]) -> dict[str, Any]:
+    by_split = counts_by_split(dataset, [image.sample for image in images])
+    sizes = Counter(str(image.sample.split or "all") for image in images)
+    return {
+        "images": len(dataset), "readable": len(images), "classes": len(dataset.classes), "task": dataset.task,
+        "format": dataset.format,
+        "splits": {name: {"count": sizes[name], "per_class": counts} for name, counts in by_split.items()},
+        "width": distribution([image.width for image in images]),
+        "height": distribution([image.height for image in images]),
+        "modes": dict(Counter(image.info.mode for image in images).most_common()),
+        "formats": dict(Counter(image.info.format for image in images).most_common())}
