@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,22 @@ from headstart.readers.reader import Reader
 
 TASKS = ("classification", "multilabel")
 FOREIGN = {".h5": "an HDF5 file", ".hdf5": "an HDF5 file", ".npz": "a NumPy archive", ".npy": "a NumPy array",
-           ".zip": "an archive", ".tar": "an archive", ".gz": "an archive", ".7z": "an archive", ".mat": "a MATLAB file",
-           ".xlsx": "a spreadsheet", ".xls": "a spreadsheet", ".tfrecord": "a TFRecord file", ".pkl": "a pickle"}
+           ".zip": "an archive", ".tar": "an archive", ".gz": "an archive", ".7z": "an archive",
+           ".mat": "a MATLAB file", ".xlsx": "a spreadsheet", ".xls": "a spreadsheet", ".tfrecord": "a TFRecord file",
+           ".pkl": "a pickle"}
 ADVICE = {"an archive": "Unpack it and point at the folder.", "a spreadsheet": "Save it as CSV.",
           "a pickle": "Headstart never opens pickles: they can run code. Save the images as files."}
 
 
 def load_data(data: object, *, format: str | None = None, settings: Mapping[str, Any] | None = None,
-              task: str | None = None) -> Dataset:
+              task: str | None = None, skip_bad: bool = False) -> Dataset:
     """Return the data set at a path, or from an object of a library that a reader knows.
 
     data: folder, table file, folder written by `datasets`, or a `datasets.Dataset`; a `Dataset` of ours comes back.
     format: name of a file in `readers/`; None asks every reader whether it knows the data.
     settings: fields of the reader, such as {"label": "species"}.
     task: `classification` or `multilabel`; None lets the reader infer it.
+    skip_bad: let images that do not exist pass, for the check to leave them out.
     Raises ConfigError where format, settings or task are wrong or ambiguous, DataError where the data are.
     """
     if isinstance(data, Dataset):
@@ -39,7 +42,10 @@ def load_data(data: object, *, format: str | None = None, settings: Mapping[str,
     values = dict(settings or {})
     if isinstance(data, str | os.PathLike):
         path = os.path.expanduser(os.fspath(data))
-        dataset = readers.get(format or _sniff(path, readers)).parse(values, where="reader").read(path, task=task)
+        part = readers.get(format or _sniff(path, readers))
+        if skip_bad and "missing" in part.model_fields:
+            values.setdefault("missing", "keep")
+        dataset = part.parse(values, where="reader").read(path, task=task)
     else:
         found = next((part for part in readers.all().values() if part.claims_object(data)), None)
         if found is None:
@@ -91,8 +97,6 @@ def _require_train_classes(dataset: Dataset, by_class: Mapping[str | None, Count
 
 def _with_notes(dataset: Dataset, by_class: Mapping[str | None, Counter[int]]) -> Dataset:
     """Add in words what was inferred."""
-    from dataclasses import replace
-
     names = ", ".join(dataset.classes[:10]) + (", ..." if len(dataset.classes) > 10 else "")
     notes = [f"{dataset.root or 'data'}: {len(dataset)} images, {len(dataset.classes)} classes ({names}), "
              f"format {dataset.format}, task {dataset.task}"]

@@ -49,7 +49,8 @@ def split(dataset: Dataset, *, seed: int, val: float = 0.2, test: float = 0.2,
     _require_filled(dataset, parts, groups)
     notes += _thin_classes(dataset, parts)
     places = {name: [i for i, part in enumerate(parts) if part == name] for name in ORDER}
-    return Splits(*(dataset.subset(places[name]) for name in ("train", "val", "test")), notes=tuple(notes))
+    return Splits(dataset.subset(places["train"]), dataset.subset(places["val"]), dataset.subset(places["test"]),
+                  tuple(notes))
 
 
 def _parts(dataset: Dataset, given: set[SplitName | None], groups: list[str], shares: dict[SplitName, float],
@@ -71,8 +72,9 @@ def _parts(dataset: Dataset, given: set[SplitName | None], groups: list[str], sh
     kept = Counter(groups[i] for i in pool)
     together = sum(count > 1 for count in kept.values())
     source = "train" if None not in given else "the images"
-    notes.append(f"splits: {' and '.join(f'{share:.0%} {name}' for name, share in wanted.items())} carved from {source}, "
-                 f"by class, seed {seed}" + (f"; {together} groups of images kept together" if together else ""))
+    shown = " and ".join(f"{share:.0%} {name}" for name, share in wanted.items())
+    notes.append(f"splits: {shown} carved from {source}, by class, seed {seed}"
+                 + (f"; {together} groups of images kept together" if together else ""))
     return parts, notes
 
 
@@ -166,8 +168,8 @@ def _require_filled(dataset: Dataset, parts: Sequence[SplitName], groups: Sequen
     empty = [name for name in ("train", "val", "test") if not counts[name]]
     if empty or (dataset.task != "multilabel" and len(trained) < 2):
         why = f"no image is left for {' and '.join(empty)}" if empty else "train would hold one class only"
-        raise DataError(f"{len(dataset)} images in {len(set(groups))} groups are too few for train, val and test: {why}. "
-                        "Add images (three of a class, in three groups, at least), or give the splits yourself.")
+        raise DataError(f"{len(dataset)} images in {len(set(groups))} groups are too few for train, val and test: "
+                        f"{why}. Add images (three of a class, in three groups, at least), or give the splits.")
 
 
 def _thin_classes(dataset: Dataset, parts: Sequence[SplitName]) -> list[str]:

@@ -153,7 +153,7 @@ def _plain(tree: Tree, level: int, note: str) -> Layout:
         raise DataError(
             f"{tree.root}: the same folders ({_some(shared)}) lie inside each of several others ({_some(outer)}). "
             "Which are the classes? Choose:\n"
-            f"  {tree.root / Path(*folders[0][:level + 1])}   one of the outer folders alone, the inner ones its classes\n"
+            f"  {tree.root / Path(*folders[0][:level + 1])}   one outer folder alone, its inner ones the classes\n"
             f"  --set reader.classes_at={level + 2}   the inner folders are the classes, all outer ones together\n"
             f"  --set reader.classes_at={level + 1}   the outer folders are the classes")
     deeper = (f"all images lie in sub-folders of the class folders ({_some(sorted(below))}), which count as parts of "

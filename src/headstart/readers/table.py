@@ -1,0 +1,197 @@
+"""Table: a CSV, TSV, Parquet or JSONL file with a row for each image: its path and its label or labels."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from headstart.data.dataset import Dataset
+from headstart.data.labels import Labels, from_column, from_columns, is_one_hot
+from headstart.data.rows import ENDINGS, Rows, header, read_rows
+from headstart.data.splits import as_split
+from headstart.errors import ConfigError, DataError, nearest
+from headstart.images import printable
+from headstart.readers.reader import Reader
+from headstart.types import Sample, SplitName
+
+IMAGE = ("image", "images", "image_path", "image_file", "image_name", "img", "img_path", "path", "file", "filename",
+         "file_name", "filepath", "file_path", "image_id")
+PLURAL = ("labels", "classes", "tags", "categories", "targets")
+LABEL = ("label", "class", "class_name", "category", "target", *PLURAL)
+SPLIT = ("split", "subset", "partition")
+GROUP = ("group", "group_id", "patient", "patient_id", "subject", "subject_id")
+WEIGHT = ("weight", "sample_weight")
+
+
+class Table(Reader):
+    """A file with a row for each image. Columns are found by their names; an empty name leaves a column out."""
+
+    image: str | None = None
+    """Column of the image paths, relative to the table's folder."""
+    label: str | tuple[str, ...] | None = None
+    """Column of the label or labels, or a list of columns of 0 and 1, one for each class."""
+    split: str | None = None
+    """Column that says train, val or test."""
+    group: str | None = None
+    """Column of what must not be in two splits: the patient, the plant, the burst of frames."""
+    weight: str | None = None
+    """Column of the sample weights, 0 or more."""
+    separator: str | None = None
+    """What stands between several labels in one cell."""
+    empty: Literal["refuse", "none"] = "refuse"
+    """What an empty cell among several labels means: a mistake, or that none of the classes applies."""
+    missing: Literal["refuse", "keep"] = "refuse"
+    """What to do with a row whose file does not exist; kept ones are found, and can be skipped, by the check."""
+    outside: Literal["refuse", "allow"] = "refuse"
+    """Whether paths may lead out of the table's folder."""
+
+    @classmethod
+    def claims(cls, path: str) -> bool:
+        """Return whether `path` is a table file, or a folder with a table that names images."""
+        place = Path(path)
+        if place.is_dir():
+            return any(set(map(_normal, header(file))) & set(IMAGE) for file in _tables(place))
+        return place.suffix.lower() in ENDINGS
+
+    def read(self, path: str, *, task: str | None = None) -> Dataset:
+        """Return the data set; raises ConfigError for unclear columns, DataError naming the first wrong row."""
+        rows = read_rows(_one_table(Path(path)))
+        columns = list(rows.columns)
+        image = _column("image", self.image, IMAGE, columns)
+        if image is None:
+            raise ConfigError(f"{rows.path.name}: no column of image paths among {', '.join(columns)}. "
+                              "Name it: --set reader.image=COLUMN.")
+        split, group, weight = (_column(role, given, names, columns) for role, given, names in (
+            ("split", self.split, SPLIT), ("group", self.group, GROUP), ("weight", self.weight, WEIGHT)))
+        used = [name for name in (image, split, group, weight) if name is not None]
+        labels, label_columns = self._labels(rows, used, task)
+        sources = self._sources(rows, image)
+        ids = _ids(rows.columns[image])
+        splits = _splits(rows, split) if split is not None else [None] * len(rows)
+        weights = _weights(rows, weight) if weight is not None else [1.0] * len(rows)
+        groups = [str(cell).strip() or None for cell in rows.columns[group]] if group else [None] * len(rows)
+        samples = tuple(map(Sample, ids, sources, labels.values, splits, groups, weights))
+        roles = [("image", image), ("label", ", ".join(label_columns)), ("split", split), ("group", group),
+                 ("weight", weight)]
+        notes = ["columns: " + ", ".join(f"{role} = {name}" for role, name in roles if name)]
+        rest = [name for name in columns if name not in (*used, *label_columns)]
+        notes += [labels.note] if labels.note else []
+        notes += [f"columns left aside: {', '.join(rest)}"] if rest else []
+        return Dataset(samples, labels.classes, labels.task, "table", rows.path.parent, tuple(notes))
+
+    def _labels(self, rows: Rows, used: Sequence[str], task: str | None) -> tuple[Labels, list[str]]:
+        """Return the labels and the columns that they stand in."""
+        columns = list(rows.columns)
+        if isinstance(self.label, tuple):
+            for name in self.label:
+                _column("label", name, (), columns)
+            return from_columns(rows, self.label, task=task), list(self.label)
+        label = _column("label", self.label, LABEL, columns)
+        if label is not None:
+            return from_column(rows, label, plural=_normal(label) in PLURAL, separator=self.separator, task=task,
+                               empty=self.empty), [label]
+        rest = [name for name in columns if name not in used]
+        if len(rest) > 1 and all(is_one_hot(rows.columns[name]) for name in rest):
+            return from_columns(rows, rest, task=task), rest
+        raise ConfigError(f"{rows.path.name}: no column of labels among {', '.join(columns)}. Name it: --set "
+                          "reader.label=COLUMN, or a list of columns of 0 and 1: --set reader.label=[CAT,DOG].")
+
+    def _sources(self, rows: Rows, column: str) -> list[Path]:
+        """Return the file of each row; refuse empty cells, addresses, ways out of the folder, and missing files."""
+        names = [str(cell).strip() for cell in rows.columns[column]]
+        empty = [i for i, name in enumerate(names) if not name]
+        if empty:
+            raise rows.refuse(empty, f"{column} is empty", "name no image", "Fill them in, or remove the rows.")
+        remote = [i for i, name in enumerate(names) if "://" in name]
+        if remote:
+            raise rows.refuse(remote, f'"{names[remote[0]]}" is an address', "hold addresses",
+                              "Headstart fetches nothing: download the images and give their paths.")
+        root = rows.path.parent
+        paths = [root / name for name in names]
+        if self.outside == "refuse":
+            out = [i for i, path in enumerate(paths) if not _inside(path, root)]
+            if out:
+                raise rows.refuse(out, f'"{printable(names[out[0]])}" leads out of the folder {root}',
+                                  "lead out of it", "Move the table, or allow it: --set reader.outside=allow.")
+        missing = [i for i, path in enumerate(paths) if not path.is_file()]
+        if missing and self.missing == "refuse":
+            raise rows.refuse(missing, f'image "{printable(names[missing[0]])}" does not exist',
+                              "point to missing files", "Fix the paths, or leave them out with --skip-bad.")
+        return paths
+
+
+def _tables(folder: Path) -> list[Path]:
+    try:
+        return sorted(file for file in folder.iterdir()
+                      if file.suffix.lower() in ENDINGS and not file.name.startswith(".") and file.is_file())
+    except OSError:
+        return []
+
+
+def _one_table(path: Path) -> Path:
+    """Return the table file: `path` itself, or the one in it that names images."""
+    if not path.is_dir():
+        return path
+    found = [file for file in _tables(path) if set(map(_normal, header(file))) & set(IMAGE)]
+    if len(found) != 1:
+        raise ConfigError(f"{path}: " + ("has several tables. Point at one of them: " + ", ".join(map(str, found))
+                                         if found else "has no table with a column of image paths. Point at the file."))
+    return found[0]
+
+
+def _normal(name: str) -> str:
+    return name.strip().lower().replace(" ", "_").replace("-", "_")
+
+
+def _column(role: str, given: str | None, names: Sequence[str], columns: Sequence[str]) -> str | None:
+    """Return the column of a role: the given one, or the only one with a fitting name; None where there is none."""
+    if given is not None:
+        if given and given not in columns:
+            raise ConfigError(f'reader.{role}: the table has no column "{given}".' + nearest(given, columns))
+        return given or None
+    found = [name for name in columns if _normal(name) in names]
+    if len(found) > 1:
+        raise ConfigError(f"several columns could be the {role}: {', '.join(found)}. Say which: "
+                          + " or ".join(f"--set reader.{role}={name}" for name in found) + ".")
+    return found[0] if found else None
+
+
+def _ids(cells: Sequence[object]) -> list[str]:
+    names = [printable(str(cell).strip()) for cell in cells]
+    count = Counter(names)
+    return [name if count[name] == 1 else f"{name} (row {row})" for row, name in enumerate(names, 1)]
+
+
+def _inside(path: Path, root: Path) -> bool:
+    real = os.path.realpath(root)
+    return os.path.commonpath([os.path.realpath(path), real]) == real
+
+
+def _splits(rows: Rows, column: str) -> list[SplitName | None]:
+    found = [as_split(str(cell)) for cell in rows.columns[column]]
+    wrong = [i for i, split in enumerate(found) if split is None]
+    if wrong:
+        raise rows.refuse(wrong, f'{column} is "{rows.columns[column][wrong[0]]}", not train, val or test',
+                          "name no split", 'Mend them, or leave the column out with --set reader.split="".')
+    return found
+
+
+def _weights(rows: Rows, column: str) -> list[float]:
+    def number(cell: object) -> float:
+        try:
+            return float(str(cell))
+        except ValueError:
+            return math.nan
+
+    values = [number(cell) for cell in rows.columns[column]]
+    wrong = [i for i, value in enumerate(values) if not (math.isfinite(value) and value >= 0)]
+    if wrong:
+        raise rows.refuse(wrong, f'{column} is "{rows.columns[column][wrong[0]]}", not a number of 0 or more',
+                          "have no weight", 'Mend them, or leave the column out with --set reader.weight="".')
+    if not any(values):
+        raise DataError(f"{rows.path.name}: every {column} is 0, so that nothing would be learnt.")
+    return values
