@@ -17,7 +17,8 @@ class Catalog(Generic[T]):
     """The parts of one extension point.
 
     folder: the last name of the package, such as `methods`; entry points use the group `headstart.methods`.
-    contract: the class that each part must derive from; the file that defines it is not a part.
+    contract: the class that each part must derive from; the file that defines it is not a part,
+    nor are the files that the folder's `__init__.py` names in `NOT_PARTS`.
     """
 
     def __init__(self, folder: str, contract: type[T]) -> None:
@@ -57,6 +58,7 @@ class Catalog(Generic[T]):
 
 @cache
 def leaves(folder: str) -> frozenset[str]:
-    """Return the names of the modules directly inside `headstart/<folder>`."""
+    """Return the names of the parts directly inside `headstart/<folder>`, and of the file of their contract."""
     package = importlib.import_module(f"headstart.{folder}")
-    return frozenset(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_"))
+    names = (m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_"))
+    return frozenset(names) - frozenset(getattr(package, "NOT_PARTS", ()))

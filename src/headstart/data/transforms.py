@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 from PIL import Image
 from pydantic import Field
 
 from headstart.images import decode
 from headstart.part import Part
 from headstart.types import ImageSource
+
+if TYPE_CHECKING:
+    import torch  # at run time only inside functions: `headstart models` reads records without waiting for it
 
 INTERPOLATION = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC,
                  "nearest": Image.Resampling.NEAREST, "lanczos": Image.Resampling.LANCZOS}
@@ -47,19 +49,20 @@ class Preprocessing(Part):
             scale = self.size / max(height, width)
             small = self.resize(picture, (max(1, round(height * scale)), max(1, round(width * scale))))
             return _centred(small, self.size, fill=self.background)
-        short = max(self.size, round(self.size / self.crop_fraction))
+        # Rounded down, here and below, as torchvision and timm do: published accuracies were measured so.
+        short = max(self.size, int(self.size / self.crop_fraction))
         return _centred(self.shrink(picture, short), self.size, fill=self.background)
 
     def shrink(self, picture: np.ndarray, short: int) -> np.ndarray:
         """Resize so that the shorter side has `short` pixels."""
         height, width = picture.shape[:2]
-        scale = short / min(height, width)
         # A strip of 1 x 20000 would be enlarged to gigapixels: only the part that the cut can reach is resized.
         limit = 8 * min(height, width)
         if max(height, width) > limit:
             picture = _middle(picture, min(height, limit), min(width, limit))
             height, width = picture.shape[:2]
-        return self.resize(picture, (max(short, round(height * scale)), max(short, round(width * scale))))
+        least = min(height, width)
+        return self.resize(picture, (short * height // least, short * width // least))
 
     def resize(self, picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """Resize to (height, width) with antialiasing by Pillow, channel by channel where it must."""
@@ -79,6 +82,8 @@ class Preprocessing(Part):
 
     def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return float32 [..., channels, size, size] from uint8 of that shape: (x / 255 - mean) / std."""
+        import torch
+
         mean, std = (torch.tensor(v, device=pixels.device).view(-1, 1, 1) for v in (self.mean, self.std))
         return pixels.float().div_(255).sub_(mean).div_(std)
 
@@ -89,11 +94,13 @@ class Preprocessing(Part):
 
 def to_tensor(pixels: np.ndarray) -> torch.Tensor:
     """Return uint8 [C, H, W] from uint8 [H, W, C]."""
+    import torch
+
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
 
 
 def _middle(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+    top, left = round((picture.shape[0] - height) / 2), round((picture.shape[1] - width) / 2)
     return picture[top:top + height, left:left + width]
 
 

@@ -1,0 +1,56 @@
+"""Hub: the door to Hugging Face's hub, and what lies in its cache and in torch's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from headstart.errors import ResourceError
+
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+
+
+def offline() -> bool:
+    """Return whether the environment forbids downloads."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+
+
+def cached(repository: str) -> Path | None:
+    """Return the weights' file of a hub repository if it is in the cache; nothing is fetched."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = (try_to_load_from_cache(repository, name) for name in WEIGHT_FILES)
+    return next((Path(path) for path in found if isinstance(path, str)), None)
+
+
+def fetch(repository: str) -> Path:
+    """Return the weights' file of a hub repository, downloaded where it is not in the cache yet.
+
+    Raises ResourceError where it is neither here nor to be had.
+    """
+    here = cached(repository)
+    if here:
+        return here
+    if offline():
+        raise ResourceError(f"the weights {repository} are not here, and HF_HUB_OFFLINE forbids to download them.")
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    for name in WEIGHT_FILES:
+        try:
+            return Path(hf_hub_download(repository, name))
+        except EntryNotFoundError as error:
+            reason: Exception = error
+        except (OSError, ValueError, RuntimeError) as error:  # no network, no access, no space: all end the same way
+            reason = error
+            break
+    raise ResourceError(f"the weights {repository} are not here and could not be downloaded "
+                        f"({type(reason).__name__}: {str(reason).splitlines()[0][:200]}).") from reason
+
+
+def torch_cached(url: str) -> Path | None:
+    """Return the file that torch.hub stored for `url`, if it is there; without importing torch."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = Path(os.environ.get("TORCH_HOME") or cache / "torch").expanduser()
+    path = home / "hub" / "checkpoints" / url.rpartition("/")[2]
+    return path if path.exists() else None

