@@ -213,7 +213,7 @@ def _foreign(head: bytes, name: str) -> ImageError:
     if head[4:8] == b"ftyp":
         found = {b"avif": "AVIF", b"heic": "HEIC", b"mif1": "HEIC"}.get(head[8:12], "video")
     if not found:
-        found = "text" if all(byte >= 32 or byte in b"\t\r\n" for byte in head) else "unknown"
+        found = "text" if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head) else "unknown"
     return ImageError(f"{name}: not_an_image(sniffed={found}); Headstart reads JPEG, PNG, WebP, BMP, TIFF and GIF",
                       reason="not_an_image")
 
