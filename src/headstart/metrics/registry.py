@@ -1,0 +1,82 @@
+"""The metric registry: every name that may stand in metrics.json, which way is better, and its range."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headstart.errors import ConfigError, nearest
+
+INFINITY = float("inf")
+SINGLE, MULTI, BOTH = ("classification",), ("multilabel",), ("classification", "multilabel")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What is known of a metric without computing it."""
+
+    name: str
+    description: str
+    higher_is_better: bool
+    low: float
+    high: float
+    tasks: tuple[str, ...]
+
+    @property
+    def mode(self) -> str:
+        """Return `max` or `min`, the direction in which it improves."""
+        return "max" if self.higher_is_better else "min"
+
+    def better(self, a: float, b: float) -> bool:
+        """Return whether `a` is better than `b`; False where either is NaN."""
+        return a > b if self.higher_is_better else a < b
+
+
+def _up(name: str, description: str, tasks: tuple[str, ...], low: float = 0.0) -> Metric:
+    return Metric(name, description, True, low, 1.0, tasks)
+
+
+def _down(name: str, description: str, tasks: tuple[str, ...], high: float = 1.0) -> Metric:
+    return Metric(name, description, False, 0.0, high, tasks)
+
+
+def _averaged() -> list[Metric]:
+    what = {"precision": "share of the given labels that are right",
+            "recall": "share of the true labels that are given",
+            "f1": "harmonic mean of precision and recall"}
+    how = {"macro": ("mean over the classes that occur", BOTH), "micro": ("all decisions pooled", BOTH),
+           "weighted": ("mean over the classes by their number of images", BOTH),
+           "samples": ("mean over the images", MULTI)}
+    return [_up(f"{name}_{average}", f"{text}; {manner}", tasks)
+            for name, text in what.items() for average, (manner, tasks) in how.items()]
+
+
+METRICS: dict[str, Metric] = {m.name: m for m in [
+    _up("accuracy", "share of images with the right class", SINGLE),
+    _up("top_3_accuracy", "share of images whose class is among the 3 most probable; more than 3 classes", SINGLE),
+    _up("top_5_accuracy", "share of images whose class is among the 5 most probable; more than 5 classes", SINGLE),
+    _up("balanced_accuracy", "mean recall of the classes that occur", SINGLE),
+    _up("subset_accuracy", "share of images with exactly the right labels", MULTI),
+    _down("hamming_loss", "share of wrong yes/no decisions over images and labels", MULTI),
+    *_averaged(),
+    _up("auroc", "chance that a random image of a class scores above one of the rest; mean over classes", BOTH),
+    _up("average_precision", "area under the precision-recall steps, one class against the rest; mean", BOTH),
+    _down("log_loss", "mean negative log probability of the truth, in nats", BOTH, INFINITY),
+    _down("brier", "squared error of the probabilities: summed over classes, or mean over labels", BOTH, 2.0),
+    _down("expected_calibration_error", "mean gap between confidence and accuracy in 15 bins, calibrated", BOTH),
+    _down("expected_calibration_error_uncalibrated", "the same before temperature scaling", BOTH),
+    _up("cohen_kappa", "agreement with the truth beyond chance", SINGLE, -1.0),
+    _up("mcc", "Matthews correlation between truth and decision", SINGLE, -1.0),
+]}
+
+
+def metric(name: str) -> Metric:
+    """Return the metric called `name`. Raises ConfigError with the nearest name if there is none."""
+    if name not in METRICS:
+        raise ConfigError(f'unknown metric "{name}".' + nearest(name, METRICS))
+    return METRICS[name]
+
+
+def names_for(task: str, classes: int) -> list[str]:
+    """Return the names that are computed for a task, in the order in which they are shown."""
+    least = {"top_3_accuracy": 4, "top_5_accuracy": 6}
+    return [m.name for m in METRICS.values() if task in m.tasks and classes >= least.get(m.name, 0)]
