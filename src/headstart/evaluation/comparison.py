@@ -35,10 +35,15 @@ class Difference:
     verdict: str
     """Of a: `better`, `worse` or `no difference shown`."""
 
+    @property
+    def difference(self) -> Interval:
+        """Return the difference as an interval."""
+        return Interval(self.value, self.low, self.high)
+
     def to_json(self) -> dict[str, Any]:
         """Return plain values with null for what is undefined."""
         share = None if math.isnan(self.probability_a_better) else self.probability_a_better
-        return {"metric": self.metric, "difference": Interval(self.value, self.low, self.high).to_json(),
+        return {"metric": self.metric, "difference": self.difference.to_json(),
                 "probability_a_better": share, "mcnemar_p": self.mcnemar_p, "verdict": self.verdict}
 
 
