@@ -1,0 +1,187 @@
+"""Reading: a run directory as checked records. What a page shows comes from here and nowhere else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import TypeAdapter, ValidationError
+
+from headstart.errors import IntegrityError
+from headstart.report.records import (
+    BackboneRecord,
+    Compared,
+    DataRecord,
+    Details,
+    EnvironmentRecord,
+    Interval,
+    Metrics,
+    RunRecord,
+    Verdict,
+)
+
+SCHEMA = 1
+"""Version of the layout of a run directory that this page reads."""
+MONITORS = {"classification": "accuracy", "multilabel": "average_precision"}
+PREDICTION_COLUMNS = ("id", "path", "split", "label", "predicted", "confidence", "probabilities")
+
+
+@dataclass(frozen=True)
+class Record:
+    """Everything that a run wrote down. An optional file that is not there is None or empty."""
+
+    directory: Path
+    run: RunRecord
+    data: DataRecord
+    metrics: Metrics
+    baselines: dict[str, Metrics]
+    details: dict[str, Details]
+    comparison: list[Compared]
+    watch: dict[str, Verdict]
+    backbone: BackboneRecord | None
+    environment: EnvironmentRecord | None
+    job: str | None
+    """The text of job.yaml."""
+    history: pd.DataFrame | None
+    predictions: pd.DataFrame | None
+    samples: pd.DataFrame | None
+
+    @property
+    def several(self) -> bool:
+        """Return whether an image can have several labels."""
+        return self.data.task == "multilabel"
+
+    @property
+    def split(self) -> str:
+        """Return the split that proves the result: `test` where there is one."""
+        return "test" if "test" in self.metrics else next(iter(self.metrics))
+
+    @property
+    def proof(self) -> dict[str, Interval]:
+        """Return the metrics of the model on that split."""
+        return self.metrics[self.split]
+
+    @property
+    def monitor(self) -> str:
+        """Return the name of the headline metric."""
+        wanted = self.comparison[0].metric if self.comparison else MONITORS.get(self.data.task, "")
+        return wanted if wanted in self.proof else next(iter(self.proof))
+
+    @property
+    def method(self) -> str:
+        """Return the name of the method that made the final model."""
+        return self.run.methods[-1].name if self.run.methods else self.run.method or "model"
+
+    @property
+    def tested(self) -> int:
+        """Return the number of images of the proving split."""
+        counts = self.data.splits.get(self.split)
+        return counts.count if counts else 0
+
+
+def read(directory: Path) -> Record:
+    """Return the run's records. Raises IntegrityError naming the file that is missing or not what a run writes."""
+    data = _required(directory / "data.json", DataRecord)
+    record = Record(
+        directory=directory,
+        run=_required(directory / "run.json", RunRecord),
+        data=data,
+        metrics=_required(directory / "metrics.json", Metrics),
+        baselines=_optional(directory / "baselines.json", dict[str, Metrics]) or {},
+        details=_optional(directory / "details.json", dict[str, Details]) or {},
+        comparison=_optional(directory / "comparison.json", list[Compared]) or [],
+        watch=_optional(directory / "watch.json", dict[str, Verdict]) or {},
+        backbone=_optional(directory / "backbone.json", BackboneRecord),
+        environment=_optional(directory / "environment.json", EnvironmentRecord),
+        job=_text(directory / "job.yaml"),
+        history=_history(directory / "history.csv"),
+        predictions=_parquet(directory / "predictions.parquet", PREDICTION_COLUMNS),
+        samples=_parquet(directory / "samples.parquet", ("id", "split", "label", "group")),
+    )
+    _agree(record)
+    return record
+
+
+def broken(path: Path, why: str) -> IntegrityError:
+    """Return the error for a file that is not what a run writes."""
+    return IntegrityError(f"{path}: missing, damaged, or not what a run writes ({why}). Restore it from a copy, or "
+                          f"repeat the run with `headstart reproduce {path.parent}`.")
+
+
+def _required(path: Path, shape: Any) -> Any:
+    if not path.is_file():
+        raise broken(path, "there is no such file")
+    return _optional(path, shape)
+
+
+def _optional(path: Path, shape: Any) -> Any:
+    if not path.is_file():
+        return None
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(value, dict) and value.get("schema", SCHEMA) != SCHEMA:
+            raise broken(path, f"written in layout {value['schema']}, this version reads {SCHEMA}")
+        return TypeAdapter(shape).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise broken(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise broken(path, str(error)) from None
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8") if path.is_file() else None
+    except (OSError, ValueError) as error:
+        raise broken(path, str(error)) from None
+
+
+def _history(path: Path) -> pd.DataFrame | None:
+    if not path.is_file():
+        return None
+    try:
+        table = pd.read_csv(path, dtype={"method": str}, keep_default_na=False, na_values=[""])
+        numeric = [name for name in table.columns if name != "method"]
+        table[numeric] = table[numeric].astype(float)
+        return _with_columns(table, ("method", "epoch"), path)
+    except pd.errors.EmptyDataError:
+        return None
+    except (OSError, ValueError) as error:
+        raise broken(path, str(error)) from None
+
+
+def _parquet(path: Path, columns: tuple[str, ...]) -> pd.DataFrame | None:
+    if not path.is_file():
+        return None
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise broken(path, str(error)) from None
+    return _with_columns(table, columns, path)
+
+
+def _with_columns(table: pd.DataFrame, columns: tuple[str, ...], path: Path) -> pd.DataFrame:
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise broken(path, f"the columns {', '.join(missing)} are not there")
+    return table
+
+
+def _agree(record: Record) -> None:
+    """Raise IntegrityError where the files contradict each other: they would make a page that lies."""
+    folder, classes = record.directory, record.data.classes
+    if not record.metrics or not record.proof:
+        raise broken(folder / "metrics.json", "it holds no metric")
+    for split, found in record.details.items():
+        if set(found.per_class) - set(classes):
+            raise broken(folder / "details.json", f"{split}: classes that data.json does not name")
+        matrix = found.confusion
+        if matrix and not record.several and any(len(row) != len(classes) for row in [matrix, *matrix]):
+            raise broken(folder / "details.json", f"{split}: the confusion matrix is not "
+                                                  f"{len(classes)} x {len(classes)}")
+    table = record.predictions
+    if table is not None and any(len(row) != len(classes) for row in table["probabilities"]):
+        raise broken(folder / "predictions.parquet", f"not {len(classes)} probabilities per image")

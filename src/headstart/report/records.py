@@ -1,0 +1,175 @@
+"""Records: the shapes of a run directory's JSON files, as far as a page needs them. More fields may be there."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class Shape(BaseModel):
+    """A JSON object with the fields that are read here; others are left alone."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Interval(Shape):
+    """A metric with its 95 % interval; None where it is undefined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+Metrics = dict[str, dict[str, Interval]]
+"""{split: {metric: interval}}"""
+
+
+class SplitCounts(Shape):
+    """How many images a split has; for several labels per image, `per_class` adds up to more."""
+
+    count: int = Field(ge=0)
+    per_class: dict[str, int]
+
+
+class Found(Shape):
+    """One finding of the check of the data."""
+
+    kind: str
+    level: str
+    text: str = ""
+    advice: str = ""
+
+
+def _findings(value: Any) -> Any:
+    """Take the list of findings, also where it stands inside a whole report of the check."""
+    return value.get("findings", []) if isinstance(value, dict) else value or []
+
+
+class DataRecord(Shape):
+    """data.json."""
+
+    fingerprint: str
+    root: str | None = None
+    format: str
+    task: str
+    classes: list[str] = Field(min_length=1)
+    notes: list[str] = []
+    ignored: list[str] = []
+    splits: dict[str, SplitCounts]
+    check: Annotated[list[Found], BeforeValidator(_findings)] = []
+
+
+class MethodRecord(Shape):
+    """One method of the run."""
+
+    name: str
+    seconds: float | None = None
+    parameters_trained: int | None = None
+
+
+class RunNote(Shape):
+    """A sentence that the run said."""
+
+    level: str
+    text: str
+
+
+class RunRecord(Shape):
+    """run.json."""
+
+    name: str
+    status: str
+    seconds: float | None = None
+    method: str | None = None
+    methods: list[MethodRecord] = []
+    notes: list[RunNote] = []
+
+
+class BackboneRecord(Shape):
+    """backbone.json."""
+
+    architecture: str
+    source: str
+    family: str = ""
+    license: str = "unknown"
+    parameters: int | None = None
+    gmacs: float | None = None
+    top1: float | None = None
+    width: int | None = None
+    weights_sha256: str = ""
+    preprocessing: dict[str, Any] = {}
+
+
+class EnvironmentRecord(Shape):
+    """environment.json."""
+
+    python: str = ""
+    platform: str = ""
+    cpu: str = ""
+    cores: int | None = None
+    memory_gb: float | None = None
+    gpu: str | None = None
+    packages: dict[str, str] = {}
+    git_commit: str | None = None
+    started: str = ""
+    command: str = ""
+
+
+class Bin(Shape):
+    """The images whose confidence lies in low..high; `confidence` and `accuracy` are None where there are none."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float | None
+    accuracy: float | None
+
+
+def _bins(value: Any) -> Any:
+    """Take `{"bins": [...]}` and the bare list."""
+    return value.get("bins") if isinstance(value, dict) else value or []
+
+
+Bins = Annotated[list[Bin], BeforeValidator(_bins)]
+
+
+class ClassScores(Shape):
+    """What was measured of one class; None where it is undefined."""
+
+    precision: float | None = None
+    recall: float | None = None
+    f1: float | None = None
+    support: int = 0
+    auroc: float | None = None
+    average_precision: float | None = None
+
+
+class Details(Shape):
+    """One split of details.json."""
+
+    per_class: dict[str, ClassScores] = {}
+    confusion: list[list[Any]] | None = None
+    """Rows are the true class, columns the predicted one; not read for several labels per image."""
+    reliability: Bins = []
+    reliability_uncalibrated: Bins = []
+    temperature: float | None = None
+
+
+class Compared(Shape):
+    """A paired comparison of two methods on the same images: metric of `a` minus metric of `b`."""
+
+    metric: str
+    a: str
+    b: str
+    difference: Interval
+    probability_a_better: float | None = None
+
+
+class Verdict(Shape):
+    """What the overfitting watch says of one method."""
+
+    verdict: str
+    text: str
+    numbers: dict[str, Any] = {}
+    advice: list[str] = []
