@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from headstart.data.dataset import Dataset
-from headstart.data.findings import Finding
+from headstart.data.findings import Finding, counted
 from headstart.types import Sample, SplitName
 
 FEW = 5
@@ -93,13 +93,13 @@ def _few(total: dict[str, int]) -> list[Finding]:
     if single:
         findings.append(Finding(
             kind="class_single", level="warning", items=tuple(single), count=len(single),
-            text=f"{_classes(len(single))} with one image: {', '.join(single[:10])}. It is kept for training, so "
-                 "there is nothing to measure the class on.",
+            text=f"{counted(len(single), 'class')} with one image: {', '.join(single[:10])}. Kept for training, so "
+                 "that there is nothing to measure on.",
             advice="Add images, or join the class with another."))
     if few:
         findings.append(Finding(
             kind="class_few", level="warning", items=tuple(few), count=len(few),
-            text=f"{_classes(len(few))} with fewer than {FEW} images; their metrics will mean little.",
+            text=f"{counted(len(few), 'class')} with fewer than {FEW} images; their metrics will mean little.",
             advice=f"Add images: {FEW} a class are the least, 20 are a start."))
     return findings
 
@@ -118,7 +118,3 @@ def _balance(total: dict[str, int]) -> list[Finding]:
     return [Finding(kind="class_balance", level="warning", text=text, items=items, count=len(present),
                     advice="Read balanced_accuracy and f1_macro: always answering the largest class already gives "
                            f"accuracy {present[largest] / sum(present.values()):.2f}.")]
-
-
-def _classes(count: int) -> str:
-    return "1 class" if count == 1 else f"{count} classes"

@@ -12,7 +12,7 @@ import numpy as np
 from headstart.data.balance import class_findings, counts_by_split, labels_of
 from headstart.data.dataset import Dataset
 from headstart.data.duplicates import exact_sets, near_sets
-from headstart.data.findings import CheckReport, Finding, enforce
+from headstart.data.findings import CheckReport, Finding, counted, enforce
 from headstart.data.fingerprint import content_hashes
 from headstart.data.leaks import conflict_findings, duplicate_findings, leak_findings
 from headstart.data.looks import distribution, look_findings
@@ -60,7 +60,8 @@ def drop_bad(dataset: Dataset, report: CheckReport) -> Dataset:
     gutted = [f"{dataset.classes[label]}: {count - after[label]} of {count} unreadable"
               for label, count in sorted(before.items()) if count - after[label] > MOST_LOST * count]
     if gutted:
-        raise DataError(f"--skip-bad would leave out more than half of {len(gutted)} classes:\n{listed(gutted)}\n"
+        raise DataError(f"--skip-bad would leave out more than half of {counted(len(gutted), 'class')}:\n"
+                        f"{listed(gutted)}\n"
                         "  Mend or replace the files; `headstart check` lists them.")
     lost = len(dataset) - len(kept)
     if not lost:
@@ -95,7 +96,7 @@ def _counts(dataset: Dataset) -> Finding:
     given = ", ".join(f"{name} {count}" for name, count in splits.items())
     left = f" {len(dataset.ignored)} files or folders left aside." if dataset.ignored else ""
     return Finding(kind="counts", level="ok", count=len(dataset), items=dataset.ignored,
-                   text=f"{len(dataset)} images, {len(dataset.classes)} classes, "
+                   text=f"{counted(len(dataset), 'image')}, {counted(len(dataset.classes), 'class')}, "
                         + (f"splits as given: {given}." if given else "no splits given.") + left)
 
 

@@ -26,7 +26,8 @@ NEAR_CORRELATION = 0.95
 """... and their thumbnails correlate at least so well: similar scenes can share a hash, copies share the picture."""
 FLAT = 4.0
 """Grey-level deviation of a thumbnail below which its hash is noise, and finds no near duplicates."""
-BLOCK = 1 << 18
+BLOCK = 4096
+"""Thumbnails that are turned into floating point at a time."""
 
 
 def thumbnail(pixels: np.ndarray) -> np.ndarray:
@@ -41,30 +42,45 @@ def perceptual_hashes(thumbnails: np.ndarray) -> np.ndarray:
     thumbnails: uint8 [N, SIDE, SIDE]. The first bit is the most significant, row by row.
     Source: Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010, section 3.2.1.
     """
-    low = dctn(thumbnails.astype(np.float64), type=2, axes=(1, 2))[:, :8, :8].reshape(-1, 64)
-    bits = low > np.median(low, axis=1, keepdims=True)
-    return np.packbits(bits, axis=1).view(">u8").astype(np.uint64).ravel()
+    hashes = np.empty(len(thumbnails), np.uint64)
+    for start in range(0, len(thumbnails), BLOCK):
+        frequencies = dctn(thumbnails[start:start + BLOCK].astype(np.float32), type=2, axes=(1, 2))
+        low = frequencies[:, :8, :8].reshape(-1, 64)
+        bits = low > np.median(low, axis=1, keepdims=True)
+        hashes[start:start + BLOCK] = np.packbits(bits, axis=1).view(">u8").ravel()
+    return hashes
 
 
-def close_pairs(hashes: np.ndarray, *, bits: int = NEAR_BITS) -> Iterator[np.ndarray]:
+def close_pairs(hashes: np.ndarray, *, bits: int = NEAR_BITS, labels: np.ndarray | None = None) -> Iterator[np.ndarray]:
     """Yield blocks int64 [P, 2] of positions (i, j) whose hashes differ in at most `bits` bits, each at least once.
 
     hashes: uint64 [N]. Memory is O(N): the 64 bits are dealt into `bits` + 2 pieces, of which two close hashes share
-    at least two, so that only hashes which agree in one of the 15 pairs of pieces are compared.
+    at least two, so that only hashes which agree in a pair of pieces (there are 15) are compared.
+    labels: int64 [N], which the caller may change between blocks: pairs of equal labels need not be yielded, so that
+    a burst of N frames that are linked after a few comparisons does not cost N² of them.
     """
     pieces = [sum(1 << bit for bit in range(start, 64, bits + 2)) for start in range(bits + 2)]
     for first, second in combinations(pieces, 2):
         keys = hashes & np.uint64(first | second)
         order = np.argsort(keys, kind="stable")
-        keys, sorted_hashes = keys[order], hashes[order]
+        keys, ordered = keys[order], hashes[order]
         left, gap = np.arange(len(hashes)), 1
         while len(left):
+            if labels is not None and gap & (gap - 1) == 0:
+                left = left[_mixed(keys, labels[order])[left]]
             left = left[left + gap < len(hashes)]
             left = left[keys[left] == keys[left + gap]]
-            close = left[np.bitwise_count(sorted_hashes[left] ^ sorted_hashes[left + gap]) <= bits]
+            close = left[np.bitwise_count(ordered[left] ^ ordered[left + gap]) <= bits]
             if len(close):
                 yield np.stack([order[close], order[close + gap]], axis=1)
             gap += 1
+
+
+def _mixed(keys: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return bool [N]: whether the run of equal keys that each is in holds two labels. keys: sorted, [N]."""
+    starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
+    mixed = np.minimum.reduceat(labels, starts) != np.maximum.reduceat(labels, starts)
+    return np.repeat(mixed, np.diff(np.r_[starts, len(keys)]))
 
 
 def exact_sets(keys: Sequence[Hashable]) -> list[list[int]]:
@@ -80,17 +96,15 @@ def near_sets(thumbnails: np.ndarray) -> list[list[int]]:
 
     thumbnails: uint8 [N, SIDE, SIDE]. Flat pictures are in no set.
     """
-    usable = np.flatnonzero(thumbnails.std(axis=(1, 2)) >= FLAT) if len(thumbnails) else np.zeros(0, np.int64)
+    blocks = (thumbnails[start:start + BLOCK] for start in range(0, len(thumbnails), BLOCK))
+    usable = np.flatnonzero([deviation >= FLAT for block in blocks for deviation in block.std(axis=(1, 2))])
     hashes = perceptual_hashes(thumbnails[usable])
     labels = np.arange(len(usable))
-    for block in close_pairs(hashes):
-        for start in range(0, len(block), BLOCK):
-            pairs = block[start:start + BLOCK]
-            # A pair that is linked already needs no second look: a burst of N frames costs N comparisons, not N².
-            pairs = pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]]
-            pairs = pairs[correlation(thumbnails, usable[pairs]) >= NEAR_CORRELATION]
-            if len(pairs):
-                labels = _joined(labels, pairs)
+    for pairs in close_pairs(hashes, labels=labels):
+        pairs = pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]]
+        pairs = pairs[correlation(thumbnails, usable[pairs]) >= NEAR_CORRELATION]
+        if len(pairs):
+            labels[:] = _joined(labels, pairs)
     return [usable[members].tolist() for members in exact_sets(labels.tolist())]
 
 
@@ -101,11 +115,11 @@ def correlation(thumbnails: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """
     flat = thumbnails.reshape(len(thumbnails), -1)
     result = np.empty(len(pairs), np.float32)
-    for start in range(0, len(pairs), 4096):
-        sides = [flat[pairs[start:start + 4096, side]].astype(np.float32) for side in (0, 1)]
+    for start in range(0, len(pairs), BLOCK):
+        sides = [flat[pairs[start:start + BLOCK, side]].astype(np.float32) for side in (0, 1)]
         first, second = (side - side.mean(axis=1, keepdims=True) for side in sides)
         norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
-        result[start:start + 4096] = (first * second).sum(axis=1) / norms
+        result[start:start + BLOCK] = (first * second).sum(axis=1) / norms
     return result
 
 

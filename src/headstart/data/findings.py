@@ -68,6 +68,11 @@ class CheckReport(BaseModel):
         return {"level": self.level, **self.model_dump(mode="json")}
 
 
+def counted(count: int, noun: str) -> str:
+    """Return `1 image` or `6 images`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun.endswith('s') else 's'}"
+
+
 def enforce(report: CheckReport, allow: Collection[str] = ()) -> None:
     """Refuse data on which a result would be a lie.
 

@@ -9,7 +9,7 @@ from itertools import combinations
 
 from headstart.data.balance import SPLITS, labels_of
 from headstart.data.dataset import Dataset
-from headstart.data.findings import Finding, Level
+from headstart.data.findings import Finding, Level, counted
 from headstart.types import Sample
 
 TOLERATED = 0.01
@@ -22,8 +22,8 @@ def duplicate_findings(samples: Sequence[Sample], exact: Sets, near: Sets, *, id
     """Return how many copies there are, wherever they are. identical_files: superfluous files, byte for byte."""
     surplus = sum(len(names) - 1 for names in exact)
     if exact:
-        text = (f"{surplus} of {len(samples)} images are exact copies of another ({len(exact)} sets; {identical_files} "
-                "are the same file, the others the same pixels).")
+        text = (f"Exact copies of another image: {surplus} of {len(samples)}, in {counted(len(exact), 'set')} "
+                f"({identical_files} the same file, {surplus - identical_files} only the same pixels).")
         advice = ("Where Headstart makes the splits, copies stay together in one. They still count twice: take "
                   "superfluous ones out.")
     else:
@@ -35,7 +35,7 @@ def duplicate_findings(samples: Sequence[Sample], exact: Sets, near: Sets, *, id
     count = sum(len({copies.get(name, name) for name in names}) - 1 for names in looks)
     findings.append(Finding(
         kind="duplicates_near", level="warning" if looks else "ok", items=_lines(looks), count=count,
-        text=f"{count} more images look like another one ({len(looks)} sets)." if looks else
+        text=f"Near copies of another image: {count}, in {counted(len(looks), 'set')}." if looks else
              "No two images look the same.",
         advice="Look at them. If they show the same thing: --group-by duplicates keeps them in one split."
                if looks else ""))
@@ -91,7 +91,7 @@ def _group_leak(samples: Sequence[Sample]) -> Finding:
     items = [f"group {hashed(group)}: " + ", ".join(f"{counts[split]} in {split}" for split in SPLITS if counts[split])
              for group, counts in leaked.items()]
     return Finding(kind="leak_group", level="error", items=tuple(items), count=len(leaked),
-                   text=f"{len(leaked)} of {len(found)} groups have images in two splits (names shown as hashes).",
+                   text=f"In two splits: {len(leaked)} of {counted(len(found), 'group')} (names shown as hashes).",
                    advice="The metrics would be too good. Move each group into one split, or give the data without its "
                           "splits: Headstart's own keep groups together.")
 
@@ -112,14 +112,14 @@ def conflict_findings(dataset: Dataset, samples: Sequence[Sample], exact: Sets, 
         share = count / len(samples)
         findings = [Finding(
             kind="conflicting_labels", level="error" if strict or share > TOLERATED else "warning",
-            text=f"{len(same)} pictures occur with different labels, in {count} images ({share:.1%} of all).",
+            text=f"{counted(len(same), 'picture')} with different labels, in {count} images ({share:.1%} of all).",
             items=_lines(same), count=count, advice="Decide which label is right, and take the other copy out.")]
     known = {frozenset(names) for names in same}
     alike = [names for names in alike if frozenset(names) not in known]
     if alike:
         findings.append(Finding(
             kind="conflicting_labels_near", level="warning", items=_lines(alike), count=len(alike),
-            text=f"{len(alike)} sets of images that look the same have different labels.",
+            text=f"{counted(len(alike), 'set')} of images that look the same, with different labels.",
             advice="Look at them: one of the labels may be wrong."))
     return findings
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
 import numpy as np
 
-from headstart.data.findings import Finding
+from headstart.data.duplicates import FLAT
+from headstart.data.findings import Finding, counted
 from headstart.data.measurements import Measured
 
 # N images
@@ -16,7 +17,7 @@ from headstart.data.measurements import Measured
 TINY = 16
 """Pixels of the shorter side below which an image tells next to nothing."""
 DARK, BRIGHT = 4.0, 251.0
-"""Mean grey levels beyond which an image is as good as black or white."""
+"""Mean grey levels beyond which an image without contrast is as good as black or white."""
 FAR = 6.0
 """Robust deviations from the median at which a size stands out."""
 LEAST_SCALE = 0.05
@@ -60,10 +61,10 @@ def _files(images: Sequence[Measured]) -> list[Finding]:
     several = [f"{image.sample.id}: {image.info.frames} frames" for image in images if image.info.frames > 1]
     return [
         _verdict("extension", foreign, "every file is what its extension says",
-                 "{} files are not what their extension says; they are read by their content.",
+                 "Not what the extension says: {}; read by the content.",
                  "Rename them, so that other programs read them too."),
         _verdict("frames", several, "every file holds one picture",
-                 "{} files hold several frames or pages; the first one is used.",
+                 "With several frames or pages: {}; the first one is used.",
                  "Save the frames that you need as files of their own.")]
 
 
@@ -78,14 +79,18 @@ def _sizes(images: Sequence[Measured]) -> Finding:
     height = distribution([image.height for image in images])
     different = len({(image.width, image.height) for image in images})
     return Finding(kind="sizes", level="ok", count=different,
-                   text=f"{different} different sizes; width {width['min']} to {width['max']} (median "
-                        f"{width['median']}), height {height['min']} to {height['max']} (median {height['median']}).")
+                   text=f"{counted(different, 'size')}: width {_range(width)}, height {_range(height)}.")
+
+
+def _range(sizes: Mapping[str, int]) -> str:
+    return f"{sizes['min']} to {sizes['max']} (median {sizes['median']})" if sizes["min"] < sizes["max"] \
+        else f"{sizes['min']}"
 
 
 def _tiny(images: Sequence[Measured]) -> Finding:
     found = [_sized(image) for image in images if min(image.width, image.height) < TINY]
     return _verdict("tiny", found, f"no image is smaller than {TINY} pixels",
-                    f"{{}} images have a side under {TINY} pixels.", "Look at them: icons or failed crops?")
+                    f"With a side under {TINY} pixels: {{}}.", "Look at them: icons or failed crops?")
 
 
 def _outliers(images: Sequence[Measured]) -> list[Finding]:
@@ -93,10 +98,10 @@ def _outliers(images: Sequence[Measured]) -> list[Finding]:
     aspect = standing_out(np.array([image.width / image.height for image in images]))
     return [
         _verdict("size_outliers", [_sized(images[i]) for i in area], "no image is much larger or smaller than the rest",
-                 "{} images are much larger or smaller than the rest.", "Look at them: thumbnails, scans, another "
+                 "Much larger or smaller than the rest: {}.", "Look at them: thumbnails, scans, another "
                  "camera?"),
         _verdict("aspect_outliers", [_sized(images[i]) for i in aspect], "no image is much longer or flatter than the "
-                 "rest", "{} images have proportions unlike the rest.",
+                 "rest", "Of proportions unlike the rest: {}.",
                  "The model sees the middle square: --set fit=pad keeps the ends.")]
 
 
@@ -106,7 +111,7 @@ def _channels(images: Sequence[Measured]) -> Finding:
     said = ", ".join(f"{kind} {count}" for kind, count in counts.most_common())
     rare = {kind for kind, count in counts.items() if count <= RARE * len(images)}
     found = [f"{image.sample.id}: {image.info.mode}" for image, kind in zip(images, kinds, strict=True) if kind in rare]
-    return _verdict("channels", found, f"channels: {said}", f"{{}} images have channels unlike the rest ({said}).",
+    return _verdict("channels", found, f"channels: {said}", f"With channels unlike the rest: {{}} ({said}).",
                     "All are read as RGB, transparency on white. Where only one class has them, the model may learn "
                     "the format in place of the picture.")
 
@@ -116,18 +121,18 @@ def _brightness(images: Sequence[Measured]) -> Finding:
     for image in images:
         if image.one_colour:
             found.append(f"{image.sample.id}: all one colour, grey level {image.mean:.0f}")
-        elif not DARK <= image.mean <= BRIGHT:
+        elif not DARK <= image.mean <= BRIGHT and image.thumbnail.std() < 2 * FLAT:
             found.append(f"{image.sample.id}: nearly all {'black' if image.mean < DARK else 'white'}")
-    return _verdict("brightness", found, "no image is blank", "{} images are blank or nearly so.",
+    return _verdict("brightness", found, "no image is blank", "Blank or nearly so: {}.",
                     "Look at them: a lens cap, a failed download, an empty crop?")
 
 
 def _verdict(kind: str, items: Sequence[str], fine: str, wrong: str, advice: str) -> Finding:
-    """Return an `ok` that says `fine`, or a warning that says `wrong` with the number of items."""
+    """Return an `ok` that says `fine`, or a warning that says `wrong` with how many."""
     if not items:
         return Finding(kind=kind, level="ok", text=f"{fine[0].upper()}{fine[1:]}.")
-    return Finding(kind=kind, level="warning", text=wrong.format(len(items)), items=tuple(items), count=len(items),
-                   advice=advice)
+    return Finding(kind=kind, level="warning", text=wrong.format(counted(len(items), "image")), items=tuple(items),
+                   count=len(items), advice=advice)
 
 
 def _sized(image: Measured) -> str:

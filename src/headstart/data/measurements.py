@@ -77,7 +77,7 @@ def measure(sample: Sample) -> Measured | ImageError:
         return error
     height, width = pixels.shape[:2]
     digest = hashlib.sha256(f"{width}x{height}\n".encode())
-    digest.update(memoryview(pixels))
+    digest.update(pixels.data)
     small = thumbnail(pixels)
     # The extrema of all pixels are slow; where the thumbnail varies, they are not needed.
     one_colour = bool(np.ptp(small) <= 2 * ONE_COLOUR and np.ptp(pixels, axis=(0, 1)).max() <= ONE_COLOUR)

@@ -1,0 +1,101 @@
+"""headstart check: can these data carry a result?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from headstart.data.findings import CheckReport, Finding
+
+STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
+
+
+def check(
+    data: Annotated[str, typer.Argument(help="Folder, table or saved dataset.")],
+    format: Annotated[str | None, typer.Option(help="Data format; found out where not given.")] = None,
+    task: Annotated[str | None, typer.Option(help="classification or multilabel; found out where not given.")] = None,
+    group_by: Annotated[str | None, typer.Option(
+        help="Images of one group must share a split: a column, a regular expression, or `duplicates`.")] = None,
+    strict: Annotated[bool, typer.Option(
+        "--strict", help="Any leak between given splits, and any image with two labels, is an error.")] = False,
+    set_: Annotated[list[str] | None, typer.Option(
+        "--set", help="A setting of the reader, such as reader.label=species. May be repeated.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="List every image of a finding, not the first five.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+) -> None:
+    """Check DATA: every image decoded, copies, leaks, classes, sizes. Exit code 3 where something is an error."""
+    from headstart.cli.output import print_json, print_table, say
+    from headstart.cli.terminal import terminal
+    from headstart.data.check import check as check_data
+    from headstart.data.groups import group_by as grouped
+    from headstart.data.groups import load_grouped
+    from headstart.data.load import load_data
+    from headstart.errors import DataError
+    from headstart.events import Note
+
+    listen = terminal()
+    dataset = load_grouped(lambda settings: load_data(data, format=format, task=task, settings=settings),
+                           reader_settings(set_ or []), group_by)
+    if group_by and group_by != "duplicates":
+        dataset = grouped(dataset, group_by)
+    for note in dataset.notes:
+        listen(Note(note))
+    report = check_data(dataset, listen=listen, strict=strict)
+    groups = grouped(dataset, group_by, report=report).notes[-1:] if group_by == "duplicates" else ()
+    if json:
+        print_json({"data": data, "notes": [*dataset.notes, *groups], "ignored": list(dataset.ignored),
+                    **report.to_json()})
+    else:
+        print_table(verdicts(report))
+        say(*groups, *(line for finding in report.findings for line in details(finding, shown=None if all_ else 5)),
+            conclusion(report))
+    if report.level == "error":
+        raise typer.Exit(DataError.exit_code)
+
+
+def reader_settings(assignments: list[str]) -> dict[str, Any]:
+    """Return the settings of the reader from `reader.key=value` lines. Raises ConfigError for any other setting."""
+    from headstart.configuration import override
+    from headstart.errors import ConfigError
+
+    values = override({}, assignments)
+    others = [name for name in values if name != "reader"]
+    if others or not isinstance(values.get("reader", {}), dict):
+        raise ConfigError(f'--set {", ".join(others) or "reader"}: `headstart check` takes settings of the reader '
+                          "only, such as --set reader.label=species.")
+    return dict(values.get("reader", {}))
+
+
+def verdicts(report: CheckReport) -> Table:
+    """Return a table with a row per finding: its level, its name, what was found."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_edge=False, pad_edge=False)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("item", no_wrap=True)
+    table.add_column("what was found", overflow="fold")
+    for finding in report.findings:
+        table.add_row(Text(finding.level, style=STYLES[finding.level]), Text(finding.kind), Text(finding.text))
+    return table
+
+
+def details(finding: Finding, *, shown: int | None) -> list[str]:
+    """Return the images that a warning or an error is about, and what to do; nothing for `ok`."""
+    from headstart.errors import listed
+
+    if finding.level == "ok":
+        return []
+    items = listed(finding.items, shown=len(finding.items) if shown is None else shown).splitlines()
+    return ["", f"{finding.kind} ({finding.level})", *items, *([f"  -> {finding.advice}"] if finding.advice else [])]
+
+
+def conclusion(report: CheckReport) -> str:
+    """Return the last line: how many errors and warnings there are."""
+    counts = {level: sum(finding.level == level for finding in report.findings) for level in ("error", "warning")}
+    said = [f"{count} {level}{'s' if count > 1 else ''}" for level, count in counts.items() if count]
+    return f"\n{report.level}: {' and '.join(said) or 'nothing to mend'}"
