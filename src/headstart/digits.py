@@ -10,21 +10,24 @@ from PIL import Image
 from headstart.files import atomic_write
 from headstart.job import Job
 
-SIDE = 64
-"""Pixels of a written image; the originals have 8, so that nothing is lost."""
+SIDE = 128
+"""Pixels of a written image; the originals have 8."""
 
 
 def write_digits(folder: Path) -> Path:
-    """Write the digits into class folders as PNG, unless they are there, and return the folder."""
+    """Write the digits into class folders as PNG, unless they are there, and return the folder.
+
+    Dark ink on white paper with a margin, as a photograph of handwriting would show them.
+    """
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
     for number, (image, label) in enumerate(zip(images.reshape(-1, 8, 8), labels, strict=True)):
         path = folder / str(label) / f"{number:04d}.png"
         if not path.exists():
-            grey = Image.fromarray(np.clip(image * 255 / 16, 0, 255).astype(np.uint8))
+            ink = Image.fromarray((255 - np.pad(image, 1) * 255 / 16).astype(np.uint8))
             with atomic_write(path) as file:
-                grey.resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(file, format="PNG")
+                ink.resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(file, format="PNG")
     return folder
 
 

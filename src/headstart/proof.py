@@ -90,7 +90,7 @@ def _difference(job: Job, final: Proven, other: Proven, test: Dataset) -> dict[s
 def _say_negative_transfer(differences: Sequence[dict[str, Any]], listen: Listen) -> None:
     for found in differences:
         value, low, high = (found["difference"][key] for key in ("value", "low", "high"))
-        if high is not None and high < 0:
+        if found["verdict"] == "worse":
             listen(Note(f"{found['a']} is worse than {found['b']}: {found['metric']} {value:+.3f}, 95% interval "
                         f"{low:+.3f} to {high:+.3f}. Use {found['b']}.", "warning"))
 

@@ -21,7 +21,7 @@ from headstart.runs import Run, read_json
 
 PACKAGES = ("headstart", "torch", "torchvision", "lightning", "timm", "numpy", "pillow", "onnxruntime",
             "scikit-learn", "pandas", "safetensors", "pydantic", "mlflow")
-UNSEALED = {"manifest.json", "run.json", ".lock"}
+UNSEALED = {"manifest.json", "run.json", ".lock", ".tracking.jsonl"}
 """Files that change after the run was sealed."""
 
 

@@ -24,6 +24,8 @@ def adapt(
     group_by: Annotated[str | None, typer.Option(
         help="Images of one group share a split: a column, a regular expression, or `duplicates`.")] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable images out.")] = False,
+    allow: Annotated[str | None, typer.Option(
+        help="Findings of the check in spite of which to go on, with commas, such as leak_exact.")] = None,
     allow_licenses: Annotated[str | None, typer.Option(
         help="Licences of weights that may be used, with commas; `any` allows all. Default: permissive ones.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
@@ -36,11 +38,11 @@ def adapt(
 
     job = build_job(
         {"data": data, "backbone": backbone, "method": method, "seed": seed, "init_from": init_from, "format": format,
-         "group_by": group_by, "skip_bad": skip_bad or None, "allow_licenses": allow_licenses,
+         "group_by": group_by, "skip_bad": skip_bad or None, "allow": allow, "allow_licenses": allow_licenses,
          "limit_time": seconds(limit_time) if limit_time else None},
         config=config, assignments=set_ or [])
     directory = out or free_directory(Path("runs"), f"{Path(job.data).name or 'data'}-{job.method[-1].part_name}")
-    result = run(job, directory, listen=listeners(directory, tracking=job.tracking))
+    result = run(job, directory, listen=listeners(job.tracking))
     if json:
         print_json(run_json(result))
     else:

@@ -20,7 +20,7 @@ def demo(
 
     job = digits_job(write_digits(out / "demo-digits"))
     directory = free_directory(out, "demo")
-    result = run(job, directory, listen=listeners(directory, tracking=job.tracking))
+    result = run(job, directory, listen=listeners(job.tracking))
     if json:
         print_json(run_json(result))
     else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -70,22 +69,17 @@ def print_result(run: Run) -> None:
         f"  headstart verify {run.directory}")
 
 
-def listeners(directory: Path, *, tracking: str) -> Listen:
-    """Return the terminal and the tracker as one listener."""
+def listeners(tracking: str) -> Listen:
+    """Return the terminal and, unless `tracking` is `off`, MLflow as one listener."""
     from headstart.cli.terminal import terminal
     from headstart.events import broadcast
 
-    found = [terminal()]
-    if tracking != "off":
-        from headstart.tracking import MlflowListener
+    show = terminal()
+    if tracking == "off":
+        return show
+    from headstart.tracking import MlflowListener
 
-        found.append(MlflowListener(store_uri(directory.parent) if tracking == "sqlite" else tracking))
-    return broadcast(found)
-
-
-def store_uri(runs: Path) -> str:
-    """Return the address of the SQLite store beside the runs."""
-    return f"sqlite:///{(runs / 'mlflow.db').resolve()}"
+    return broadcast([show, MlflowListener(None if tracking == "sqlite" else tracking, listen=show)])
 
 
 def run_json(run: Run) -> dict[str, Any]:

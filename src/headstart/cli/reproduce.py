@@ -22,7 +22,7 @@ def reproduce(
 
     loaded = load_run(run)
     directory = out or free_directory(run.parent, f"{run.name}-again")
-    again = repeat(loaded, directory, listen=listeners(directory, tracking=loaded.job.tracking))
+    again = repeat(loaded, directory, listen=listeners(loaded.job.tracking))
     differences, versions = changed_metrics(loaded, again), changed_versions(loaded, again)
     if json:
         print_json({"run": str(run), "again": str(directory), "equal": not differences, "differences": differences,

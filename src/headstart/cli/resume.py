@@ -17,7 +17,7 @@ def resume(
     from headstart.run import resume as go_on
     from headstart.runs import load_run
 
-    result = go_on(run, listen=listeners(run, tracking=load_run(run).job.tracking))
+    result = go_on(run, listen=listeners(load_run(run).job.tracking))
     if json:
         print_json(run_json(result))
     else:
