@@ -40,7 +40,8 @@ class Page(HTMLParser):
             self.open.append(tag)
 
     def handle_endtag(self, tag):
-        assert self.open and self.open.pop() == tag, f"</{tag}> at {self.getpos()} closes nothing"
+        assert self.open, f"</{tag}> at {self.getpos()} closes nothing"
+        assert self.open.pop() == tag, f"</{tag}> at {self.getpos()} closes another"
 
     def handle_data(self, data):
         if self.open[-1:] not in (["style"], ["title"]):

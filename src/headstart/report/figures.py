@@ -64,7 +64,7 @@ def reliability(name: str, bins: Sequence[Bin], *, heading: str, error: float | 
         body += [svg.element("line", x1=LEFT, x2=RIGHT, y1=y(mark), y2=y(mark), class_="grid"),
                  svg.text(label, LEFT - 5, y(mark) + 4, anchor="end", class_="tick"),
                  svg.text(label, x(mark), y(0) + 17, anchor="middle", class_="tick")]
-    body += [svg.element("rect", svg.title(f"{b.count} of {total} images"), x=x(b.low) + 1, class_="share",
+    body += [svg.element("rect", svg.title(f"{b.count:g} of {total:g} answers"), x=x(b.low) + 1, class_="share",
                          y=y(0) - 56 * b.count / most, width=max(1.0, x(b.high) - x(b.low) - 2),
                          height=56 * b.count / most) for b in filled]
     body.append(svg.line([(x(0), y(0)), (x(1), y(1))], class_="diagonal"))
@@ -79,7 +79,7 @@ def reliability(name: str, bins: Sequence[Bin], *, heading: str, error: float | 
 
 def _bin_words(found: Bin) -> str:
     return (f"sure {words.percent(found.low, 0)} to {words.percent(found.high, 0)}: right "
-            f"{words.percent(found.accuracy)} of {found.count}")
+            f"{words.percent(found.accuracy)} of {found.count:g}")
 
 
 def overview(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> str:

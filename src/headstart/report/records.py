@@ -121,7 +121,8 @@ class Bin(Shape):
 
     low: float
     high: float
-    count: int
+    count: float
+    """Answers in the bin, weighted as the images are; for several labels each image has one answer per label."""
     confidence: float | None
     accuracy: float | None
 
@@ -164,6 +165,8 @@ class Compared(Shape):
     b: str
     difference: Interval
     probability_a_better: float | None = None
+    verdict: str = ""
+    """`better` or `worse` where both tests agree that `a` differs; else another word."""
 
 
 class Verdict(Shape):

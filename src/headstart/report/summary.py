@@ -42,9 +42,13 @@ def _headline(record: Record) -> str:
     value, span = words.of_metric(metric, interval.value), words.span(metric, interval.low, interval.high)
     if metric == "accuracy":
         return f"{place} the model is right {value} of the time (95 % interval {span})."
+    return f"{place} the model's {_inside(metric)} is {value} (95 % interval {span}): {words.term(metric).meaning}."
+
+
+def _inside(metric: str) -> str:
+    """Return the metric's name as it stands inside a sentence."""
     label = words.term(metric).label
-    label = label if label.isupper() else label[0].lower() + label[1:]
-    return f"{place} the model's {label} is {value} (95 % interval {span}): {words.term(metric).meaning}."
+    return label if label.split(",")[0].isupper() else label[0].lower() + label[1:]
 
 
 def _baselines(record: Record) -> str:
@@ -64,10 +68,10 @@ def verdict(found: Compared) -> str:
     if gap.value is None or gap.low is None or gap.high is None:
         return f"Whether {a} is better than {b} could not be measured."
     term = words.term(found.metric)
-    unit = "points" if term.percent else f"in {term.label}"
+    unit = "points" if term.percent else f"in {_inside(found.metric)}"
     size = words.points(found.metric, abs(gap.value)).lstrip("+")
     span = f"interval {words.points(found.metric, gap.low)} to {words.points(found.metric, gap.high)}"
-    if gap.low <= 0 <= gap.high:
+    if shows(found) == "open":
         order = "equal to" if gap.value == 0 else "ahead of" if _better(found) else "behind"
         by = "" if gap.value == 0 else f" by {size} {unit}"
         return f"{a} is {order} {b}{by} ({span}): no difference is shown."
@@ -83,6 +87,9 @@ def shows(found: Compared) -> str:
     """Return `better`, `worse` or `open`, for the colour of the line."""
     gap = found.difference
     if gap.low is None or gap.high is None or gap.low <= 0 <= gap.high:
+        return "open"
+    # The comparison may ask for more than the interval (McNemar's test): what it left open stays open.
+    if found.verdict and found.verdict not in ("better", "worse"):
         return "open"
     return "better" if _better(found) else "worse"
 
