@@ -55,7 +55,7 @@ def model(*, task: str = "classification", seed: int = 0) -> Model:
 
 
 def plan(**changes: object) -> Plan:
-    base = Plan(method="finetune", epochs=3, batch_size=4, lr_head=1e-2, lr_backbone=1e-3, augment="standard")
+    base = Plan(method="finetune", epochs=3, batch_size=4, lr_head=1e-2, lr_backbone=1e-3, augment="light")
     return replace(base, **changes)  # type: ignore[arg-type]
 
 

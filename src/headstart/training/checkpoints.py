@@ -160,7 +160,8 @@ class Checkpoints:
 
 
 def _packed(tensors: Tensors) -> bytes:
-    return save({name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()})
+    return save({name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+                 for name, tensor in tensors.items()})
 
 
 def _write_synced(path: Path, data: bytes) -> None:

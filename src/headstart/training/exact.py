@@ -23,16 +23,16 @@ def exact(device: str, *, threads: int) -> Iterator[None]:
     if device == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     try:
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if device == "cuda" else []):
-            with warnings.catch_warnings():
-                # A few CUDA kernels have no deterministic twin; refusing to train for them would help nobody.
-                warnings.filterwarnings("ignore", message=".*deterministic.*", category=UserWarning)
-                torch.use_deterministic_algorithms(True, warn_only=True)
-                # Filling fresh memory costs a tenth of a step, and every kernel used here writes what it allocates.
-                torch.utils.deterministic.fill_uninitialized_memory = False
-                torch.backends.cudnn.benchmark = False
-                torch.set_num_threads(threads)
-                yield
+        devices = range(torch.cuda.device_count()) if device == "cuda" else []
+        with torch.random.fork_rng(devices=devices), warnings.catch_warnings():
+            # A few CUDA kernels have no deterministic twin; refusing to train for them would help nobody.
+            warnings.filterwarnings("ignore", message=".*deterministic.*", category=UserWarning)
+            torch.use_deterministic_algorithms(True, warn_only=True)
+            # Filling fresh memory takes time and hides nothing: the kernels used here write what they allocate.
+            torch.utils.deterministic.fill_uninitialized_memory = False
+            torch.backends.cudnn.benchmark = False
+            torch.set_num_threads(threads)
+            yield
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
         torch.utils.deterministic.fill_uninitialized_memory = before[2]

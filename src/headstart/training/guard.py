@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import torch
 
 
-class NonFinite(Exception):  # noqa: N818 (a signal inside training; users see DivergedError)
+class NonFinite(Exception):
     """A loss, gradient or weight is NaN or infinite."""
 
     def __init__(self, what: str, *, indices: tuple[int, ...] = ()) -> None:

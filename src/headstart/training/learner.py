@@ -12,7 +12,6 @@ import math
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -66,7 +65,7 @@ class Learner(LightningModule):
     def training_step(self, items: list[torch.Tensor], batch_idx: int) -> None:
         """Do one optimizer step on a batch, in micro-batches where memory is short. Raises NonFinite."""
         torch.manual_seed(seeds.derive(self.context.seed, "step", self.state.step))
-        rate = self.state.rate * self.plan.rate(self.state.step, self.order.total)
+        rate = self._rate(self.state.step)
         for group in self.optimizer.param_groups:
             group["lr"] = group["base"] * rate
         batch = self._batch(items)
@@ -185,10 +184,14 @@ class Learner(LightningModule):
             state.best = Best(self.checkpoints.next, state.epoch, metric, loss)
 
     def _rates(self) -> dict[str, float]:
-        """Return the rates of the last step; what is frozen has none."""
+        """Return the rates of the last step, from its number: a resumed optimizer knows none. The frozen have none."""
         heads = {id(p) for p in self.network.head.parameters()}
-        return {"lr_head" if id(group["params"][0]) in heads else "lr_backbone": group["lr"]
+        rate = self._rate(max(0, self.state.step - 1))
+        return {"lr_head" if id(group["params"][0]) in heads else "lr_backbone": group["base"] * rate
                 for group in self.optimizer.param_groups}
+
+    def _rate(self, step: int) -> float:
+        return self.state.rate * self.plan.rate(step, self.order.total)
 
     def _out_of_time(self) -> None:
         """Close what was begun of the epoch, and end."""

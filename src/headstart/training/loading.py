@@ -76,5 +76,5 @@ def worker_error(error: BaseException, samples: Sequence[Sample], positions: Seq
     names = [samples[position].id for position in positions]
     first = str(error).strip().splitlines()[0]
     return ResourceError(f"a loader worker died or hung twice ({first}). It was reading some of these images:\n"
-                         f"{listed(names, shown=10)}\nWhat is done so far is saved. Look at these files and at the "
+                         f"{listed(names, shown=10)}\nThe last checkpoint is whole. Look at these files and at the "
                          "free memory, then go on with `headstart resume`, or use 0 workers.")

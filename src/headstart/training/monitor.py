@@ -78,7 +78,7 @@ def _number(value: float) -> float:
     return -math.inf if math.isnan(value) else value
 
 
-def _metric(name: str, task: Task, classes: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _metric(name: str, task: Task, classes: int):  # type: ignore[no-untyped-def]
     import torchmetrics.classification as tm
 
     if task.part_name == "multilabel":

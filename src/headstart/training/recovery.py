@@ -87,15 +87,16 @@ def _after_non_finite(learner: Learner, fault: NonFinite) -> None:
 
 
 def _after_worker_fault(learner: Learner, error: BaseException, count: int, workers: int) -> None:
-    """Start the workers once more; the second time name the images they had in hand."""
-    learner.to(learner.context.device)
-    learner.save()
+    """Start the workers once more from the last checkpoint; the second time name the images they had in hand.
+
+    torch raises from a signal handler, maybe in the middle of a step: what is in memory then must not be saved.
+    """
     if count > 1:
         batches = itertools.islice(learner.order.after(learner.state.step), workers * PREFETCH)
         positions = [index for batch in batches for _, index in batch]
         raise worker_error(error, learner.samples, positions) from error
     learner.context.listen(Note(f"{learner.plan.method}: a loader worker died or hung at step {learner.state.step}; "
-                                "the workers are started once more", "warning"))
+                                "the workers are started once more from the last checkpoint", "warning"))
     _restore(learner)
 
 

@@ -49,9 +49,10 @@ def train(model: Model, splits: Splits, plan: Plan, context: Context) -> Model:
         order = _order(splits, plan, context, moving=network.moves_batch_norm)
         budget = SHARE * free_memory()
         val = Pictures(splits.val, model.preprocessing, budget=budget)
+        batches = val_loader(ValImages(val), plan.batch_size, pinned=context.device == "cuda")
         learner = Learner(
             network, model, plan, context, order=order, samples=splits.train.samples, monitor=monitor,
-            checkpoints=checkpoints, stop=stop, val=val_loader(ValImages(val), plan.batch_size, pinned=context.device == "cuda"))
+            checkpoints=checkpoints, stop=stop, val=batches)
         if saved is not None:
             _take_up(learner, saved)
         if not learner.state.finished or learner.state.best is None:
