@@ -1,4 +1,4 @@
-import xml.etree.ElementTree as tree
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
@@ -28,4 +28,4 @@ def test_curves_of_a_run_that_diverged_are_drawn_without_the_holes():
     assert found.best == 1
     assert all("nan" not in figure and "inf" not in figure for figure in found.figures)
     for figure in found.figures:
-        tree.fromstring(figure)
+        ElementTree.fromstring(figure)
