@@ -123,9 +123,10 @@ def test_other_modes_become_rgb() -> None:
 def test_channels_are_grey_rgb_or_rgba() -> None:
     source = partial(bytes, encoded(Image.fromarray(noise(3)), "PNG"))
     assert decode(source, channels=1).shape == (10, 12, 1)
-    np.testing.assert_array_equal(decode(source, channels=1)[..., 0], np.asarray(Image.fromarray(noise(3)).convert("L")))
+    grey = np.asarray(Image.fromarray(noise(3)).convert("L"))
+    np.testing.assert_array_equal(decode(source, channels=1)[..., 0], grey)
     assert (decode(source, channels=4)[..., 3] == 255).all()
-    with pytest.raises(ConfigError, match="1 .grey., 3 .RGB. or 4 .RGBA. channels, not 2"):
+    with pytest.raises(ConfigError, match=r"1 .grey., 3 .RGB. or 4 .RGBA. channels, not 2"):
         decode(source, channels=2)
 
 
@@ -206,9 +207,10 @@ def test_the_size_is_refused_from_the_header_alone() -> None:
 def test_pillow_flags_are_never_touched(tmp_path: Path) -> None:
     from PIL import ImageFile
 
-    before = (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS)
+    flags = ("LOAD_TRUNCATED_IMAGES", "MAX_IMAGE_PIXELS")
+    before = [getattr(ImageFile, flags[0]), getattr(Image, flags[1])]
     decode(picture(tmp_path / "a.jpg"))
-    assert (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS) == before
+    assert [getattr(ImageFile, flags[0]), getattr(Image, flags[1])] == before
 
 
 def test_probe_reads_the_header_only() -> None:

@@ -12,6 +12,7 @@ import io
 import os
 import struct
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -25,7 +26,6 @@ from PIL import (
     GifImagePlugin,
     Image,
     JpegImagePlugin,
-    MpoImagePlugin,  # noqa: F401  (lets the JPEG opener recognise stereo and burst pictures)
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
@@ -95,7 +95,7 @@ def decode(source: ImageSource, *, channels: int = 3, background: int = 255) -> 
     if channels not in (1, 3, 4):
         raise ConfigError(f"pictures give 1 (grey), 3 (RGB) or 4 (RGBA) channels, not {channels}")
     with _opened(source) as image:
-        image.load()
+        _load(image)
         return _to_array(_upright(image), {1: "L", 3: "RGB", 4: "RGBA"}[channels], background)
 
 
@@ -127,7 +127,9 @@ def _inspect(source: ImageSource, measure: Callable[[np.ndarray], Any] | None) -
     try:
         with _opened(source) as image:
             info = _describe(image)
-            image.load()
+            _load(image)
+            if image.format == "PNG":
+                info = replace(info, orientation=_orientation(image))  # may stand behind the pixels
             pixels = _to_array(_upright(image), "RGB", 255)
     except ImageError as error:
         return error
@@ -135,8 +137,10 @@ def _inspect(source: ImageSource, measure: Callable[[np.ndarray], Any] | None) -
 
 
 def _describe(image: Image.Image) -> ImageInfo:
+    # Asked for the EXIF that a PNG has not shown yet, Pillow would decode it.
+    unknown = image.format == "PNG" and "exif" not in image.info
     return ImageInfo(image.format or "", image.mode, image.width, image.height, int(getattr(image, "n_frames", 1)),
-                     _orientation(image))
+                     1 if unknown else _orientation(image))
 
 
 def printable(text: str) -> str:
@@ -149,15 +153,6 @@ def title(source: ImageSource) -> str:
     return printable(str(source))
 
 
-def looks_like_image(path: Path) -> bool:
-    """Return whether the first bytes are those of a format that Headstart decodes."""
-    try:
-        with path.open("rb") as file:
-            return _opener(file.read(16)) is not None
-    except OSError:
-        return False
-
-
 @contextlib.contextmanager
 def _opened(source: ImageSource) -> Iterator[Image.Image]:
     """Open the picture, check its header, and turn whatever goes wrong inside the block into an ImageError."""
@@ -165,7 +160,7 @@ def _opened(source: ImageSource) -> Iterator[Image.Image]:
     with _file(source, name) as file:
         try:
             head = file.read(64)
-            opener = _opener(head)
+            opener = opener_of(head)
             if opener is None:
                 raise _foreign(head, name)
             file.seek(0)
@@ -200,7 +195,8 @@ def _file(source: ImageSource, name: str) -> Iterator[IO[bytes]]:
         yield cast(IO[bytes], file)
 
 
-def _opener(head: bytes):  # type: ignore[no-untyped-def]  # Pillow's openers share no type
+def opener_of(head: bytes):  # type: ignore[no-untyped-def]  # Pillow's openers share no type
+    """Return what opens a file with these first 16 bytes or more, or None if it is no image that we decode."""
     if head[:4] == b"RIFF" and head[8:12] != b"WEBP":
         return None
     return next((opener for magic, opener in FORMATS.items() if head.startswith(magic)), None)
@@ -228,6 +224,21 @@ def _check_header(image: Image.Image, name: str) -> None:
                          "bits, scaled by a range that is the same for all your pictures.", reason="float_image")
 
 
+def _load(image: Image.Image) -> None:
+    """Decode the picture; of a PNG compare the checksums first, which Pillow skips where the pixels are."""
+    file = getattr(image, "fp", None)
+    if image.format == "PNG" and file is not None:
+        position = file.tell()
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            data, check = file.read(int.from_bytes(head[:4])), file.read(4)
+            found = zlib.crc32(data, zlib.crc32(head[4:]))
+            if len(check) == 4 and head[4:5].isupper() and found != int.from_bytes(check):
+                raise ValueError(f"the checksum of a part of it, {head[4:]!r}, is wrong")
+        file.seek(position)
+    image.load()
+
+
 def _damaged(file: IO[bytes], name: str, error: Exception) -> ImageError:
     """Return `truncated` where the file stops early, else `corrupt`."""
     cut = isinstance(error, EOFError) or "truncated" in str(error).lower() or _lacks_end(file)
@@ -245,14 +256,15 @@ def _lacks_end(file: IO[bytes]) -> bool:
     if head.startswith((b"RIFF", b"BM")):
         promised = struct.unpack("<I", head[4:8] if head[0] == 82 else head[2:6])[0] if len(head) > 7 else length + 1
         return bool(promised + (8 if head[0] == 82 else 0) > length)
-    ends = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND", b"GI": b";"}
-    return ends.get(head[:2], b"") not in tail
+    if head.startswith(b"GI"):
+        return not tail.rstrip(b"\0").endswith(b";")
+    return {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND"}.get(head[:2], b"") not in tail
 
 
 def _orientation(image: Image.Image) -> int:
     try:
         found = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except (SyntaxError, ValueError, TypeError, KeyError, IndexError, struct.error, OSError):
+    except (SyntaxError, ValueError, TypeError, KeyError, IndexError, struct.error):
         return 1  # broken metadata around a sound picture: as if there were none
     return found if found in TURNS else 1
 

@@ -28,17 +28,17 @@ def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_mistyped_path_is_answered_with_the_nearest(tmp_path: Path) -> None:
     folders(tmp_path, {"flowers": 1})
-    with pytest.raises(ConfigError, match='flowres: no such file or folder. Did you mean "flowers"'):
+    with pytest.raises(ConfigError, match=r'flowres: no such file or folder. Did you mean "flowers"'):
         load_data(tmp_path / "flowres")
 
 
 def test_unknown_words_are_answered_with_the_nearest(tmp_path: Path) -> None:
     folders(tmp_path, {"a": 1, "b": 1})
-    with pytest.raises(ConfigError, match='unknown task "clasification". Did you mean "classification"'):
+    with pytest.raises(ConfigError, match=r'unknown task "clasification". Did you mean "classification"'):
         load_data(tmp_path, task="clasification")
-    with pytest.raises(ConfigError, match='unknown reader "tabel". Did you mean "table"'):
+    with pytest.raises(ConfigError, match=r'unknown reader "tabel". Did you mean "table"'):
         load_data(tmp_path, format="tabel")
-    with pytest.raises(ConfigError, match='reader.class_at: unknown setting "class_at". Did you mean "classes_at"'):
+    with pytest.raises(ConfigError, match=r'reader.class_at: unknown setting "class_at". Did you mean "classes_at"'):
         load_data(tmp_path, settings={"class_at": 1})
     with pytest.raises(ConfigError, match="can't read data from a int"):
         load_data(3)
@@ -46,7 +46,8 @@ def test_unknown_words_are_answered_with_the_nearest(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "what"), [
     ("x.h5", "is an HDF5 file.*Save the images as PNG"), ("x.zip", "is an archive.*Unpack it"),
-    ("x.xlsx", "is a spreadsheet.*Save it as CSV"), ("x.pkl", "never opens pickles"), ("x.foo", "a file of an unknown")])
+    ("x.xlsx", "is a spreadsheet.*Save it as CSV"), ("x.pkl", "never opens pickles"),
+    ("x.foo", "a file of an unknown")])
 def test_foreign_files_are_named_with_what_to_do(tmp_path: Path, name: str, what: str) -> None:
     (tmp_path / name).write_bytes(b"x")
     with pytest.raises(DataError, match=what):
@@ -54,7 +55,7 @@ def test_foreign_files_are_named_with_what_to_do(tmp_path: Path, name: str, what
 
 
 def test_a_single_image_is_no_data_set(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="which Headstart does not read. It reads: class_folders, huggingface, table"):
+    with pytest.raises(DataError, match=r"which Headstart does not read. It reads: class_folders, huggingface, table"):
         load_data(picture(tmp_path / "a.png"))
 
 

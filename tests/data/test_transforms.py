@@ -82,5 +82,5 @@ def test_to_tensor_puts_channels_first() -> None:
 
 
 def test_unknown_settings_are_refused_by_name() -> None:
-    with pytest.raises(ConfigError, match='unknown setting "sise". Did you mean "size"'):
+    with pytest.raises(ConfigError, match=r'unknown setting "sise". Did you mean "size"'):
         Preprocessing.parse({"sise": 3})

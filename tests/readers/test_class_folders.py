@@ -81,7 +81,8 @@ def test_hidden_files_and_clutter_are_ignored_and_listed(tmp_path: Path) -> None
     assert len(data) == 2
     assert set(data.ignored) == {
         ".DS_Store (hidden)", ".ipynb_checkpoints (hidden)", "Thumbs.db (made by the operating system)",
-        "__MACOSX (made by the operating system)", "a/.hidden (hidden)", "b/._x.png (hidden)", "readme.md (not an image)"}
+        "__MACOSX (made by the operating system)", "a/.hidden (hidden)", "b/._x.png (hidden)",
+        "readme.md (not an image)"}
     assert "7 files or folders left aside" in data.notes[1]
 
 
@@ -187,11 +188,11 @@ def test_yolo_coco_and_masks_among_images_are_recognised(tmp_path: Path) -> None
     folders(tmp_path / "yolo", {"images": 2})
     for number in range(2):
         (tmp_path / f"yolo/images/images-{number}.txt").write_text("0 .5 .5 .1 .1")
-    with pytest.raises(DataError, match="object detection .YOLO or similar"):
+    with pytest.raises(DataError, match=r"object detection .YOLO or similar"):
         load_data(tmp_path / "yolo")
     folders(tmp_path / "coco", {"train": 1, "valid": 1})
     (tmp_path / "coco/train/_annotations.coco.json").write_text("{}")
-    with pytest.raises(DataError, match="object detection .COCO"):
+    with pytest.raises(DataError, match=r"object detection .COCO"):
         load_data(tmp_path / "coco")
     for name in ("benign", "malignant"):
         for number in range(2):
@@ -217,5 +218,5 @@ def test_real_sets_are_read_whole(name: str, counts: tuple[int, int]) -> None:
 
 
 def test_real_domains_are_refused_with_the_choices() -> None:
-    with pytest.raises(DataError, match="inside each of several others .amazon, caltech10, dslr, webcam"):
+    with pytest.raises(DataError, match=r"inside each of several others .amazon, caltech10, dslr, webcam"):
         load_data(shared("office_caltech10"))

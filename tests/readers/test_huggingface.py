@@ -76,9 +76,9 @@ def test_unclear_columns_and_parts_are_refused_with_the_choices() -> None:
         load_data(two)
     with pytest.raises(ConfigError, match="none of the columns is the image: label, other"):
         load_data(one.remove_columns("image"))
-    with pytest.raises(ConfigError, match='reader.label: no column "lable". Did you mean "label"'):
+    with pytest.raises(ConfigError, match=r'reader.label: no column "lable". Did you mean "label"'):
         load_data(one, settings={"label": "lable"})
-    with pytest.raises(ConfigError, match='reader.group: no column "x"'):
+    with pytest.raises(ConfigError, match=r'reader.group: no column "x"'):
         load_data(one, settings={"group": "x"})
     with pytest.raises(ConfigError, match="parts that are no train, val or test: extra"):
         load_data(datasets.DatasetDict({"train": one, "extra": one}))
@@ -108,7 +108,7 @@ def test_a_cell_may_name_a_file(tmp_path: Path) -> None:
 
 
 def test_damaged_and_foreign_folders_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="not a data set that datasets.save_to_disk wrote"):
+    with pytest.raises(DataError, match=r"not a data set that datasets.save_to_disk wrote"):
         Huggingface().read(str(tmp_path))
     (tmp_path / "dataset_dict.json").write_text("{")
     with pytest.raises(DataError, match="the saved data set can't be read"):

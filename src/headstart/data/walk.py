@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from headstart.errors import DataError, listed
-from headstart.images import EXTENSIONS, looks_like_image, printable
+from headstart.images import EXTENSIONS, opener_of, printable
 
 UNDECODED = frozenset({".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".dcm", ".tga"})
 """Pictures that can't be decoded. They count as images, so that the check names them: none is quietly left out."""
@@ -98,4 +98,12 @@ def _within(path: str, real_root: str) -> bool:
 
 def _is_image(entry: os.DirEntry[str]) -> bool:
     ending = os.path.splitext(entry.name)[1].lower()
-    return ending in EXTENSIONS or ending in UNDECODED or (entry.is_file() and looks_like_image(Path(entry.path)))
+    if ending in EXTENSIONS or ending in UNDECODED:
+        return True
+    if not entry.is_file():
+        return False
+    try:
+        with open(entry.path, "rb") as file:
+            return opener_of(file.read(16)) is not None
+    except OSError:
+        return False  # listed as no image
