@@ -105,7 +105,7 @@ def test_unreadable_images_are_refused_or_left_out(root: Path) -> None:
     enforce(report, allow=["corrupt"])
     kept = drop_bad(data, report)
     assert len(kept) == 15
-    assert kept.notes[-1] == "1 unreadable images left out (--skip-bad)"
+    assert kept.notes[-1] == "1 unreadable image left out (--skip-bad)"
     assert "a/000.png" not in {sample.id for sample in kept.samples}
 
 

@@ -66,7 +66,7 @@ def drop_bad(dataset: Dataset, report: CheckReport) -> Dataset:
     lost = len(dataset) - len(kept)
     if not lost:
         return dataset
-    note = f"{lost} unreadable images left out (--skip-bad)"
+    note = f"{counted(lost, 'unreadable image')} left out (--skip-bad)"
     return replace(dataset, samples=tuple(kept), notes=(*dataset.notes, note))
 
 
