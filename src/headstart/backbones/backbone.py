@@ -29,6 +29,8 @@ class Backbone(nn.Module, ABC):
     """Where the classifier was: the prefix of its names in files of weights."""
     left_off: tuple[str, ...] = ()
     """Prefixes of other names in the library's files that the backbone has no place for (auxiliary classifiers)."""
+    fixed_size: bool = False
+    """Whether images of another size than the record's are refused by the architecture."""
     notes: tuple[str, ...] = ()
     """What the user should be told of how the weights were read."""
     _kept: tuple[nn.Module, ...] = ()

@@ -120,6 +120,9 @@ def _described(backbone: Backbone, spec: BackboneSpec, channels: int, size: int 
     from headstart.data.transforms import Preprocessing
 
     preprocessing = adapt_preprocessing(spec.preprocessing, channels)
+    if size is not None and size != preprocessing.size and backbone.fixed_size:
+        raise ConfigError(f"{spec.architecture} takes images of {preprocessing.size} pixels only, not {size}. "
+                          "Leave the size out, or choose another backbone.")
     if size is not None:
         preprocessing = Preprocessing.parse(preprocessing.model_dump() | {"size": size}, where="backbone")
     backbone.spec = spec.model_copy(update={"preprocessing": preprocessing})

@@ -33,6 +33,8 @@ class TimmBackbone(Backbone):
         self.model = library
         self.spec = spec
         self.width = int(getattr(library, "head_hidden_size", None) or library.num_features)
+        strict = getattr(getattr(library, "patch_embed", None), "strict_img_size", True)
+        self.fixed_size = bool(library.pretrained_cfg.get("fixed_input_size")) and strict
         self.strides = [int(stage["reduction"]) for stage in feature_info(library)]
         self.keep_classifier(classifier if isinstance(classifier, nn.Linear) else None)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torchvision.models import SwinTransformer, VisionTransformer, get_model, get_model_weights
+from torchvision.models import MaxVit, SwinTransformer, VisionTransformer, get_model, get_model_weights
 
 from headstart.backbones import hub
 from headstart.backbones.backbone import Backbone, BackboneSpec
@@ -18,7 +18,7 @@ from headstart.errors import ResourceError
 # Chains of blocks that torchvision nests in one attribute: their children are the stages.
 CHAINS = ("features", "trunk_output", "layers", "blocks", "encoder")
 # What follows the last map. VGG's and AlexNet's average pool would enlarge it.
-AFTER = ("avgpool", "permute", "flatten", "classifier", "heads", "head", "fc")
+AFTER = ("avgpool", "dropout", "permute", "flatten", "classifier", "heads", "head", "fc")
 
 
 class TorchvisionBackbone(Backbone):
@@ -31,6 +31,7 @@ class TorchvisionBackbone(Backbone):
         self.keep_classifier(classifier)
         self.model = model
         self.spec = spec
+        self.fixed_size = isinstance(model, (VisionTransformer, MaxVit))
 
     def pooled(self, images: torch.Tensor) -> torch.Tensor:
         """Return float32 [B, D]."""
