@@ -92,13 +92,15 @@ def test_the_folded_head_gives_scikit_learns_logits():
     np.testing.assert_allclose(found - found.mean(1, keepdims=True), probed - probed.mean(1, keepdims=True), atol=1e-3)
 
 
-def test_folding_the_standardisation_changes_no_logit():
+def test_the_float32_head_on_raw_features_equals_decision_function_on_standardised_ones():
     features, labels = iris()
     features = features.astype(np.float32)
-    (found,) = fit_path(features, labels, classes=3, weights=np.ones(150), penalties=[0.1])
-    mean, std = features.mean(0, dtype=float), features.std(0, dtype=float)
-    apart = (features - mean) / std @ (found.weights * std).T + (found.bias + found.weights @ mean)
-    np.testing.assert_allclose(found.logits(features), apart, atol=1e-5)
+    standard = (features - features.mean(0, dtype=float)) / features.std(0, dtype=float)
+    # The same solver settings, so that only the folding and the float32 of the head can make a difference.
+    same = LogisticRegression(C=10, tol=1e-5, max_iter=1000).fit(standard, labels, sample_weight=np.full(150, 1 / 150))
+    several = np.concatenate([features, features[:10]]), np.concatenate([labels, labels[:10]])
+    model, _ = fit(Probe(l2=0.1), *several, classes=3, train=150)
+    np.testing.assert_allclose(logits(model, features), same.decision_function(standard), atol=1e-5)
 
 
 def test_digits_are_learnt_deterministically_and_the_events_are_told():
