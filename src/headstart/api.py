@@ -19,6 +19,7 @@ from headstart.job import build_job
 from headstart.run import repeat, run
 from headstart.run import resume as resume_run
 from headstart.runs import Run, free_directory, load_run
+from headstart.tracking import tracked
 from headstart.types import Prediction
 
 
@@ -37,12 +38,13 @@ def adapt(data: str | Path | Dataset, *, out: str | Path | None = None, config: 
     job = build_job({"data": source, **settings}, config=Path(config) if config else None)
     name = f"{Path(job.data).name or 'data'}-{job.method[-1].part_name}"
     directory = Path(out) if out else free_directory(Path("runs"), name)
-    return run(job, directory, dataset=dataset, listen=listen)
+    return run(job, directory, dataset=dataset, listen=tracked(listen, job.tracking))
 
 
 def resume(directory: str | Path, *, dataset: Dataset | None = None, listen: Listen = silent) -> Run:
     """Return the run, finished: it goes on to the result that it would have had without the interruption."""
-    return resume_run(Path(directory), dataset=dataset, listen=listen)
+    job = load_run(directory).job
+    return resume_run(Path(directory), dataset=dataset, listen=tracked(listen, job.tracking))
 
 
 def check(data: str | Path | Dataset, *, listen: Listen = silent) -> CheckReport:
@@ -75,7 +77,7 @@ def reproduce(run: str | Path | Run, *, out: str | Path | None = None, listen: L
     """Return the repetition of a finished run from its record."""
     before = _run(run)
     directory = Path(out) if out else free_directory(before.directory.parent, f"{before.directory.name}-again")
-    return repeat(before, directory, listen=listen)
+    return repeat(before, directory, listen=tracked(listen, before.job.tracking))
 
 
 def _run(run: str | Path | Run) -> Run:

@@ -21,12 +21,15 @@ def admit(job: Job, dataset: Dataset | None, listen: Listen) -> tuple[Dataset, l
     """
     if dataset is None:
         dataset = load_grouped(
-            lambda settings: load_data(job.data, format=job.format, settings=settings, task=job.task),
+            lambda settings: load_data(job.data, format=job.format, settings=settings, task=job.task,
+                                       skip_bad=job.skip_bad),
             job.reader, job.group_by)
     if job.group_by and job.group_by != DUPLICATES:
         dataset = group_by(dataset, job.group_by)
     report = check(dataset, listen=listen, quick=True)
-    enforce(report, allow=[*job.allow, *(["corrupt"] if job.skip_bad else [])])
+    # Unreadable files are left out or refused; to go on with them is no choice.
+    allowed = [name for name in job.allow if name != "corrupt"]
+    enforce(report, allow=[*allowed, *(["corrupt"] if job.skip_bad else [])])
     if job.skip_bad:
         dataset = drop_bad(dataset, report)
     if job.group_by == DUPLICATES:

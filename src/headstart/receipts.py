@@ -117,7 +117,8 @@ def _check_model(run: Run) -> Receipt:
 
 def _check_data(run: Run) -> list[Receipt]:
     try:
-        dataset = load_data(run.job.data, format=run.data["format"], settings=run.job.reader, task=run.data["task"])
+        dataset = load_data(run.job.data, format=run.data["format"], settings=run.job.reader, task=run.data["task"],
+                            skip_bad=run.job.skip_bad)
     except HeadstartError as error:
         return [Receipt("data", False, f"can't be read any more: {error}")]
     now = {sample.id: (digest, _label_names(sample.label, dataset.classes))

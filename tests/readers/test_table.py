@@ -167,7 +167,6 @@ def test_unclear_columns_are_refused_with_the_choices(images: Path, text: str, m
     ("image,label\n\"0.png,a\n", "line 2: unexpected end of data. Mend the quotes"),
     ("image,label\n,a\n1.png,b\n", "row 1: image is empty"),
     ("image,label\nhttps://x.org/0.png,a\n", 'row 1: "https://x.org/0.png" is an address.*fetches nothing'),
-    ("image,label\n../0.png,a\n", r'row 1: "\.\./0\.png" leads out of the folder.*reader\.outside=allow'),
     ("image,label,split\n0.png,a,train\n1.png,b,holdout\n", 'row 2: split is "holdout", not train, val or test'),
     ("image,label,weight\n0.png,a,-1\n1.png,b,x\n", r'row 1: weight is "-1", not a number.*1 more rows have no weight|'
                                                     r'row 1: weight is "-1"'),
@@ -202,10 +201,12 @@ def test_tables_with_the_images_inside_point_to_the_other_reader(images: Path) -
         load_data(images / "data.parquet")
 
 
-def test_paths_may_lead_out_where_allowed(images: Path) -> None:
+def test_paths_may_lead_out_of_the_folder_unless_refused(images: Path) -> None:
     (images / "tables").mkdir()
     path = write(images / "tables", f"image,label\n../0.png,a\n{images / '1.png'},b\n")
-    assert len(load_data(path, settings={"outside": "allow"})) == 2
+    assert len(load_data(path)) == 2
+    with pytest.raises(DataError, match=r'row 1: "\.\./0\.png" leads out of the folder'):
+        load_data(path, settings={"outside": "refuse"})
 
 
 def test_a_folder_with_one_table_is_that_table(images: Path) -> None:

@@ -72,14 +72,9 @@ def print_result(run: Run) -> None:
 def listeners(tracking: str) -> Listen:
     """Return the terminal and, unless `tracking` is `off`, MLflow as one listener."""
     from headstart.cli.terminal import terminal
-    from headstart.events import broadcast
+    from headstart.tracking import tracked
 
-    show = terminal()
-    if tracking == "off":
-        return show
-    from headstart.tracking import MlflowListener
-
-    return broadcast([show, MlflowListener(None if tracking == "sqlite" else tracking, listen=show)])
+    return tracked(terminal(), tracking)
 
 
 def run_json(run: Run) -> dict[str, Any]:

@@ -46,8 +46,8 @@ class Table(Reader):
     """What an empty cell among several labels means: a mistake, or that none of the classes applies."""
     missing: Literal["refuse", "keep"] = "refuse"
     """What to do with a row whose file does not exist; kept ones are found, and can be skipped, by the check."""
-    outside: Literal["refuse", "allow"] = "refuse"
-    """Whether paths may lead out of the table's folder."""
+    outside: Literal["refuse", "allow"] = "allow"
+    """Whether paths may lead out of the table's folder; `refuse` for a table that somebody else wrote."""
 
     @classmethod
     def claims(cls, path: str) -> bool:
@@ -116,7 +116,7 @@ class Table(Reader):
             out = [i for i, path in enumerate(paths) if not _inside(path, root)]
             if out:
                 raise rows.refuse(out, f'"{printable(names[out[0]])}" leads out of the folder {root}',
-                                  "lead out of it", "Move the table, or allow it: --set reader.outside=allow.")
+                                  "lead out of it", "Move the table, or leave reader.outside at `allow`.")
         missing = [i for i, path in enumerate(paths) if not path.is_file()]
         if missing and self.missing == "refuse":
             raise rows.refuse(missing, f'image "{printable(names[missing[0]])}" does not exist',

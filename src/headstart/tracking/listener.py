@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from headstart.events import EpochEnded, Event, Listen, Note, RunFinished, RunStarted, silent
+from headstart.events import EpochEnded, Event, Listen, Note, RunFinished, RunStarted, broadcast, silent
 from headstart.tracking.journal import Journal, Record
 
 STATUS = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
@@ -118,6 +118,13 @@ class MlflowListener:
         if not self._warned:
             self._warned = True
             self.listen(Note(text, level="warning"))
+
+
+def tracked(listen: Listen, tracking: str) -> Listen:
+    """Return `listen` with MLflow beside it, as `Job.tracking` says: `sqlite`, `off`, or the address of a server."""
+    if tracking == "off":
+        return listen
+    return broadcast([listen, MlflowListener(None if tracking == "sqlite" else tracking, listen=listen)])
 
 
 def default_uri(runs: Path) -> str:
