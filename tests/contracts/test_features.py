@@ -1,0 +1,50 @@
+"""Every kind of backbone gives the same features by every way of computing them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from headstart.backbones import resolve
+from headstart.backbones.backbone import Backbone
+from headstart.data.transforms import Preprocessing
+from headstart.events import Event, Note
+from headstart.features import engine
+from headstart.features.engine import extract
+
+KINDS = ("timm/test_resnet", "timm/test_vit", "timm/test_efficientnet", "timm/test_convnext")
+
+
+@pytest.fixture(params=KINDS)
+def backbone(request: pytest.FixtureRequest) -> Backbone:
+    torch.manual_seed(0)
+    return resolve.load(request.param, pretrained=False, size=64)[0]
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Path]:
+    rng = np.random.default_rng(0)
+    paths = [tmp_path / f"{i:02}.png" for i in range(engine.WORTH_EXPORTING)]
+    for path in paths:
+        coarse = Image.fromarray(rng.integers(0, 256, (8, 10, 3), np.uint8))
+        coarse.resize((100, 80), Image.Resampling.BICUBIC).save(path)
+    return paths
+
+
+def test_exported_features_are_those_of_pytorch(backbone: Backbone, pictures: list[Path]) -> None:
+    preprocessing: Preprocessing = backbone.spec.preprocessing
+    heard: list[Event] = []
+    with torch.no_grad():
+        expected = backbone.eval().pooled(torch.stack([preprocessing(path) for path in pictures])).numpy()
+    before = backbone.weights_hash()
+    backbone.train()
+    exported = extract(backbone, preprocessing, pictures, listen=heard.append)
+    eager = extract(backbone, preprocessing, pictures[:6], listen=heard.append)
+    assert not [event for event in heard if isinstance(event, Note)]
+    scale = max(1.0, float(np.abs(expected).max()))
+    assert np.abs(exported - expected).max() <= 1e-4 * scale
+    assert np.abs(eager - expected[:6]).max() <= 1e-4 * scale
+    assert backbone.training
+    assert backbone.weights_hash() == before
