@@ -20,7 +20,7 @@ KINDS = ("timm/test_resnet", "timm/test_vit", "timm/test_efficientnet", "timm/te
 @pytest.fixture(params=KINDS)
 def backbone(request: pytest.FixtureRequest) -> Backbone:
     torch.manual_seed(0)
-    return resolve.load(request.param, pretrained=False, size=64)[0]
+    return resolve.load(request.param, pretrained=False)[0]
 
 
 @pytest.fixture
@@ -48,3 +48,14 @@ def test_exported_features_are_those_of_pytorch(backbone: Backbone, pictures: li
     assert np.abs(eager - expected[:6]).max() <= 1e-4 * scale
     assert backbone.training
     assert backbone.weights_hash() == before
+
+
+def test_a_transformer_at_another_size_is_run_by_pytorch_and_standard_output_stays_clean(
+        pictures: list[Path], capfd: pytest.CaptureFixture[str]) -> None:
+    backbone = resolve.load("timm/test_vit", pretrained=False, size=64)[0]
+    heard: list[Event] = []
+    extract(backbone, backbone.spec.preprocessing, pictures, listen=heard.append)
+    notes = [event.text for event in heard if isinstance(event, Note)]
+    assert len(notes) == 1
+    assert notes[0].startswith("timm/test_vit can't be exported (UnsupportedOperatorError")
+    assert capfd.readouterr().out == ""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import io
+import os
+import sys
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -69,9 +74,26 @@ def graph(backbone: Backbone, preprocessing: Preprocessing) -> bytes:
     side, device = preprocessing.size, next((p.device for p in backbone.parameters()), torch.device("cpu"))
     example = torch.zeros((1, side, side, preprocessing.channels), dtype=torch.uint8, device=device)
     file = io.BytesIO()
-    with evaluating(backbone), warnings.catch_warnings(), torch.no_grad():
+    with evaluating(backbone), warnings.catch_warnings(), torch.no_grad(), _stdout_closed():
         # The tracing exporter is called outdated; the new one takes 15 s where this takes 1, for the same graph.
         warnings.simplefilter("ignore")
         torch.onnx.export(_Graph(backbone, preprocessing).eval(), (example,), file, dynamo=False,  # type: ignore[arg-type]
                           input_names=["pixels"], output_names=["vectors"], opset_version=OPSET)
     return file.getvalue()
+
+
+@contextlib.contextmanager
+def _stdout_closed() -> Iterator[None]:
+    """Drop standard output: on failure the exporter's C++ prints the whole graph there, into a command's JSON."""
+    sys.stdout.flush()
+    flush = ctypes.CDLL(None).fflush
+    flush(None)
+    kept = os.dup(1)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+        yield
+    finally:
+        flush(None)  # C's own buffer, before it would land in the real output
+        os.dup2(kept, 1)
+        os.close(kept)
