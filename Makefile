@@ -16,8 +16,9 @@ help:  ## list the targets
 demo: $(VENV)/.installed  ## install Headstart into .venv and run its demo
 	$(BIN)/headstart demo
 
+# A process a core with one thread each: threads that wait for each other on busy cores cost more than they give.
 test: $(VENV)/.installed-dev  ## run the whole test suite
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 
 lint: $(VENV)/.installed-dev  ## look for mistakes and unused code
 	$(BIN)/ruff check

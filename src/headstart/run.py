@@ -83,11 +83,13 @@ def _start(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, Job]:
     task = Catalog("tasks", Task).get(dataset.task)()  # type: ignore[type-abstract]
     if job.init_from:
         return start_from(load_run(job.init_from).model, dataset, task, listen), job
-    backbone, note = load(job.backbone, channels=job.channels, allow_licenses=job.allow_licenses)
+    backbone, note = load(job.backbone, channels=job.channels, size=job.image_size,
+                          allow_licenses=job.allow_licenses)
     if note:
         listen(Note(note))
-    wanted = {"size": job.image_size, "fit": job.fit}
-    preprocessing = backbone.spec.preprocessing.model_copy(update={k: v for k, v in wanted.items() if v is not None})
+    preprocessing = backbone.spec.preprocessing
+    if job.fit:
+        preprocessing = preprocessing.model_copy(update={"fit": job.fit})
     fresh = Model.fresh(backbone, task, dataset.classes, preprocessing=preprocessing)
     return fresh, job.model_copy(update={"backbone": backbone.spec.architecture})
 

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from headstart.events import Listen
     from headstart.runs import Run
 
-HEADLINE = ("accuracy", "balanced_accuracy", "f1_macro", "auroc", "average_precision", "log_loss",
-            "expected_calibration_error")
+HEADLINE = ("accuracy", "balanced_accuracy", "f1_macro", "auroc", "average_precision", "log_loss")
 """The metrics that a table shows; the report and --json have all."""
 
 
@@ -38,20 +37,22 @@ def say(*lines: str) -> None:
 
 
 def shown(interval: Interval) -> str:
-    """Return `0.941 (0.90-0.97)`; a dash where the metric is undefined."""
+    """Return the value with its interval below it; a dash where the metric is undefined."""
     if interval.value != interval.value:
         return "-"
-    return f"{interval.value:.3f} ({interval.low:.3f}-{interval.high:.3f})"
+    return f"{interval.value:.3f}\n[dim]{interval.low:.3f}-{interval.high:.3f}[/dim]"
 
 
 def metrics_table(columns: Mapping[str, Mapping[str, Interval]], *, title: str) -> Table:
     """Return a table with a row per headline metric and a column per model or split."""
+    from rich import box
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", caption="95% interval in brackets", caption_justify="left")
-    table.add_column("metric")
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", caption_justify="left",
+                  caption="below each value its 95% interval")
+    table.add_column("metric", no_wrap=True)
     for name in columns:
-        table.add_column(name)
+        table.add_column(name, overflow="fold", justify="right")
     present = [name for name in HEADLINE if any(name in metrics for metrics in columns.values())]
     for metric in present:
         table.add_row(metric, *(shown(metrics[metric]) if metric in metrics else "-" for metrics in columns.values()))

@@ -28,9 +28,9 @@ class Finetune(Method):
     """Passes over the training images."""
     batch_size: int = Field(32, ge=1, le=65_536)
     """Images in one step of the optimizer."""
-    lr_head: float = Field(1e-3, gt=0, le=10)
+    lr_head: float = Field(3e-4, gt=0, le=10)
     """Highest learning rate of the head."""
-    lr_backbone: float = Field(2e-4, gt=0, le=10)
+    lr_backbone: float = Field(1e-4, gt=0, le=10)
     """Highest learning rate of the backbone; keep it well below the head's."""
     weight_decay: float = Field(0.01, ge=0, le=10)
     """AdamW's pull towards zero; biases and norms are spared."""

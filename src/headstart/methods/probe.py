@@ -22,7 +22,7 @@ from headstart.tasks.task import Task
 # N samples, D features, C classes
 
 PENALTIES = tuple(float(l2) for l2 in np.logspace(1, -5, 13))
-"""From strong to weak, two a decade, for the mean loss on standardised features."""
+"""From strong to weak, two a decade, for the mean loss on features of unit scale."""
 PATIENCE = 2
 """The path ends after so many penalties in a row that are worse on validation."""
 
@@ -38,7 +38,7 @@ class Probe(Method):
     trains_backbone: ClassVar[bool] = False
 
     l2: float | None = Field(None, gt=0, le=1e6)
-    """Ridge strength against the mean loss on standardised features; None picks it on validation."""
+    """Ridge strength against the mean loss on features of unit scale; None picks it on validation."""
     class_weight: Literal["balanced"] | None = None
     """`balanced` makes each class count the same in the loss, however many images it has."""
 

@@ -10,6 +10,13 @@ from headstart.backbones.backbone import Backbone
 from headstart.errors import ConfigError
 from headstart.training.plan import Plan
 
+MOMENTUM = 0.1
+"""Share by which a step moves BatchNorm's statistics where they are trained; PyTorch's own default.
+
+Networks that were born in TensorFlow carry 0.01: a fine-tuning of a hundred steps would validate with the statistics
+of ImageNet and the weights of the new task.
+"""
+
 # B images, C classes
 
 
@@ -29,6 +36,8 @@ class Network(nn.Module):
         head.requires_grad_(True)
         norms = [module for module in backbone.modules() if isinstance(module, _BatchNorm)]
         self._resting = norms if plan.batch_norm == "frozen" else []
+        for norm in norms:
+            norm.momentum = MOMENTUM
         self.train()
         self.moves_batch_norm = any(isinstance(m, _BatchNorm) and m.training for m in self.modules())
         """Whether some BatchNorm computes with the batch's own statistics."""
