@@ -140,7 +140,7 @@ def torchvision_record(weights: Any) -> dict[str, Any]:
         mean, std = [0.5] * 3, [0.5] * 3
     family = next((word for word in FAMILIES if word.lower() in lowered), name)
     return {"family": family, "license": "cc-by-nc-4.0" if swag else "bsd-3-clause", "weights": str(weights),
-            "url": weights.url,
+            "file": weights.url.rpartition("/")[2],
             "preprocessing": {"size": size, "fit": "crop", "crop_fraction": min(1.0, size / short),
                               "interpolation": transforms.interpolation.value, "mean": mean,
                               "std": std}}

@@ -30,7 +30,10 @@ def confront(runs: Sequence[Run], *, metric: str | None = None) -> list[dict[str
 
 
 def _one(run: Run, first: Run, task: Task, metric: str) -> dict[str, Any]:
-    found = compare_tables(run.predictions, first.predictions, task=task, metric=metric, seed=first.job.seed)
+    grouped = first.samples.dropna(subset="group")
+    groups: dict[str, object] = dict(zip(grouped["id"], grouped["group"], strict=True))
+    found = compare_tables(run.predictions, first.predictions, task=task, metric=metric, names=(str(run), str(first)),
+                           groups=groups or None, seed=first.job.seed)
     return {"a": str(run), "b": str(first), **found.to_json(),
             "text": f"{run} against {first}: {metric} {found.difference.value:+.4f} (95% interval "
                     f"{found.difference.low:+.4f} to {found.difference.high:+.4f}): {found.verdict}"}

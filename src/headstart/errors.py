@@ -8,7 +8,7 @@
     ├── IntegrityError    6   a file is not what its receipt says
     └── Interrupted  130/143  the user (SIGINT) or the scheduler (SIGTERM) asked to stop
 
-Exit code 0 is done, 1 a check that found errors as data would (see `headstart check`), 70 a bug of ours.
+Exit code 0 is done, 70 a bug of ours.
 A message says what is wrong, where, and what to do next.
 """
 

@@ -77,7 +77,7 @@ class RunFinished:
     directory: Path
     status: str
     """`finished`, `interrupted` or `failed`."""
-    metrics: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    metrics: Mapping[str, Mapping[str, Mapping[str, float | None]]] = field(default_factory=dict)
 
 
 Event = RunStarted | Note | Started | Progress | Finished | EpochEnded | RunFinished

@@ -74,8 +74,7 @@ class Model:
         good = [row for row in range(len(images)) if row not in errors]
         probabilities = np.full(logits.shape, np.nan)
         probabilities[good] = self.probabilities(logits[good])
-        decisions = self.task.decide(probabilities[good]) if good else []
-        labels = dict(zip(good, decisions, strict=True))
+        labels = dict(zip(good, self.task.decide(probabilities[good]), strict=True)) if good else {}
         return [
             Prediction(str(image), None, None, errors[row]) if row in errors
             else Prediction(str(image), self._name(labels[row]),

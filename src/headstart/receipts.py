@@ -12,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from headstart.data.dataset import Splits
 from headstart.data.fingerprint import content_hashes
 from headstart.data.load import load_data
@@ -125,16 +127,15 @@ def _check_data(run: Run) -> list[Receipt]:
            for sample, digest in zip(dataset.samples, content_hashes(dataset), strict=True)}
     classes = tuple(run.data["classes"])
     problems = []
-    for row in run.samples.itertuples():
-        label = row.label if isinstance(row.label, int | float) else tuple(row.label)
-        digest, names = now.get(row.id, (None, None))
-        if digest is None:
-            problems.append(Receipt(f"image {row.id}", False, "is gone"))
-        elif digest != row.sha256:
-            problems.append(Receipt(f"image {row.id}", False, "has changed"))
-        elif names != _label_names(label, classes):
-            problems.append(Receipt(f"label of {row.id}", False,
-                                    f"was {_label_names(label, classes)}, is {names}"))
+    for row in run.samples.to_dict("records"):
+        digest, names = now.get(row["id"], ("", ""))
+        before = _label_names(tuple(row["label"]) if np.ndim(row["label"]) else row["label"], classes)
+        if not digest:
+            problems.append(Receipt(f"image {row['id']}", False, "is gone"))
+        elif digest != row["sha256"]:
+            problems.append(Receipt(f"image {row['id']}", False, "has changed"))
+        elif names != before:
+            problems.append(Receipt(f"label of {row['id']}", False, f"was {before}, is {names}"))
     return problems or [Receipt("data", True, f"{len(run.samples)} images and labels are as they were")]
 
 

@@ -111,8 +111,8 @@ def start_from(model: Model, dataset: Dataset, task: Task, listen: Listen) -> Mo
     with torch.no_grad():
         for name in known:
             row, old = dataset.classes.index(name), model.classes.index(name)
-            fresh.head.linear.weight[row] = model.head.linear.weight[old]  # type: ignore[union-attr, index]
-            fresh.head.linear.bias[row] = model.head.linear.bias[old]  # type: ignore[union-attr, index]
+            for mine, its in zip(fresh.head.parameters(), model.head.parameters(), strict=True):
+                mine[row] = its[old]
     new = [name for name in dataset.classes if name not in model.classes]
     listen(Note(f"head: {len(known)} classes kept by name ({', '.join(known) or 'none'}), "
                 f"{len(new)} new ({', '.join(new) or 'none'})"))

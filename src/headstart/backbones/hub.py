@@ -48,9 +48,9 @@ def fetch(repository: str) -> Path:
                         f"({type(reason).__name__}: {str(reason).splitlines()[0][:200]}).") from reason
 
 
-def torch_cached(url: str) -> Path | None:
-    """Return the file that torch.hub stored for `url`, if it is there; without importing torch."""
+def torch_cached(name: str) -> Path | None:
+    """Return the file that torch.hub stored under `name`, if it is there; without importing torch."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     home = Path(os.environ.get("TORCH_HOME") or cache / "torch").expanduser()
-    path = home / "hub" / "checkpoints" / url.rpartition("/")[2]
+    path = home / "hub" / "checkpoints" / name
     return path if path.exists() else None

@@ -17,7 +17,7 @@ class Torchvision(Source):
 
     def specs(self) -> list[BackboneSpec]:
         """Return the record of each member of each enum."""
-        return [_looked_up(spec, row["url"])
+        return [_looked_up(spec, row["file"])
                 for spec, row in zip(records.specs("torchvision"), records.table("torchvision"), strict=True)]
 
     def find(self, architecture: str) -> BackboneSpec | None:
@@ -43,8 +43,8 @@ def _row(architecture: str) -> dict[str, Any] | None:
         row["architecture"], f"torchvision/{row['library_name']}.{row['member']}")), None)
 
 
-def _looked_up(spec: BackboneSpec, url: str) -> BackboneSpec:
+def _looked_up(spec: BackboneSpec, file: str) -> BackboneSpec:
     """Return the record with its availability: in torch's cache, or to be downloaded."""
-    if hub.torch_cached(url):
+    if hub.torch_cached(file):
         return spec.model_copy(update={"availability": "here"})
     return spec.model_copy(update={"hint": "downloaded by torchvision when it is first used"})

@@ -75,7 +75,7 @@ def create(name: str, member: str, *, channels: int, pretrained: bool) -> nn.Mod
     if not pretrained:
         settings |= {"init_weights": True} if settings else {}
         return _with_channels(get_model(name, weights=None, **settings), channels)
-    if hub.offline() and not hub.torch_cached(weights.url):
+    if hub.offline() and not hub.torch_cached(weights.url.rpartition("/")[2]):
         raise ResourceError(f"the weights {weights} are not here, and HF_HUB_OFFLINE forbids to download them.")
     try:
         return _with_channels(get_model(name, weights=weights, progress=False, **settings), channels)

@@ -150,7 +150,7 @@ def flattened(settings: Mapping[str, object], prefix: str = "") -> Iterator[tupl
             yield name, str(value)
 
 
-def headline(metrics: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Iterator[tuple[str, float]]:
+def headline(metrics: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> Iterator[tuple[str, float]]:
     """Yield (`test/accuracy`, 0.97), (`test/accuracy_low`, 0.95) ... of every defined metric."""
     for split, of_split in metrics.items():
         for name, interval in of_split.items():

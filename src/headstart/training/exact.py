@@ -6,8 +6,12 @@ import contextlib
 import os
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import torch
+
+memory: Any = torch.utils.deterministic
+"""Untyped: the library sets this module's attributes at run time."""
 
 
 @contextlib.contextmanager
@@ -18,7 +22,7 @@ def exact(device: str, *, threads: int) -> Iterator[None]:
     The global generator is given back untouched: training reseeds it at each step from (seed, step).
     """
     before = (torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled(),
-              torch.utils.deterministic.fill_uninitialized_memory, torch.backends.cudnn.benchmark,
+              memory.fill_uninitialized_memory, torch.backends.cudnn.benchmark,
               torch.get_num_threads())
     if device == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -29,12 +33,12 @@ def exact(device: str, *, threads: int) -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*deterministic.*", category=UserWarning)
             torch.use_deterministic_algorithms(True, warn_only=True)
             # Filling fresh memory takes time and hides nothing: the kernels used here write what they allocate.
-            torch.utils.deterministic.fill_uninitialized_memory = False
+            memory.fill_uninitialized_memory = False
             torch.backends.cudnn.benchmark = False
             torch.set_num_threads(threads)
             yield
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-        torch.utils.deterministic.fill_uninitialized_memory = before[2]
+        memory.fill_uninitialized_memory = before[2]
         torch.backends.cudnn.benchmark = before[3]
         torch.set_num_threads(before[4])
