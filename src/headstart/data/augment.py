@@ -53,8 +53,7 @@ def reduced(preprocessing: Preprocessing, picture: np.ndarray) -> np.ndarray:
     """Return uint8 [H, W, C], as small as can be while `arrange` still gives the same pixels as from the original."""
     if preprocessing.fit != "crop":
         return preprocessing.arrange(picture)
-    short = max(preprocessing.size, round(preprocessing.size / preprocessing.crop_fraction))
-    return preprocessing.shrink(picture, short)
+    return preprocessing.shrink(picture, preprocessing.short_side)
 
 
 def _steps(preset: Preset, preprocessing: Preprocessing) -> list[Transform]:

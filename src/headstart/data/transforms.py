@@ -49,9 +49,13 @@ class Preprocessing(Part):
             scale = self.size / max(height, width)
             small = self.resize(picture, (max(1, round(height * scale)), max(1, round(width * scale))))
             return _centred(small, self.size, fill=self.background)
+        return _centred(self.shrink(picture, self.short_side), self.size, fill=self.background)
+
+    @property
+    def short_side(self) -> int:
+        """Pixels of the shorter side before the centre is cut out; only used by `crop`."""
         # Rounded down, here and below, as torchvision and timm do: published accuracies were measured so.
-        short = max(self.size, int(self.size / self.crop_fraction))
-        return _centred(self.shrink(picture, short), self.size, fill=self.background)
+        return max(self.size, int(self.size / self.crop_fraction))
 
     def shrink(self, picture: np.ndarray, short: int) -> np.ndarray:
         """Resize so that the shorter side has `short` pixels."""
