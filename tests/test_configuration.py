@@ -51,7 +51,7 @@ def test_a_file_that_is_missing_or_no_mapping_is_named(tmp_path) -> None:
     with pytest.raises(ConfigError, match=r"missing\.yaml: can't be read"):
         read_yaml(tmp_path / "missing.yaml")
     (tmp_path / "list.yaml").write_text("- a\n")
-    with pytest.raises(ConfigError, match=r"list.yaml: expected settings .* found list"):
+    with pytest.raises(ConfigError, match=r"list.yaml: expected settings .* found a list"):
         read_yaml(tmp_path / "list.yaml")
 
 

@@ -57,7 +57,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: can't be read ({error}). Give the path of a YAML file.") from None
     values = parse_yaml(text, where=str(path))
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected settings as `key: value` lines, found {type(values).__name__}.")
+        raise ConfigError(f"{path}: expected settings as `key: value` lines, found "
+                          f"{'nothing' if values is None else 'a ' + type(values).__name__}.")
     return values
 
 
@@ -112,4 +113,4 @@ def _position(items: list[Any], step: str, assignment: str) -> int:
     if step.isdigit() and int(step) < len(items):
         return int(step)
     raise ConfigError(f'--set {assignment}: there is no item "{step}" among {", ".join(map(str, names))} '
-                      f"(0 to {len(items) - 1}).")
+                      f"(0 to {len(items) - 1}). Name the method first, such as --method finetune.")

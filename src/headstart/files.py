@@ -94,7 +94,13 @@ def exclusive(folder: Path) -> Iterator[None]:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            if [path.name for path in folder.iterdir()] == [".lock"]:
+                # Nothing came of it: leave no empty folder behind.
+                (folder / ".lock").unlink()
+                folder.rmdir()
 
 
 def cache_folder() -> Path:

@@ -42,13 +42,16 @@ def explain(error: ValidationError, model: type[BaseModel], where: str = "") -> 
     lines = []
     for item in error.errors():
         path = ".".join(str(step) for step in item["loc"])
-        full = f"{where}.{path}".strip(".") if where else path
+        full = ": ".join(filter(None, (where, path)))
         if item["type"] == "extra_forbidden":
             lines.append(f'{full}: unknown setting "{item["loc"][-1]}".'
                          + nearest(str(item["loc"][-1]), fields_at(model, item["loc"][:-1])))
         else:
-            message = item["msg"].removeprefix("Value error, ")
-            lines.append(f"{full}: {message} (got {item['input']!r})" if full else message)
+            message = item["msg"]
+            # A message of our own says what it got.
+            said = message.removeprefix("Value error, ") if item["type"] == "value_error" else \
+                f"{message} (got {item['input']!r})"
+            lines.append(f"{full}: {said}" if full else said)
     return "\n".join(lines)
 
 

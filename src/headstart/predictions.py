@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from headstart.errors import DataError, listed
+from headstart.errors import DataError
 from headstart.images import EXTENSIONS
 from headstart.types import Prediction
 
@@ -16,11 +16,9 @@ from headstart.types import Prediction
 def expand(paths: Sequence[Path]) -> list[Path]:
     """Return the images: files as they are, folders replaced by the images below them, sorted by name.
 
-    Raises DataError for a path that does not exist and for a folder without images.
+    A path that does not exist stays: it gets an entry with its error like any other that can't be read.
+    Raises DataError for a folder without images.
     """
-    missing = [path for path in paths if not path.exists()]
-    if missing:
-        raise DataError(f"{len(missing)} of {len(paths)} paths do not exist:\n{listed(missing)}\nCheck the spelling.")
     found: list[Path] = []
     for path in paths:
         if not path.is_dir():

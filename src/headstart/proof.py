@@ -55,7 +55,8 @@ def prove(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directory: Pa
 
 
 def _prove_one(job: Job, item: Adapted, splits: Splits, listen: Listen) -> Proven:
-    logits = {"val": _logits(job, item, splits.val, listen), "test": _logits(job, item, splits.test, listen)}
+    logits = {name: _logits(job, item, part, listen, step=f"{item.name} on {name}")
+              for name, part in (("val", splits.val), ("test", splits.test))}
     task = item.model.task
     temperature = fit_temperature(logits["val"], splits.val.labels(), task)
     calibrated = replace(item, model=replace(item.model, temperature=temperature))
@@ -67,10 +68,10 @@ def _prove_one(job: Job, item: Adapted, splits: Splits, listen: Listen) -> Prove
     return Proven(calibrated, logits, evaluations)
 
 
-def _logits(job: Job, item: Adapted, part: Dataset, listen: Listen) -> np.ndarray:
+def _logits(job: Job, item: Adapted, part: Dataset, listen: Listen, *, step: str) -> np.ndarray:
     model, device = item.model, choose_device(job.device)
     if item.method.trains_backbone:
-        return model.logits([sample.source for sample in part.samples], listen=listen, step=f"test {item.name}",
+        return model.logits([sample.source for sample in part.samples], listen=listen, step=step,
                             device=device, workers=job.workers)
     store = FeatureStore(cache_folder() / "features")
     return model.logits_of(store.features(model.backbone, model.preprocessing, part, listen=listen, device=device,
@@ -113,8 +114,8 @@ def _watched(job: Job, proven: Sequence[Proven], splits: Splits, directory: Path
         elif name == "majority":
             continue
         else:
-            train = evaluate(_logits(job, item.adapted, splits.train, listen), splits.train.labels(),
-                             splits.train.classes, item.adapted.model.task, resamples=0)
+            logits = _logits(job, item.adapted, splits.train, listen, step=f"{name} on train")
+            train = evaluate(logits, splits.train.labels(), splits.train.classes, item.adapted.model.task, resamples=0)
             found = watch_gap(train.metrics[monitor], item.evaluations["val"].metrics[monitor], monitor=monitor)
         verdicts[name] = found.to_json()
     return verdicts

@@ -14,7 +14,7 @@ import pandas as pd
 
 from headstart.adaptation import Adapted
 from headstart.data.dataset import Dataset, Splits
-from headstart.events import EpochEnded, Event, Listen, Note, RunFinished, silent
+from headstart.events import EpochEnded, Event, Listen, Note, RunFinished, broadcast
 from headstart.files import atomic_write, write_json, write_text
 from headstart.job import Job
 from headstart.model import Model
@@ -24,10 +24,10 @@ from headstart.runs import SCHEMA, Metrics, read_history, read_json
 class Record:
     """Keeps run.json and history.csv of one run. `note` is a listener; `listen` passes events on to the others too."""
 
-    def __init__(self, directory: Path, job: Job) -> None:
+    def __init__(self, directory: Path, listen: Listen) -> None:
         self.directory = directory
-        self.job = job
-        self.listen: Listen = silent
+        self.listen = broadcast([self.note, listen])
+        self.job: Job | None = None
         self.metrics: Metrics = {}
         self._began = time.perf_counter()
         self._notes: list[dict[str, str]] = []
@@ -35,15 +35,16 @@ class Record:
         self._methods: list[dict[str, Any]] = []
         self._seconds_before = 0.0
 
-    def begin(self, *, resumed: bool) -> None:
-        """Write run.json with the status `running`; a resumed run keeps what it recorded before."""
+    def begin(self, job: Job, *, resumed: bool) -> None:
+        """Write job.yaml, and run.json with the status `running`; a resumed run keeps what it recorded before."""
+        self.job = job
         if resumed:
             before = read_json(self.directory / "run.json")
             self._seconds_before = before["seconds"]
-            self._notes = before["notes"]
+            self._notes = before["notes"] + [note for note in self._notes if note not in before["notes"]]
             self._rows = {(row["method"], row["epoch"]): row for row in read_history(self.directory)}
         else:
-            write_text(self.directory / "job.yaml", self.job.to_yaml())
+            write_text(self.directory / "job.yaml", job.to_yaml())
         self._write("running")
 
     def end(self, status: str) -> None:
@@ -71,6 +72,7 @@ class Record:
             self._write_history()
 
     def _write(self, status: str) -> None:
+        assert self.job is not None, "a run is written after it began"
         write_json(self.directory / "run.json", {
             "schema": SCHEMA, "name": self.directory.name, "status": status, "pid": os.getpid(),
             "seconds": round(self._seconds_before + time.perf_counter() - self._began, 2),

@@ -11,14 +11,14 @@ from pathlib import Path
 import torch
 
 from headstart.adaptation import WORK, adapt_all
-from headstart.backbones.resolve import load
+from headstart.backbones.resolve import AUTO, find, load
 from headstart.catalog import Catalog
 from headstart.data.dataset import Dataset, Splits
 from headstart.data.fingerprint import fingerprint
 from headstart.data.splits import split
 from headstart.errors import ConfigError, DataError, HeadstartError, Interrupted
-from headstart.events import Listen, Note, RunFinished, RunStarted, broadcast, silent
-from headstart.files import exclusive, write_json, write_text
+from headstart.events import Listen, Note, RunFinished, RunStarted, silent
+from headstart.files import exclusive, write_json
 from headstart.gate import admit
 from headstart.job import Job
 from headstart.model import Model
@@ -61,19 +61,26 @@ def repeat(before: Run, directory: Path, *, listen: Listen = silent) -> Run:
 
 def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Listen, *, resumed: bool) -> Run:
     remaining = _countdown(job.limit_time)
-    with exclusive(directory), _recorded(directory, job, listen, resumed=resumed) as record:
+    with exclusive(directory):
         torch.manual_seed(job.seed)
+        record = Record(directory, listen)
+        # Nothing is written before all inputs are known to be sound: a mistake leaves no run behind.
+        if job.backbone != AUTO and not job.init_from:
+            find(job.backbone)
         dataset, findings = admit(job, dataset, record.listen)
         splits = split(dataset, seed=job.seed, val=job.val, test=job.test)
+        for note in splits.notes:
+            record.listen(Note(note))
         model, job = _start(job, dataset, record.listen)
-        _write_inputs(directory, job, model, dataset, splits, findings, resumed=resumed, listen=record.listen)
-        adapted = adapt_all(job, model, splits, directory=directory, listen=record.listen, remaining=remaining)
-        final = prove(job, adapted, splits, directory=directory, listen=record.listen)
-        final.adapted.model.save(directory / "model.safetensors")
-        record.finish(adapted, final.metrics)
-        write_report(directory)
-        shutil.rmtree(directory / WORK, ignore_errors=True)
-        seal(directory)
+        with _recorded(record, job, resumed=resumed):
+            _write_inputs(directory, job, model, dataset, splits, findings, resumed=resumed)
+            adapted = adapt_all(job, model, splits, directory=directory, listen=record.listen, remaining=remaining)
+            final = prove(job, adapted, splits, directory=directory, listen=record.listen)
+            final.adapted.model.save(directory / "model.safetensors")
+            record.finish(adapted, final.metrics)
+            write_report(directory)
+            shutil.rmtree(directory / WORK, ignore_errors=True)
+            seal(directory)
     return Run(directory)
 
 
@@ -120,10 +127,8 @@ def start_from(model: Model, dataset: Dataset, task: Task, listen: Listen) -> Mo
 
 
 def _write_inputs(directory: Path, job: Job, model: Model, dataset: Dataset, splits: Splits,
-                  findings: list[dict[str, object]], *, resumed: bool, listen: Listen) -> None:
+                  findings: list[dict[str, object]], *, resumed: bool) -> None:
     """Write what the run starts from; a resumed run must start from the same."""
-    for note in splits.notes:
-        listen(Note(note))
     data = data_record(dataset, splits, fingerprint(dataset), findings)
     if resumed and (directory / "data.json").exists():
         before = load_run(directory).data
@@ -131,7 +136,6 @@ def _write_inputs(directory: Path, job: Job, model: Model, dataset: Dataset, spl
             raise DataError(f"{job.data}: the data have changed since {directory} began, so that the run can't go on "
                             "to the same result. Restore them, or start anew with `headstart adapt`.")
         return
-    write_text(directory / "job.yaml", job.to_yaml())
     write_table(directory / "samples.parquet", sample_table(splits))
     write_json(directory / "backbone.json", backbone_record(model))
     write_json(directory / "environment.json", environment())
@@ -139,14 +143,12 @@ def _write_inputs(directory: Path, job: Job, model: Model, dataset: Dataset, spl
 
 
 @contextmanager
-def _recorded(directory: Path, job: Job, listen: Listen, *, resumed: bool) -> Iterator[Record]:
+def _recorded(record: Record, job: Job, *, resumed: bool) -> Iterator[None]:
     """Keep run.json and history.csv true whatever happens."""
-    record = Record(directory, job)
-    record.listen = broadcast([record.note, listen])
-    record.begin(resumed=resumed)
-    record.listen(RunStarted(directory, job.model_dump(mode="json"), resumed))
+    record.begin(job, resumed=resumed)
+    record.listen(RunStarted(record.directory, job.model_dump(mode="json"), resumed))
     try:
-        yield record
+        yield
     except (Interrupted, KeyboardInterrupt):
         record.end("interrupted")
         raise
@@ -154,7 +156,7 @@ def _recorded(directory: Path, job: Job, listen: Listen, *, resumed: bool) -> It
         record.end("failed")
         raise
     record.end("finished")
-    record.listen(RunFinished(directory, "finished", record.metrics))
+    record.listen(RunFinished(record.directory, "finished", record.metrics))
 
 
 def _countdown(limit: float | None) -> Callable[[], float]:

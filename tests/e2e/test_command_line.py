@@ -133,3 +133,23 @@ def test_init_from_maps_the_head_by_class_name(probed: hs.Run, tmp_path: Path) -
                       "method.finetune.epochs=1", "--set", "tracking=off", "--out", tmp_path / "run")
     assert "2 classes kept by name (digit 1, digit 7), 1 new (digit 4)" in " ".join(found.stderr.split())
     assert [m.part_name for m in hs.load_run(tmp_path / "run").job.method] == ["finetune"]
+
+
+def test_a_mistake_leaves_no_run_behind(digits: Path, tmp_path: Path) -> None:
+    for words in ([digits, "--backbone", "vgg"], [digits / "digit 0"], [digits, "--backbone", "resnet18@none.pth"]):
+        headstart("adapt", *words, "--out", tmp_path / "run", "--set", "tracking=off", code=2 if len(words) > 1 else 3)
+        assert not (tmp_path / "run").exists()
+
+
+def test_errors_are_one_json_object_where_json_is_asked_for(probed: hs.Run) -> None:
+    found = json.loads(headstart("evaluate", probed, "nowhere", "--json", code=2).stdout)
+    assert found["error"]["kind"] == "ConfigError"
+    assert found["error"]["exit_code"] == 2
+
+
+def test_predict_gives_a_missing_path_its_own_entry(probed: hs.Run, digits: Path, tmp_path: Path) -> None:
+    image = digits / "digit 0" / "000.png"
+    found = json.loads(headstart("predict", probed, tmp_path / "none.png", image, "--json").stdout)["predictions"]
+    assert "none.png" in found[0]["error"]
+    assert found[1]["label"] == "digit 0"
+    headstart("predict", probed, image, "--out", tmp_path / "p.jsn", code=2)

@@ -50,6 +50,11 @@ def guarded(verb: Callable[..., Any]) -> Callable[..., Any]:
             verb(*args, **kwargs)
         except HeadstartError as error:
             complain(str(error))
+            if kwargs.get("json"):
+                from headstart.cli.output import print_json
+
+                print_json({"error": {"kind": type(error).__name__, "message": str(error),
+                                      "exit_code": error.exit_code}})
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             complain("stopped")

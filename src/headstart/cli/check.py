@@ -38,7 +38,8 @@ def check(
     from headstart.events import Note
 
     listen = terminal()
-    dataset = load_grouped(lambda settings: load_data(data, format=format, task=task, settings=settings),
+    dataset = load_grouped(lambda settings: load_data(data, format=format, task=task, settings=settings,
+                                                      skip_bad=True),
                            reader_settings(set_ or []), group_by)
     if group_by and group_by != "duplicates":
         dataset = grouped(dataset, group_by)

@@ -19,10 +19,13 @@ def predict(
 
     from headstart.cli.output import print_json
     from headstart.cli.terminal import terminal
+    from headstart.errors import ConfigError
     from headstart.files import write_json, write_text
     from headstart.predictions import expand, to_csv, to_json
     from headstart.runs import load_run
 
+    if out and out.suffix not in (".csv", ".json"):
+        raise ConfigError(f"--out {out}: the ending says what is written; use .csv or .json.")
     loaded = load_run(run)
     predictions = loaded.predict(expand(paths), listen=terminal())
     plain = {"run": str(run), "classes": list(loaded.model.classes), "predictions": to_json(predictions)}

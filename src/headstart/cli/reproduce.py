@@ -31,5 +31,7 @@ def reproduce(
         say(f"again   {directory}", *(f"version {line}" for line in versions))
         say("equal: every metric of every split is the same number" if not differences else
             "not equal:", *(f"  {line}" for line in differences))
+    if differences and json:
+        raise typer.Exit(IntegrityError.exit_code)
     if differences:
         raise IntegrityError(f"{run}: {len(differences)} metrics differ from the record.")

@@ -13,6 +13,7 @@ def runs(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
     """List the runs in FOLDER, oldest first."""
+    from rich import box
     from rich.table import Table
 
     from headstart.cli.output import print_json, print_table, say
@@ -27,7 +28,9 @@ def runs(
     if not found:
         say(f"no runs in {folder}/; `headstart adapt DATA` makes one")
         return
-    table = Table("run", "status", "method", "data", "seconds", "test accuracy")
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in ("run", "status", "method", "data", "seconds", "test accuracy"):
+        table.add_column(column, overflow="fold", no_wrap=column in ("status", "seconds"))
     for run in found:
         record = run.record
         headline = record["headline"].get("accuracy") or record["headline"].get("average_precision")

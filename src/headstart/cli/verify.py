@@ -26,5 +26,7 @@ def verify(
                     "receipts": [{"what": r.what, "intact": r.intact, "detail": r.detail} for r in receipts]})
     else:
         say(*(f"{'ok     ' if r.intact else 'CHANGED'} {r.what}: {r.detail}" for r in receipts))
+    if broken and json:
+        raise typer.Exit(IntegrityError.exit_code)
     if broken:
         raise IntegrityError(f"{run}: {len(broken)} of {len(receipts)} receipts do not hold.")

@@ -23,12 +23,13 @@ NOISE = 4.0
 GAP = 0.10
 """A difference of the monitored metric between train and validation that is worth a word."""
 
-REGULARISE = ("Use stronger augmentation (augmentation: strong).",
-              "Train fewer stages of the backbone, or use the probe alone.",
-              "Raise weight decay or dropout, or add images of the classes that are confused most.")
-LEARN_MORE = ("Train for more epochs.", "Raise the learning rate, or train more stages of the backbone.",
-              "Lower augmentation, dropout or weight decay; try a larger backbone.")
-CALM_DOWN = ("Lower the learning rate by a factor of 3 to 10.", "Use a longer warm-up and gradient clipping.",
+REGULARISE = ("Use stronger augmentation (augment: standard or strong).",
+              "Train fewer stages of the backbone (stages), or use the probe alone.",
+              "Raise weight_decay or label_smoothing, or add images of the classes that are confused most.")
+LEARN_MORE = ("Train for more epochs.",
+              "Raise the learning rates (lr_head, lr_backbone), or train more stages of the backbone.",
+              "Lower augment or weight_decay; try a larger backbone.")
+CALM_DOWN = ("Lower the learning rate by a factor of 3 to 10.", "Use a longer warmup and a smaller clip_norm.",
              "Look for broken images or wrong labels with `headstart check`.")
 
 
@@ -108,7 +109,7 @@ def watch_gap(train: Interval, val: Interval, *, monitor: str, test: Interval | 
         return Watch("overfitting", f"{words}: a gap of {gap:.3f}. It knows the training images by heart and says less "
                      "of new ones; the validation value is the honest one.", numbers,
                      ("Set a stronger penalty (l2), or add images.",
-                      "Try a backbone that was trained on pictures more like these.", REGULARISE[0]))
+                      "Try a backbone that was trained on pictures more like these."))
     return Watch("healthy", f"{words}: the gap of {gap:.3f} is no more than small splits show by chance."
                  if inside else f"{words}: a small gap of {gap:.3f}.", numbers)
 

@@ -120,7 +120,7 @@ class Table(Reader):
         missing = [i for i, path in enumerate(paths) if not path.is_file()]
         if missing and self.missing == "refuse":
             raise rows.refuse(missing, f'image "{printable(names[missing[0]])}" does not exist',
-                              "point to missing files", "Fix the paths, or leave them out with --skip-bad.")
+                              "point to missing files", "Fix the paths, or leave them out with `adapt --skip-bad`.")
         return paths
 
 
