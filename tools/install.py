@@ -36,7 +36,8 @@ def main() -> int:
     pip = [str(python), "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
     if subprocess.run([*pip, "--quiet", "--constraint", str(CONSTRAINTS), "uv"]).returncode == 0:
         environment = {**uv_environment(pip_configuration(python)), **os.environ}
-        uv = [str(python), "-m", "uv", "pip", "install", "--python", str(python)]
+        # Compiled once here, as pip does; else every start compiles anew where Python may not write bytecode.
+        uv = [str(python), "-m", "uv", "pip", "install", "--compile-bytecode", "--python", str(python)]
         if subprocess.run([*uv, *what], env=environment).returncode == 0:
             return 0
     print("uv did not do it; installing with pip, which takes some minutes", flush=True)
