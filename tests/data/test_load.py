@@ -38,7 +38,7 @@ def test_unknown_words_are_answered_with_the_nearest(tmp_path: Path) -> None:
         load_data(tmp_path, task="clasification")
     with pytest.raises(ConfigError, match=r'unknown reader "tabel". Did you mean "table"'):
         load_data(tmp_path, format="tabel")
-    with pytest.raises(ConfigError, match=r'reader.class_at: unknown setting "class_at". Did you mean "classes_at"'):
+    with pytest.raises(ConfigError, match=r'reader: class_at: unknown setting "class_at". Did you mean "classes_at"'):
         load_data(tmp_path, settings={"class_at": 1})
     with pytest.raises(ConfigError, match="can't read data from a int"):
         load_data(3)

@@ -65,7 +65,9 @@ def possible_workers(wanted: int, preprocessing: Preprocessing, batch_size: int,
 
 
 def is_worker_fault(error: BaseException) -> bool:
-    """Return whether torch says that a worker died or hung."""
+    """Return whether a worker died or hung: torch says so, or the pipe to it broke while it handed over a batch."""
+    if isinstance(error, ConnectionError | EOFError):
+        return True
     text = str(error)
     return isinstance(error, RuntimeError) and "DataLoader" in text and (
         "exited unexpectedly" in text or "timed out" in text or "is killed by signal" in text)
@@ -74,7 +76,7 @@ def is_worker_fault(error: BaseException) -> bool:
 def worker_error(error: BaseException, samples: Sequence[Sample], positions: Sequence[int]) -> ResourceError:
     """Return the error that names the images which the workers had in hand."""
     names = [samples[position].id for position in positions]
-    first = str(error).strip().splitlines()[0]
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
     return ResourceError(f"a loader worker died or hung twice ({first}). It was reading some of these images:\n"
                          f"{listed(names, shown=10)}\nThe last checkpoint is whole. Look at these files and at the "
                          "free memory, then go on with `headstart resume`, or use 0 workers.")

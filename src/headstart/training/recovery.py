@@ -32,8 +32,8 @@ def run_to_end(learner: Learner, images: TrainImages, *, workers: int) -> None:
         except DataError:
             learner.save()  # the state between two steps is whole; only the next picture is not
             raise
-        except (RuntimeError, MemoryError) as error:
-            if is_worker_fault(error):
+        except (RuntimeError, MemoryError, ConnectionError, EOFError) as error:
+            if workers and is_worker_fault(error):
                 worker_faults += 1
                 _after_worker_fault(learner, error, worker_faults, workers)
             elif is_out_of_memory(error):
