@@ -38,7 +38,7 @@ from headstart.features import engine
 from headstart.features.exported import Exported
 from headstart.features.pipeline import decode_batch, in_order
 from headstart.heads import LinearHead
-from headstart.images import looks_like_image
+from headstart.images import EXTENSIONS
 from headstart.memory import keep_pages
 from headstart.methods.finetune import Finetune
 from headstart.training.network import Network
@@ -186,7 +186,7 @@ def main() -> None:
     settings = parser.parse_args()
     load_before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
-        paths = (sorted(path for path in settings.images.rglob("*") if path.is_file() and looks_like_image(path))
+        paths = (sorted(path for path in settings.images.rglob("*") if path.suffix.lower() in EXTENSIONS)
                  if settings.images else photographs(Path(folder)))
         backbone, _ = resolve.load(NAME)
         rates, agreement = bench_extraction(backbone, paths, settings.rounds)
