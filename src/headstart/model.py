@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart.backbones.backbone import Backbone, BackboneSpec, Source
+from headstart.backbones.backbone import Backbone, BackboneSpec, Source, hash_tensors
 from headstart.catalog import Catalog
 from headstart.data.transforms import Preprocessing
 from headstart.errors import ConfigError, IntegrityError
@@ -99,7 +98,7 @@ class Model:
             "preprocessing": self.preprocessing.model_dump_json(),
             "backbone": self.backbone.spec.model_dump_json(),
             "temperature": repr(self.temperature),
-            "sha256": _digest(tensors),
+            "sha256": hash_tensors(tensors),
         }
         with atomic_write(path) as file:
             file.write(save(tensors, metadata=header))
@@ -149,17 +148,9 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
         raise IntegrityError(f"{path}: not a Headstart model: its header lacks {', '.join(sorted(missing))}.")
     if header["format"] != FORMAT:
         raise IntegrityError(f"{path}: written in layout {header['format']}, this version reads {FORMAT}.")
-    if _digest(tensors) != header["sha256"]:
+    if hash_tensors(tensors) != header["sha256"]:
         raise IntegrityError(f"{path}: the weights are not those that were saved. Restore the file from a copy.")
     return header, tensors
-
-
-def _digest(tensors: dict[str, torch.Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Literal, Self
 
 import torch
@@ -102,9 +103,15 @@ class Backbone(nn.Module, ABC):
 
     def weights_hash(self) -> str:
         """Return a hex SHA-256 over the names, shapes and bytes of all parameters and buffers."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.state_dict().items()):
-            data = tensor.detach().cpu().contiguous()
-            digest.update(f"{name} {data.dtype} {tuple(data.shape)}\n".encode())
-            digest.update(data.reshape(-1).view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()
+        return hash_tensors(self.state_dict())
+
+
+
+def hash_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Return a hex SHA-256 over the names, types, shapes and bytes of named tensors, in the order of their names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        data = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {data.dtype} {tuple(data.shape)}\n".encode())
+        digest.update(data.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
