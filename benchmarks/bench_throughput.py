@@ -42,7 +42,7 @@ from headstart.images import EXTENSIONS
 from headstart.memory import keep_pages
 from headstart.methods.finetune import Finetune
 from headstart.training.network import Network
-from headstart.training.plan import Plan, uses_bf16
+from headstart.training.plan import uses_bf16
 
 NAME, CLASSES, BATCH = "efficientnet_lite0", 10, 32
 RESULTS = Path(__file__).parent / "results" / "throughput.json"
@@ -127,7 +127,7 @@ def plain_step(backbone: Backbone) -> Callable[[torch.Tensor, torch.Tensor], Non
 def our_step(backbone: Backbone) -> Callable[[torch.Tensor, torch.Tensor], None]:
     """The step of training/learner.py with the settings of `finetune`."""
     keep_pages()
-    plan = Plan(method="finetune", **Finetune().model_dump())
+    plan = Finetune()
     network = Network(backbone, LinearHead(backbone.width, CLASSES), plan)
     optimizer = torch.optim.AdamW(network.groups(plan))
     network.to(memory_format=torch.channels_last)

@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from headstart.errors import ConfigError, nearest
 
@@ -42,6 +42,33 @@ class Catalog(Generic[T]):
     def all(self) -> dict[str, type[T]]:
         """Return every part by name; imports them all."""
         return {name: self.get(name) for name in self.names()}
+
+    def parse(self, value: Any) -> T:
+        """Return a part from its name, from `{loss: name, setting: value}` (here of `losses`), or as it is.
+
+        Raises ConfigError naming the wrong word or setting.
+        """
+        if isinstance(value, self.contract):
+            return value
+        if isinstance(value, str):
+            return self.get(value)()
+        if isinstance(value, dict) and isinstance(value.get(self.singular), str):
+            settings = {key: item for key, item in value.items() if key != self.singular}
+            part: Any = self.get(value[self.singular])
+            return part.parse(settings, where=f"{self.singular} {value[self.singular]}")  # type: ignore[no-any-return]
+        raise ConfigError(f"{self.singular}: write a name, or {{{self.singular}: name, setting: value}}; got {value!r}. "
+                          f"Choices: {', '.join(self.names())}.")
+
+    def validated(self, value: Any) -> T:
+        """Do what `parse` does, as a validator of pydantic: what is wrong is a ValueError."""
+        try:
+            return self.parse(value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+
+    def plain(self, part: Any) -> dict[str, Any]:
+        """Return the plain values from which `parse` makes an equal part; a serializer of pydantic."""
+        return {self.singular: part.part_name, **part.model_dump(mode="json")}
 
     def _class_in(self, module: str, found: dict[str, object]) -> type[T]:
         classes = [c for c in found.values() if isinstance(c, type) and issubclass(c, self.contract)

@@ -25,19 +25,6 @@ def _words(value: Any) -> Any:
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 
 
-def parse_method(value: Any) -> Method:
-    """Return a method from its name, from `{method: name, setting: value}`, or as it is."""
-    if isinstance(value, Method):
-        return value
-    if isinstance(value, str):
-        return METHODS.get(value)()
-    if isinstance(value, dict) and isinstance(value.get("method"), str):
-        settings = {key: item for key, item in value.items() if key != "method"}
-        return METHODS.get(value["method"]).parse(settings, where=f"method {value['method']}")
-    raise ConfigError(f"method: write a name, or {{method: name, setting: value}}; got {value!r}. "
-                      f"Methods: {', '.join(METHODS.names())}.")
-
-
 class Job(Part):
     """Everything that decides what a run does. Where it is written (`--out`) is not part of it."""
 
@@ -89,10 +76,7 @@ class Job(Part):
     def _methods(cls, value: Any) -> tuple[Method, ...]:
         if isinstance(value, str):
             value = _words(value)
-        try:
-            return tuple(parse_method(item) for item in (value if isinstance(value, list | tuple) else [value]))
-        except ConfigError as error:
-            raise ValueError(str(error)) from None
+        return tuple(METHODS.validated(item) for item in (value if isinstance(value, list | tuple) else [value]))
 
     @field_validator("method")
     @classmethod
@@ -114,7 +98,7 @@ class Job(Part):
 
     @field_serializer("method", "baselines")
     def _plain(self, value: tuple[Method, ...]) -> list[dict[str, Any]]:
-        return [{"method": method.part_name, **method.model_dump(mode="json")} for method in value]
+        return [METHODS.plain(method) for method in value]
 
     def to_yaml(self) -> str:
         """Return the job with every setting written out."""

@@ -28,6 +28,10 @@ from tests.training.killing import in_child, kill_at_fsync, kill_at_step
 from tests.training.small import Events, context, digest, model, plan, splits
 
 SHORT = plan(epochs=2, augment="none")
+
+
+def short(**changes):
+    return plan(**{"epochs": 2, "augment": "none", **changes})
 STATE = {"step": 1, "value": 0.1}
 TENSORS = {"a": torch.arange(4.0)}
 
@@ -97,7 +101,7 @@ def nan_diverges(folder: Path) -> None:
 def frozen_keeps(folder: Path) -> None:
     start = model()
     with one_thread():
-        longer = dataclasses.replace(SHORT, stages=0, epochs=6, lr_head=0.01)
+        longer = plan(augment="none", scope="head", epochs=6, lr_head=0.01)
         trained = train(start, splits(folder / "data"), longer, context(folder, silent))
     assert trained.backbone.weights_hash() == start.backbone.weights_hash()
     assert trained.head.linear.weight.abs().sum() > 0
@@ -111,7 +115,7 @@ def statistics_keep(folder: Path) -> None:
     start = model()
     with one_thread():
         trained = train(start, splits(folder / "data"), SHORT, context(folder, silent))
-        moved = train(start, splits(folder / "data"), dataclasses.replace(SHORT, batch_norm="train", epochs=6),
+        moved = train(start, splits(folder / "data"), short(batch_norm="train", epochs=6),
                       context(folder / "moved", silent))
     assert all(torch.equal(statistics(trained)[k], v) for k, v in statistics(start).items())
     assert trained.backbone.weights_hash() != start.backbone.weights_hash()
@@ -124,7 +128,7 @@ def single_left_out(folder: Path) -> None:
         events, here = Events(), folder / f"{train_count}-{kind}"
         with one_thread():
             train(model(), splits(here / "data", train=train_count),
-                  dataclasses.replace(SHORT, batch_norm=kind, epochs=1), context(here, events))
+                  short(batch_norm=kind, epochs=1), context(here, events))
         assert events.of(EpochEnded)[0].step == steps
         assert ("last batch of each epoch would be 1 image" in events.notes()) == (steps == 5)
 
@@ -133,14 +137,14 @@ def single_left_out(folder: Path) -> None:
 def wrong_monitor(folder: Path) -> None:
     events = Events()
     with pytest.raises(ConfigError, match=r'"acuracy" is not a metric of classification\. Did you mean "accuracy"'):
-        fit(folder, dataclasses.replace(SHORT, monitor="acuracy"), listen=events)
+        fit(folder, short(monitor="acuracy"), listen=events)
     assert not events
 
 
 @row(44, "killed in the middle of an epoch")
 def killed_mid_epoch(folder: Path) -> None:
     whole = digest(fit(folder / "whole"))
-    assert in_child(lambda: fit(folder, dataclasses.replace(SHORT), listen=kill_at_step(7))) == -signal.SIGKILL
+    assert in_child(lambda: fit(folder, short(), listen=kill_at_step(7))) == -signal.SIGKILL
     assert digest(fit(folder)) == whole
 
 
@@ -230,7 +234,7 @@ def best_lost(folder: Path) -> None:
     store = Checkpoints(folder / "b" / "checkpoints", silent)
     last = store.newest()
     assert last is not None
-    in_child(lambda: fit(folder / "c", dataclasses.replace(SHORT, epochs=3, lr_head=1e-9, lr_backbone=1e-9),
+    in_child(lambda: fit(folder / "c", short(epochs=3, lr_head=1e-9, lr_backbone=1e-9),
                          listen=kill_at_step(8)))
     ledger = (folder / "c" / "checkpoints" / "ledger.jsonl").read_text().splitlines()
     best = json.loads(ledger[-1])["best"]
@@ -238,7 +242,7 @@ def best_lost(folder: Path) -> None:
     if others:
         shutil.rmtree(folder / "c" / "checkpoints" / f"ckpt-{best:06d}")
         events = Events()
-        fit(folder / "c", dataclasses.replace(SHORT, epochs=3, lr_head=1e-9, lr_backbone=1e-9), listen=events)
+        fit(folder / "c", short(epochs=3, lr_head=1e-9, lr_backbone=1e-9), listen=events)
         assert "The best weights" in events.notes()
 
 

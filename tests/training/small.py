@@ -15,10 +15,10 @@ from headstart.data.transforms import Preprocessing
 from headstart.events import Event
 from headstart.features.store import FeatureStore
 from headstart.methods.method import Context
+from headstart.methods.finetune import Finetune
 from headstart.model import Model
 from headstart.tasks.classification import Classification
 from headstart.tasks.multilabel import Multilabel
-from headstart.training.plan import Plan
 from headstart.types import Sample
 
 SIZE = 32
@@ -54,9 +54,8 @@ def model(*, task: str = "classification", seed: int = 0) -> Model:
     return Model.fresh(backbone, made, ("right", "left"), preprocessing=SETTINGS)
 
 
-def plan(**changes: object) -> Plan:
-    base = Plan(method="finetune", epochs=3, batch_size=4, lr_head=1e-2, lr_backbone=1e-3, augment="light")
-    return replace(base, **changes)  # type: ignore[arg-type]
+def plan(**changes: object) -> Finetune:
+    return Finetune(**{"epochs": 3, "batch_size": 4, "lr_head": 1e-2, "lr_backbone": 1e-3, **changes})  # type: ignore[arg-type]
 
 
 class Events(list[Event]):

@@ -171,7 +171,7 @@ class Learner(LightningModule):
         if last or state.epoch == self.plan.epochs or (self.plan.patience and state.stale >= self.plan.patience):
             state.finished = True
         self.save()
-        self.context.listen(epoch_ended(self.plan.method, state.history[-1]))
+        self.context.listen(epoch_ended(self.plan.part_name, state.history[-1]))
         self._epoch_began = time.monotonic()
 
     def _compare(self, metric: float, loss: float) -> None:
@@ -200,7 +200,7 @@ class Learner(LightningModule):
         else:
             self.state.finished = True
             self.save()
-        self.context.listen(Note(f"{self.plan.method}: the time limit ends training after {self.state.step} of "
+        self.context.listen(Note(f"{self.plan.part_name}: the time limit ends training after {self.state.step} of "
                                  f"{self.order.total} steps; the best weights so far are kept", "warning"))
 
     def _report(self) -> None:
@@ -249,12 +249,12 @@ class Learner(LightningModule):
                               if name.startswith("monitor.")})
 
     def _raise_if_stopped(self) -> None:
-        self.stop.raise_if_requested(f"{self.plan.method}, step {self.state.step} of {self.order.total}")
+        self.stop.raise_if_requested(f"{self.plan.part_name}, step {self.state.step} of {self.order.total}")
 
 
 def training_step_name(plan: Plan) -> str:
     """Return the name of the step in the events."""
-    return f"{plan.method}: training"
+    return f"{plan.part_name}: training"
 
 
 def epoch_ended(method: str, row: dict[str, float]) -> EpochEnded:

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from headstart.backbones.backbone import Backbone
-from headstart.errors import ConfigError
+from headstart.training import scope
 from headstart.training.plan import Plan
 
 MOMENTUM = 0.1
@@ -27,15 +27,10 @@ class Network(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.head = head
-        count = len(backbone.stages())
-        learning = count if plan.stages == "all" else plan.stages
-        if learning > count:
-            raise ConfigError(f"{plan.method}: stages={learning}, but {backbone.spec.architecture} has {count}. "
-                              f"Give 0 to {count}, or `all`.")
-        backbone.freeze(count - learning)
+        scope.apply(plan.scope, backbone)
         head.requires_grad_(True)
         norms = [module for module in backbone.modules() if isinstance(module, _BatchNorm)]
-        self._resting = norms if plan.batch_norm == "frozen" else []
+        self._resting = [] if plan.batch_norm == "train" else norms
         for norm in norms:
             norm.momentum = MOMENTUM
         self.train()

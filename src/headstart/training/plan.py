@@ -3,48 +3,100 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import torch
+from pydantic import Field
 
+from headstart.averages.average import ChosenAverage
 from headstart.data.augment import Preset
+from headstart.losses.cross_entropy import CrossEntropy
+from headstart.losses.loss import ChosenLoss
+from headstart.mixes.mix import ChosenMix
+from headstart.part import Part
+from headstart.regularisers.regulariser import ChosenRegulariser
+from headstart.training.scope import Scope
 
-BatchNorm = Literal["frozen", "train"]
 Precision = Literal["auto", "float32", "bf16"]
-ClassWeights = Literal["none", "balanced"]
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Every setting of one training. Two trainings with equal plan, data, model and seed end in equal weights."""
+class Plan(Part):
+    """Every setting of one training. Methods that train by steps are plans: `class Finetune(Plan, Method)`.
 
-    method: str
-    """Name of the method that trains; it stands in the events."""
-    epochs: int
-    batch_size: int
-    lr_head: float
-    lr_backbone: float
-    weight_decay: float = 0.05
-    """Decoupled (AdamW); not on biases and norms."""
-    warmup: float = 0.1
-    """Share of all steps in which the learning rates rise from zero."""
-    clip_norm: float = 1.0
-    """The gradient's global L2 norm is cut to this."""
-    label_smoothing: float = 0.0
-    batch_norm: BatchNorm = "frozen"
-    stages: int | Literal["all"] = "all"
-    """How many of the backbone's deepest stages are trained; 0 trains the head alone."""
-    augment: Preset = "light"
-    class_weights: ClassWeights = "none"
-    monitor: str | None = None
-    """Validation metric that selects the best weights; None takes the task's own."""
-    patience: int | None = None
-    """Stop after so many epochs without improvement; None never does."""
-    min_delta: float = 0.0
-    """An epoch must be better by more than this to count for `patience`."""
+    Two trainings with equal plan, data, model and seed end in equal weights.
+    """
+
+    # Course
+    epochs: int = Field(8, ge=1, le=10_000)
+    """Passes over the training images."""
+    batch_size: int = Field(32, ge=1, le=65_536)
+    """Images in one step of the optimizer: the effective batch."""
+    micro_batch: int | Literal["auto"] | None = Field(None)
+    """Images that go through the network at once, gradients added up to `batch_size`; `auto` finds the most that fit."""
+    lr_head: float = Field(3e-4, gt=0, le=10)
+    """Highest learning rate of the head."""
+    lr_backbone: float = Field(1e-4, gt=0, le=10)
+    """Highest learning rate of the backbone's deepest stage; keep it well below the head's."""
+    find_lr: bool = False
+    """Try a range of learning rates first, and scale both by what was found."""
+    layer_decay: float = Field(1.0, gt=0, le=1)
+    """Each stage learns at this share of the next deeper one's rate; 1 lets all learn alike."""
+    warmup: float = Field(0.1, ge=0, lt=1)
+    """Share of all steps in which the learning rates rise; then they fall along a cosine."""
+    clip_norm: float = Field(1.0, gt=0)
+    """The gradient is cut to this length."""
     precision: Precision = "auto"
-    checkpoint_seconds: float = 60.0
+    """`auto` takes bfloat16 where the hardware has it."""
+    gradient_checkpointing: bool = False
+    """Compute activations anew in the backward pass: less memory for about a third more time."""
+
+    # What trains
+    scope: Scope = "all"
+    """`all`, `head`, `last-N` (the N deepest stages), `norm-only`, `bias-only`; the head always trains."""
+    unfreeze: Literal["none", "fixed", "plateau"] = "none"
+    """From the head down, a stage at a time: after `unfreeze_every` epochs, or so many without improvement."""
+    unfreeze_every: int = Field(1, ge=1)
+    """Epochs, as `unfreeze` counts them."""
+    batch_norm: Literal["frozen", "train", "adapt"] = "frozen"
+    """`frozen` keeps BatchNorm's pretrained statistics, `train` lets them follow the batches, `adapt` takes those of
+    the training images once, before the first step."""
+
+    # Regularisation
+    weight_decay: float = Field(0.01, ge=0, le=10)
+    """AdamW's pull towards zero; biases and norms are spared."""
+    regularisers: tuple[ChosenRegulariser, ...] = ()
+    """Terms that are added to the loss, such as l2_sp; with settings as {regulariser: l2_sp, strength: 0.1}."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Share of each label that is spread over all classes."""
+    augment: Preset = "light"
+    """`none`, `light` (no mirror: safe for digits and medical images), `standard` (photos) or `strong`."""
+    mix: ChosenMix | None = None
+    """`mixup` or `cutmix`: two images made into one."""
+    drop_path: float = Field(0.0, ge=0, lt=1)
+    """Chance that the deepest residual branch is left out in a step; it falls linearly to 0 at the stem."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Chance that a feature is left out before the head."""
+    average: ChosenAverage | None = None
+    """`ema` or `swa`: what is validated and kept is a mean of the weights of many steps."""
+
+    # Imbalance and labels
+    loss: ChosenLoss = Field(default_factory=CrossEntropy)
+    """What a wrong answer costs, such as focal; with settings as {loss: focal, gamma: 2}."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """`balanced` makes every class count the same, however many images it has; classification only."""
+    sampling: Literal["natural", "balanced"] = "natural"
+    """`balanced` draws each class equally often, rare images again and again; classification only."""
+
+    # When to stop
+    monitor: str | None = None
+    """Validation metric that chooses the best epoch; by default that of the task."""
+    patience: int | None = Field(None, ge=1)
+    """Stop after so many epochs without improvement; by default all epochs run, and the best one is kept."""
+    min_delta: float = Field(0.0, ge=0)
+    """An improvement must be larger than this to count for `patience`."""
+    on_overfit: Literal["report", "stop", "regularise"] = "report"
+    """What the overfitting watch does: say so, stop, or go back to the best weights and regularise more."""
+    checkpoint_seconds: float = Field(60.0, gt=0)
     """Longest time between two checkpoints inside an epoch."""
 
     def rate(self, step: int, total: int) -> float:
@@ -55,12 +107,14 @@ class Plan:
         """
         warm = round(self.warmup * total)
         if step < warm:
-            return (step + 1) / (warm + 1)
-        return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
+            factor = (step + 1) / (warm + 1)
+        else:
+            factor = 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
+        return factor if self.average is None else self.average.rate(step / total, factor)
 
     def record(self) -> dict[str, Any]:
         """Return the settings as JSON values, to compare with those of a checkpoint."""
-        return asdict(self)
+        return self.model_dump(mode="json")
 
 
 def uses_bf16(precision: Precision, device: str) -> bool:

@@ -74,7 +74,7 @@ def _after_non_finite(learner: Learner, fault: NonFinite) -> None:
     step, epoch, retries = learner.state.step, learner.state.epoch, learner.state.retries
     rate = max(group["lr"] for group in learner.optimizer.param_groups)
     ids = [learner.samples[index].id for index in fault.indices]
-    where = f"{learner.plan.method}: {fault.what} at epoch {epoch + 1}, step {step + 1}, learning rate {rate:.2g}"
+    where = f"{learner.plan.part_name}: {fault.what} at epoch {epoch + 1}, step {step + 1}, learning rate {rate:.2g}"
     if retries >= RETRIES or not _restore(learner):
         raise DivergedError(f"{where}, after {retries} retries with halved learning rates. "
                             + (f"Images of the batch:\n{listed(ids)}\n" if ids else "")
@@ -95,7 +95,7 @@ def _after_worker_fault(learner: Learner, error: BaseException, count: int, work
         batches = itertools.islice(learner.order.after(learner.state.step), workers * PREFETCH)
         positions = [index for batch in batches for _, index in batch]
         raise worker_error(error, learner.samples, positions) from error
-    learner.context.listen(Note(f"{learner.plan.method}: a loader worker died or hung at step {learner.state.step}; "
+    learner.context.listen(Note(f"{learner.plan.part_name}: a loader worker died or hung at step {learner.state.step}; "
                                 "the workers are started once more from the last checkpoint", "warning"))
     _restore(learner)
 
@@ -110,10 +110,10 @@ def _after_out_of_memory(learner: Learner, error: BaseException) -> None:
     micro, batch = learner.state.micro_batch, learner.plan.batch_size
     smaller = -(-micro // 2)
     if micro == 1 or micro * 2 ** RETRIES <= batch or not _restore(learner):
-        raise ResourceError(f"{learner.plan.method}: memory ran out even with {micro} images at a time "
+        raise ResourceError(f"{learner.plan.part_name}: memory ran out even with {micro} images at a time "
                             f"({str(error).splitlines()[0] if str(error) else type(error).__name__}). Choose a "
                             "smaller image_size, a smaller backbone or fewer trained stages.") from error
     learner.state.micro_batch = smaller
-    learner.context.listen(Note(f"{learner.plan.method}: memory ran out with {micro} images at a time; going on with "
+    learner.context.listen(Note(f"{learner.plan.part_name}: memory ran out with {micro} images at a time; going on with "
                                 f"{smaller}, gradients added up to the same batch of {batch}", "warning"))
     learner.save()

@@ -68,12 +68,12 @@ def _run(learner: Learner, train_pictures: Pictures, val_pictures: Pictures) -> 
     checkpoints.require_space(3 * sum(t.numel() * t.element_size() for t in learner.network.state_dict().values()))
 
     def check() -> None:
-        learner.stop.raise_if_requested(f"{plan.method}, decoding")
+        learner.stop.raise_if_requested(f"{plan.part_name}, decoding")
 
     began = time.perf_counter()
-    used = train_pictures.load(step=f"{plan.method}: decoding train", listen=listen, check=check)
+    used = train_pictures.load(step=f"{plan.part_name}: decoding train", listen=listen, check=check)
     val_pictures.budget -= used
-    val_pictures.load(step=f"{plan.method}: decoding val", listen=listen, check=check)
+    val_pictures.load(step=f"{plan.part_name}: decoding val", listen=listen, check=check)
     weights = train_weights(train_pictures.dataset, plan.class_weights)
     images = TrainImages(train_pictures, weights, preset=plan.augment, seed=context.seed)
     workers = possible_workers(context.workers, train_pictures.preprocessing, plan.batch_size, listen)
@@ -95,7 +95,7 @@ def refuse_empty(splits: Splits) -> None:
 def _order(splits: Splits, plan: Plan, context: Context, *, moving: bool) -> Order:
     order = Order(len(splits.train), plan.batch_size, plan.epochs, seed=context.seed, drop_single=moving)
     if order.dropped:
-        context.listen(Note(f"{plan.method}: the last batch of each epoch would be 1 image, on which BatchNorm can't "
+        context.listen(Note(f"{plan.part_name}: the last batch of each epoch would be 1 image, on which BatchNorm can't "
                             f"learn: each epoch leaves out another one of the {len(splits.train)} images"))
     return order
 
@@ -115,9 +115,9 @@ def _take_up(learner: Learner, saved: Checkpoint) -> None:
     """Go on from `saved`, and tell of the epochs that are done, so that the history is complete."""
     learner.restore(saved)
     plan, state, listen = learner.plan, learner.state, learner.context.listen
-    listen(Note(f"{plan.method}: resumed at step {state.step} of {learner.order.total}"))
+    listen(Note(f"{plan.part_name}: resumed at step {state.step} of {learner.order.total}"))
     for row in state.history:
-        listen(epoch_ended(plan.method, row))
+        listen(epoch_ended(plan.part_name, row))
     if state.best is not None and state.best.checkpoint != saved.serial:
         try:
             learner.checkpoints.read(state.best.checkpoint)
@@ -131,7 +131,7 @@ def _result(model: Model, learner: Learner) -> Model:
     best = learner.state.best
     assert best is not None, "training ends with a best"
     if best.epoch == 0:
-        learner.context.listen(Note(f"{learner.plan.method}: no epoch was better on validation than the start "
+        learner.context.listen(Note(f"{learner.plan.part_name}: no epoch was better on validation than the start "
                                     f"({learner.watched.name} {best.metric:.3f}), whose weights are kept", "warning"))
     network = learner.network.cpu()
     network.load_state_dict(learner.checkpoints.read(best.checkpoint).weights)

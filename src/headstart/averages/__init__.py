@@ -1,0 +1,1 @@
+"""Averages: one set of weights made of many steps' weights, which is what is validated and kept."""

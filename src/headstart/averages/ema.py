@@ -1,0 +1,31 @@
+"""EMA: the exponential moving average of the weights."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+
+from headstart.averages.average import Average, Tensors
+
+
+class EMA(Average):
+    """mean <- d * mean + (1 - d) * weights after every step, with d = min(decay, (1 + t) / (10 + t)), t means before.
+
+    The warm-up of d lets a short training forget where it began.
+    Source: Polyak & Juditsky, SIAM 1992; the warm-up is that of TensorFlow's ExponentialMovingAverage.
+    """
+
+    decay: float = Field(0.99, gt=0, lt=1)
+    """Share of the mean that a step keeps; 1 / (1 - decay) steps are remembered."""
+
+    def due(self, step: int, *, steps: int, total: int) -> bool:
+        """Return True: every step counts."""
+        return True
+
+    def update(self, averaged: Tensors, current: Tensors, taken: int) -> None:
+        """Move the mean towards the weights."""
+        torch._foreach_lerp_(averaged, current, 1 - self.decay_after(taken))
+
+    def decay_after(self, taken: int) -> float:
+        """Return d of the step that follows `taken` means."""
+        return min(self.decay, (1 + taken) / (10 + taken))

@@ -1,0 +1,1 @@
+"""Mixes: two training images and their labels made into one."""

@@ -1,0 +1,30 @@
+"""Mix: the contract of making two training images and their labels into one."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Annotated
+
+import torch
+from pydantic import BeforeValidator, Field, PlainSerializer
+
+from headstart.catalog import Catalog
+from headstart.part import Part
+
+# B images, C classes
+
+
+class Mix(Part):
+    """Mixes a batch with itself, in float32. Draws from torch's global generator, which the learner seeds each step."""
+
+    alpha: float = Field(0.2, gt=0, le=10)
+    """Both parameters of the Beta distribution that the shares are drawn from; small ones leave most images as they are."""
+
+    @abstractmethod
+    def __call__(self, images: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor,
+                 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return images [B, channels, H, W], targets [B, C] and weights [B], each mixed by the same shares."""
+
+
+MIXES: Catalog[Mix] = Catalog("mixes", Mix)  # type: ignore[type-abstract]
+ChosenMix = Annotated[Mix, BeforeValidator(MIXES.validated), PlainSerializer(MIXES.plain)]
