@@ -11,20 +11,25 @@ from headstart import seeds
 
 
 class Order(Sampler[list[tuple[int, int]]]):
-    """The batches of a whole training, epoch after epoch, as lists of (epoch, index); `skip` leaves out the first.
+    """The batches of a whole training, epoch after epoch, as lists of (occasion, index); `skip` leaves out the first.
 
     Lightning's own resume replays the shuffle of epoch 0; this order depends on no generator's position.
+    occasion: the epoch, plus `epochs` for each time that the epoch has drawn the sample before: no two occasions of a
+    sample are the same, so that its augmentation can differ.
     drop_single: leave out a last batch of one image, on which BatchNorm in training can't work.
+    probabilities: float64 [count], summing to 1: each epoch draws `count` samples with replacement; None takes each
+    sample once.
     """
 
     def __init__(self, count: int, batch_size: int, epochs: int, *, seed: int, skip: int = 0,
-                 drop_single: bool = False) -> None:
+                 drop_single: bool = False, probabilities: np.ndarray | None = None) -> None:
         self.count = count
         self.batch_size = batch_size
         self.epochs = epochs
         self.seed = seed
         self.skip = skip
         self.drop_single = drop_single
+        self.probabilities = probabilities
         self.dropped = drop_single and count % batch_size == 1 and count > batch_size
         """Whether each epoch leaves out its last image."""
         self.steps = -(-count // batch_size) - self.dropped
@@ -32,25 +37,40 @@ class Order(Sampler[list[tuple[int, int]]]):
     def after(self, step: int) -> Order:
         """Return the same order without its first `step` batches."""
         return Order(self.count, self.batch_size, self.epochs, seed=self.seed, skip=step,
-                     drop_single=self.drop_single)
+                     drop_single=self.drop_single, probabilities=self.probabilities)
 
     @property
     def total(self) -> int:
         """Number of batches of all epochs."""
         return self.steps * self.epochs
 
-    def permutation(self, epoch: int) -> np.ndarray:
-        """Return int64 [count], the order of the samples in `epoch`."""
-        return seeds.generator(self.seed, "order", epoch).permutation(self.count)
+    def indices(self, epoch: int) -> np.ndarray:
+        """Return int64 [count], the samples of `epoch` in their order."""
+        rng = seeds.generator(self.seed, "order", epoch)
+        if self.probabilities is None:
+            return rng.permutation(self.count)
+        return rng.choice(self.count, size=self.count, p=self.probabilities)
 
     def __len__(self) -> int:
         return max(0, self.total - self.skip)
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        permutation, current = np.empty(0, np.int64), -1
+        indices = occasions = np.empty(0, np.int64)
+        current = -1
         for step in range(self.skip, self.total):
             epoch, position = divmod(step, self.steps)
             if epoch != current:
-                permutation, current = self.permutation(epoch), epoch
-            chosen = permutation[position * self.batch_size:(position + 1) * self.batch_size]
-            yield [(epoch, int(index)) for index in chosen]
+                indices, current = self.indices(epoch), epoch
+                occasions = epoch + self.epochs * earlier(indices)
+            batch = slice(position * self.batch_size, (position + 1) * self.batch_size)
+            yield list(zip(occasions[batch].tolist(), indices[batch].tolist(), strict=True))
+
+
+def earlier(values: np.ndarray) -> np.ndarray:
+    """Return int64 [N], how often each value has come before in `values` [N]."""
+    by_value = np.argsort(values, kind="stable")
+    ordered = values[by_value]
+    first = np.searchsorted(ordered, ordered, side="left")
+    result = np.empty(len(values), np.int64)
+    result[by_value] = np.arange(len(values)) - first
+    return result

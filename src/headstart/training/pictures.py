@@ -79,7 +79,7 @@ class Pictures:
 
 
 class TrainImages(TorchDataset[Item]):
-    """Augmented images by (epoch, index): the same for any number of workers and any order."""
+    """Augmented images by (occasion, index), as `Order` names them: the same for any number of workers."""
 
     def __init__(self, pictures: Pictures, weights: np.ndarray, *, preset: Preset, seed: int) -> None:
         self.pictures = pictures
@@ -92,8 +92,8 @@ class TrainImages(TorchDataset[Item]):
         return len(self.pictures.dataset)
 
     def __getitem__(self, key: tuple[int, int]) -> Item:
-        epoch, index = key
-        image = self.augment(self.pictures[index], seed=seeds.derive(self.seed, "augment", epoch, index))
+        occasion, index = key
+        image = self.augment(self.pictures[index], seed=seeds.derive(self.seed, "augment", occasion, index))
         return image, self.targets[index], self.weights[index], torch.tensor(index)
 
 
@@ -125,16 +125,3 @@ def free_memory() -> float:
     if limit.exists() and used.exists() and limit.read_text().strip() != "max":
         free = min(free, float(limit.read_text()) - float(used.read_text()))
     return free
-
-
-def train_weights(dataset: Dataset, class_weights: str) -> np.ndarray:
-    """Return float32 [N] with mean 1: the samples' own weights, times N / (C * count) of the class if `balanced`.
-
-    Multi-label samples have no one class, so that `balanced` leaves them as they are.
-    """
-    weights = dataset.weights().astype(np.float64)
-    labels = dataset.labels()
-    if class_weights == "balanced" and labels.ndim == 1:
-        counts = np.bincount(labels, minlength=len(dataset.classes))
-        weights *= len(labels) / (len(dataset.classes) * counts[labels])
-    return np.asarray(weights / weights.mean(), np.float32)

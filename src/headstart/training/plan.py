@@ -82,8 +82,9 @@ class Plan(Part):
     # Imbalance and labels
     loss: ChosenLoss = Field(default_factory=CrossEntropy)
     """What a wrong answer costs, such as focal; with settings as {loss: focal, gamma: 2}."""
-    class_weights: Literal["none", "balanced"] = "none"
-    """`balanced` makes every class count the same, however many images it has; classification only."""
+    class_weights: Literal["none", "balanced", "effective"] = "none"
+    """`balanced` makes every class count the same, however many images it has; `effective` does so only as far as
+    more images of a class add little that is new; classification only."""
     sampling: Literal["natural", "balanced"] = "natural"
     """`balanced` draws each class equally often, rare images again and again; classification only."""
 

@@ -16,12 +16,13 @@ from headstart.methods.method import Context
 from headstart.model import Model
 from headstart.training.checkpoints import Checkpoint, Checkpoints
 from headstart.training.exact import exact
+from headstart.training.imbalance import train_weights
 from headstart.training.learner import Learner, epoch_ended, training_step_name
 from headstart.training.loading import possible_workers, val_loader
 from headstart.training.monitor import Monitor
 from headstart.training.network import Network
 from headstart.training.order import Order
-from headstart.training.pictures import SHARE, Pictures, TrainImages, ValImages, free_memory, train_weights
+from headstart.training.pictures import SHARE, Pictures, TrainImages, ValImages, free_memory
 from headstart.training.plan import Plan
 from headstart.training.recovery import run_to_end
 from headstart.training.signals import StopSignals
