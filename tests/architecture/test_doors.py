@@ -28,11 +28,11 @@ DOORS = {
     "timm": "backbones/timm_backbone.py",
     "torchmetrics": "training/monitor.py",
     "torchvision.models": "backbones/torchvision_backbone.py",
-    "torchvision.transforms": "data/augment.py",
+    "torchvision.transforms": ("data/augment.py", "mixes/"),  # one image at a time; whole batches
     "typer": "cli/",
     "yaml": "configuration.py",
 }
-"""Library, or the part of a large one that does one thing -> the one file (or the room, for the command line)."""
+"""Library, or the part of a large one that does one thing -> the one file (or the room, where each leaf is a door)."""
 
 
 def outside(name: str) -> bool:
@@ -40,7 +40,7 @@ def outside(name: str) -> bool:
     return top != "headstart" and top not in sys.stdlib_module_names
 
 
-def door(name: str) -> str | None:
+def door(name: str) -> str | tuple[str, ...] | None:
     """The door of a dotted name: the entry of DOORS that it is, or lies in."""
     return next((file for library, file in DOORS.items() if name == library or name.startswith(library + ".")), None)
 

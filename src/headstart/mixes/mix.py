@@ -18,7 +18,7 @@ class Mix(Part):
     """Mixes a batch with itself, in float32. Draws from torch's global generator, which the learner seeds each step."""
 
     alpha: float = Field(0.2, gt=0, le=10)
-    """Both parameters of the Beta distribution that the shares are drawn from; small ones leave most images as they are."""
+    """Both parameters of the Beta distribution of the shares; small ones leave most images nearly as they are."""
 
     @abstractmethod
     def __call__(self, images: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor,
