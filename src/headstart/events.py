@@ -71,6 +71,28 @@ class EpochEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Trained:
+    """How much of the network a method trained."""
+
+    method: str
+    parameters: int
+    """Parameters that learned, the head's included."""
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class RatesTried:
+    """What the learning-rate finder saw."""
+
+    method: str
+    factors: Sequence[float]
+    """Factors on the learning rates of the plan."""
+    losses: Sequence[float]
+    """Smoothed training loss at each."""
+    chosen: float
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished:
     """The run ended, well or not."""
 
@@ -80,7 +102,7 @@ class RunFinished:
     metrics: Mapping[str, Mapping[str, Mapping[str, float | None]]] = field(default_factory=dict)
 
 
-Event = RunStarted | Note | Started | Progress | Finished | EpochEnded | RunFinished
+Event = RunStarted | Note | Started | Progress | Finished | EpochEnded | Trained | RatesTried | RunFinished
 Listen = Callable[[Event], None]
 
 

@@ -14,7 +14,7 @@ from headstart.data.dataset import Dataset, Splits
 from headstart.evaluation.calibration import fit_temperature
 from headstart.evaluation.comparison import Difference, compare
 from headstart.evaluation.evaluate import Evaluation, evaluate
-from headstart.evaluation.watch import watch, watch_gap
+from headstart.evaluation.gap import watch_gap
 from headstart.events import Listen, Note
 from headstart.features.store import FeatureStore
 from headstart.files import cache_folder, write_json
@@ -22,6 +22,7 @@ from headstart.job import Job
 from headstart.record import write_table
 from headstart.runs import Metrics, read_history
 from headstart.seeds import derive
+from headstart.training.watch import watch
 
 
 @dataclass(frozen=True)

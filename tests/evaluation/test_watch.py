@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headstart.evaluation.gap import watch_gap
 from headstart.evaluation.intervals import Interval
-from headstart.evaluation.watch import watch, watch_gap
+from headstart.training.watch import watch
 
 
 def rows(train, val, *, train_metric=0.95, val_metric=0.9):

@@ -1,6 +1,5 @@
 """Rows 40 to 55: training. Rows 44 and 45 are walked more densely by tests/training/test_resume.py."""
 
-import dataclasses
 import errno
 import json
 import os

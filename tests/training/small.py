@@ -14,8 +14,8 @@ from headstart.data.dataset import Dataset, Splits
 from headstart.data.transforms import Preprocessing
 from headstart.events import Event
 from headstart.features.store import FeatureStore
-from headstart.methods.method import Context
 from headstart.methods.finetune import Finetune
+from headstart.methods.method import Context
 from headstart.model import Model
 from headstart.tasks.classification import Classification
 from headstart.tasks.multilabel import Multilabel

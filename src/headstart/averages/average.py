@@ -19,7 +19,7 @@ class Average(Part):
 
     @abstractmethod
     def due(self, step: int, *, steps: int, total: int) -> bool:
-        """Return whether the weights after `step` steps (from 1) are taken in; an epoch has `steps`, all are `total`."""
+        """Return whether the weights after step `step` (from 1) are taken in; an epoch has `steps`, all are `total`."""
 
     @abstractmethod
     def update(self, averaged: Tensors, current: Tensors, taken: int) -> None:

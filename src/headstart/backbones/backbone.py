@@ -101,6 +101,10 @@ class Backbone(nn.Module, ABC):
                 module.training = False
         return self
 
+    def set_drop_path(self, rate: float) -> int:
+        """Return 0: nothing is dropped yet."""
+        return 0
+
     def weights_hash(self) -> str:
         """Return a hex SHA-256 over the names, shapes and bytes of all parameters and buffers."""
         return hash_tensors(self.state_dict())

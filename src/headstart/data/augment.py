@@ -4,10 +4,27 @@
     light     small shift, scale, rotation and brightness; no mirror: safe for digits, text and medical images
     standard  random resized crop, mirror, colour
     strong    standard, then TrivialAugment and random erasing
+
+On top of each a `policy`: RandAugment (Cubuk et al., NeurIPS 2020) or TrivialAugment (Müller & Hutter, ICCV 2021), the
+latter with rotations up to 135 degrees; and `erasing` (Zhong et al., AAAI 2020), the chance of blotting out a box.
+
+The schedule by which the overfitting watch raises an augmentation, in levels. It never adds a mirror or a policy:
+
+    level                                            0       1       2
+    rotation of light, degrees                       10      15      20
+    shift of light, share of the size                0.08    0.12    0.16
+    zoom, brightness and contrast of light           0.10    0.15    0.20
+    brightness, contrast and saturation of standard  0.20    0.30    0.40      hue a tenth of that
+    least area that a crop of standard keeps         0.35    0.23    0.18      pictures shown whole: 0.50, 0.33, 0.25
+    magnitude of RandAugment, of 30                  9       14      18        TrivialAugment has the full range always
+    chance of erasing                                p       p+0.15  p+0.30    unless the user set it to 0
+
+`strong` goes as `standard`. `none` at level 1 is `light` at 0, and at 2 `light` at 1.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -19,7 +36,10 @@ from torchvision.transforms.v2 import functional
 from headstart.data.transforms import Preprocessing, to_tensor
 
 Preset = Literal["none", "light", "standard", "strong"]
+Policy = Literal["preset", "randaugment", "trivialaugment"]
 Transform = Callable[[torch.Tensor], torch.Tensor]
+HIGHEST_LEVEL = 2
+"""How often an augmentation can be raised."""
 CROP_SCALE = {"crop": 0.35, "squash": 0.5, "pad": 0.5}
 """Least share of the area that a random crop keeps; what `squash` and `pad` show is the whole picture already."""
 
@@ -29,10 +49,16 @@ CROP_SCALE = {"crop": 0.35, "squash": 0.5, "pad": 0.5}
 class Augment:
     """Turns a reduced picture into a training image of the preprocessing's size."""
 
-    def __init__(self, preset: Preset, preprocessing: Preprocessing) -> None:
+    def __init__(self, preset: Preset, preprocessing: Preprocessing, *, policy: Policy = "preset",
+                 erasing: float | None = None, level: int = 0) -> None:
+        assert 0 <= level <= HIGHEST_LEVEL, level
+        if preset == "none" and level:
+            preset, level = "light", level - 1
         self.preset = preset
         self.preprocessing = preprocessing
-        self.steps = _steps(preset, preprocessing)
+        factor = 1 + level / 2
+        self.steps = [*_own(preset, preprocessing, factor), *_automatic(preset, preprocessing, policy, factor),
+                      *_erasing(preset, preprocessing, erasing, level)]
 
     def __call__(self, picture: np.ndarray, *, seed: int) -> torch.Tensor:
         """Return uint8 [C, size, size] from uint8 [H, W, C], as `reduced` made it. Equal seeds give equal images."""
@@ -56,33 +82,56 @@ def reduced(preprocessing: Preprocessing, picture: np.ndarray) -> np.ndarray:
     return preprocessing.shrink(picture, preprocessing.short_side)
 
 
-def _steps(preset: Preset, preprocessing: Preprocessing) -> list[Transform]:
+def _own(preset: Preset, preprocessing: Preprocessing, factor: float) -> list[Transform]:
+    """Return the preset's own steps, `factor` times as strong."""
     size, channels = preprocessing.size, preprocessing.channels
     if preset == "none":
         return []
     if preset == "light":
-        return [Wobble(size), Brightness(0.1), Contrast(0.1)]
-    crop = v2.RandomResizedCrop(size, scale=(CROP_SCALE[preprocessing.fit], 1.0), antialias=True,
+        return [Wobble(size, factor), Brightness(0.1 * factor), Contrast(0.1 * factor)]
+    crop = v2.RandomResizedCrop(size, scale=(CROP_SCALE[preprocessing.fit] / factor, 1.0), antialias=True,
                                 interpolation=InterpolationMode.BILINEAR)
-    steps: list[Transform] = [crop, v2.RandomHorizontalFlip(), Brightness(0.2), Contrast(0.2)]
+    steps: list[Transform] = [crop, v2.RandomHorizontalFlip(), Brightness(0.2 * factor), Contrast(0.2 * factor)]
     if channels == 3:
-        steps.append(v2.ColorJitter(saturation=0.2, hue=0.02))
-    if preset == "strong":
-        # TrivialAugment (Müller & Hutter, ICCV 2021) mixes colours, which only grey and RGB have.
-        steps.append(v2.TrivialAugmentWide() if channels in (1, 3) else Wobble(size))
-        steps.append(v2.RandomErasing(p=0.25, value=preprocessing.background))
+        steps.append(v2.ColorJitter(saturation=0.2 * factor, hue=0.02 * factor))
     return steps
 
 
-class Wobble:
-    """Rotates by up to 10 degrees, shifts by up to 8 %, scales by up to 10 %; the border is filled by its edge."""
+def _automatic(preset: Preset, preprocessing: Preprocessing, policy: Policy, factor: float) -> list[Transform]:
+    """Return the policy that was asked for, or else the preset's: TrivialAugment in `strong`."""
+    chosen = "trivialaugment" if policy == "preset" and preset == "strong" else policy
+    if chosen == "preset":
+        return []
+    if preprocessing.channels not in (1, 3):
+        # Both policies mix colours, which only grey and RGB have.
+        return [Wobble(preprocessing.size, factor)]
+    if chosen == "trivialaugment":
+        return [v2.TrivialAugmentWide()]
+    return [v2.RandAugment(num_ops=2, magnitude=round(9 * factor))]
 
-    def __init__(self, size: int) -> None:
+
+def _erasing(preset: Preset, preprocessing: Preprocessing, erasing: float | None, level: int) -> list[Transform]:
+    chance = erasing if erasing is not None else 0.25 if preset == "strong" else 0.0
+    if erasing != 0:
+        chance = min(1.0, chance + 0.15 * level)
+    return [v2.RandomErasing(p=chance, value=preprocessing.background)] if chance else []
+
+
+class Wobble:
+    """Rotates by up to 10 degrees, shifts by up to 8 %, scales by up to 10 %, all times `factor`.
+
+    The border is filled by its edge.
+    """
+
+    def __init__(self, size: int, factor: float = 1.0) -> None:
         self.size = size
-        self.margin = round(0.25 * size)
-        total = size + 2 * self.margin
-        shift = 0.08 * size / total
-        self.affine = v2.RandomAffine(10, translate=(shift, shift), scale=(0.9, 1.1),
+        degrees, shift, zoom = 10 * factor, 0.08 * factor, 0.1 * factor
+        angle = math.radians(degrees)
+        # How far from the centre the corners look, in sizes: shifted, turned, and zoomed out.
+        reach = (0.5 + shift) * (math.cos(angle) + math.sin(angle)) / (1 - zoom)
+        self.margin = math.ceil((reach - 0.5) * size)
+        share = shift * size / (size + 2 * self.margin)
+        self.affine = v2.RandomAffine(degrees, translate=(share, share), scale=(1 - zoom, 1 + zoom),
                                       interpolation=InterpolationMode.BILINEAR)
 
     def __call__(self, image: torch.Tensor) -> torch.Tensor:

@@ -32,6 +32,8 @@ class Step:
     """A frozen copy of the network as training began; None unless a regulariser asks for it."""
     averaged: nn.Module | None
     """The moving average of the network's weights, frozen; None without one."""
+    several: bool = False
+    """Whether an image can have several labels: sigmoids instead of a softmax."""
 
 
 class Regulariser(Part):

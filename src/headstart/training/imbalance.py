@@ -37,7 +37,8 @@ def train_weights(dataset: Dataset, class_weights: ClassWeights, *, sampling: Sa
         counts = np.bincount(labels, weights, minlength=len(dataset.classes))[labels]
         # A class whose images all weigh 0 stays at 0, whatever it is multiplied by.
         counts = np.where(counts > 0, counts, 1.0)
-        weights = weights * (1 / counts if class_weights == "balanced" else (BETA - 1) / np.expm1(counts * np.log(BETA)))
+        effective = np.expm1(counts * np.log(BETA)) / (BETA - 1)
+        weights = weights / (counts if class_weights == "balanced" else effective)
     return np.asarray(weights / weights.mean(), np.float32)
 
 

@@ -19,18 +19,22 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch.utils.data import DataLoader
 
 from headstart import seeds
-from headstart.events import EpochEnded, Note, Progress
+from headstart.events import Note
 from headstart.methods.method import Context
 from headstart.model import Model
-from headstart.training.checkpoints import Checkpoint, Checkpoints, Tensors
+from headstart.training import overfitting, snapshot, unfreezing
+from headstart.training.averaging import Averaging
+from headstart.training.checkpoints import Checkpoints
 from headstart.training.guard import check_number, check_tensors
 from headstart.training.monitor import Monitor
 from headstart.training.network import Network
+from headstart.training.objective import Objective
 from headstart.training.order import Order
 from headstart.training.pictures import Item
 from headstart.training.plan import Plan, uses_bf16
 from headstart.training.signals import StopSignals
 from headstart.training.state import Best, State
+from headstart.training.telling import epoch_ended, progress
 from headstart.types import Batch, Sample
 
 # B images in a batch, C classes
@@ -39,22 +43,27 @@ from headstart.types import Batch, Sample
 class Learner(LightningModule):
     """Trains `network` by `plan`. `state` and the tensors are what a checkpoint holds."""
 
-    def __init__(self, network: Network, model: Model, plan: Plan, context: Context, *, order: Order,
-                 samples: Sequence[Sample], val: DataLoader[Item], monitor: Monitor, checkpoints: Checkpoints,
-                 stop: StopSignals) -> None:
+    def __init__(self, network: Network, model: Model, plan: Plan, context: Context, *, objective: Objective,
+                 averaging: Averaging | None, order: Order, samples: Sequence[Sample], val: DataLoader[Item],
+                 monitor: Monitor, checkpoints: Checkpoints, stop: StopSignals) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.network = network
         self.task, self.preprocessing = model.task, model.preprocessing
         self.plan, self.context, self.order, self.samples, self.val = plan, context, order, samples, val
+        self.objective, self.averaging = objective, averaging
         self.watched, self.checkpoints, self.stop = monitor, checkpoints, stop
         self.bf16 = uses_bf16(plan.precision, context.device)
-        self.state = State(micro_batch=plan.batch_size)
+        micro = plan.micro_batch if isinstance(plan.micro_batch, int) else plan.batch_size
+        self.state = State(micro_batch=min(micro, plan.batch_size), thawed=network.thawed)
         self.optimizer = torch.optim.AdamW(self.network.groups(plan))
-        self.network.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for part in (network, objective.reference, averaging.averaged if averaging else None):
+            if part is not None:
+                part.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.learning = [p for group in self.optimizer.param_groups for p in group["params"]]
         self._saved_at = self._epoch_began = time.monotonic()
         self._val_seconds = 0.0
+        self.enter_level()
 
     # What Lightning calls
 
@@ -64,20 +73,19 @@ class Learner(LightningModule):
 
     def training_step(self, items: list[torch.Tensor], batch_idx: int) -> None:
         """Do one optimizer step on a batch, in micro-batches where memory is short. Raises NonFinite."""
-        torch.manual_seed(seeds.derive(self.context.seed, "step", self.state.step))
-        rate = self._rate(self.state.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["base"] * rate
-        batch = self._batch(items)
-        self.optimizer.zero_grad(set_to_none=True)
-        parts = -(-len(batch.targets) // self.state.micro_batch)
-        loss = sum(self._backward(batch, rows) for rows in torch.arange(len(batch.targets)).tensor_split(parts))
+        state = self.state
+        torch.manual_seed(seeds.derive(self.context.seed, "step", state.step))
+        self.set_rates(self._rate(state.step))
+        batch = self.batch(items)
+        loss = self.gradient(batch)
         norm = torch.nn.utils.clip_grad_norm_(self.learning, self.plan.clip_norm)
         positions = [int(index) for index in batch.indices]
         check_number("the loss", loss, positions)
         check_number("the gradient's norm", float(norm), positions)
         self.optimizer.step()
-        self.state.step += 1
+        state.step += 1
+        if self.averaging is not None:
+            state.taken = self.averaging.step(state.step, state.taken, steps=self.order.steps, total=self.order.total)
 
     def on_train_batch_end(self, *_: object) -> None:
         """Report; close the epoch, save, or stop where it is time to."""
@@ -93,36 +101,59 @@ class Learner(LightningModule):
         self._raise_if_stopped()
         if not state.finished and self.context.remaining() <= 1.5 * self._val_seconds:
             self._out_of_time()
-        if state.finished:
-            self.trainer.should_stop = True
+        if state.finished or state.level != self._level:
+            self.trainer.should_stop = True  # at another level the images are augmented in another way
 
     # One batch
 
-    def _batch(self, items: list[torch.Tensor]) -> Batch:
+    def set_rates(self, factor: float) -> None:
+        """Set each group's learning rate to `factor` times its base."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base"] * factor
+
+    def gradient(self, batch: Batch) -> float:
+        """Put the gradient of a batch where the optimizer looks for it, micro-batch by micro-batch; return the loss."""
+        self.optimizer.zero_grad(set_to_none=True)
+        prepared = self.objective.prepared(batch)
+        parts = -(-len(batch.targets) // self.state.micro_batch)
+        return sum(self._backward(prepared, batch.targets, rows)
+                   for rows in torch.arange(len(batch.targets)).tensor_split(parts))
+
+    def batch(self, items: list[torch.Tensor]) -> Batch:
+        """Return the loader's items on the device, normalised."""
         pixels, targets, weights, indices = (item.to(self.context.device, non_blocking=True) for item in items)
         images = self.preprocessing.normalise(pixels.contiguous(memory_format=torch.channels_last))
         return Batch(images, targets, weights, indices)
 
-    def _logits(self, images: torch.Tensor) -> torch.Tensor:
+    def _outputs(self, network: Network, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with torch.autocast(self.context.device, torch.bfloat16, enabled=self.bf16):
-            return self.network(images).float()  # type: ignore[no-any-return]
+            features, logits = network.features_and_logits(images)
+        return features.float(), logits.float()
 
-    def _backward(self, batch: Batch, rows: torch.Tensor) -> float:
-        """Add the gradient of some rows of the batch; return their share of its loss."""
-        targets, weights = batch.targets[rows], batch.weights[rows]
-        logits = self._logits(batch.images[rows] if len(rows) < len(batch.targets) else batch.images)
-        losses = self.task.loss(logits, targets, label_smoothing=self.plan.label_smoothing)
-        loss = (losses * weights).sum() / len(batch.targets)
+    def _backward(self, batch: Batch, truth: torch.Tensor, rows: torch.Tensor) -> float:
+        """Add the gradient of some rows of the batch; return their share of its loss. truth: targets as they came."""
+        count, share = len(batch.targets), len(rows) / len(batch.targets)
+        images, weights = (batch.images, batch.weights) if share == 1 else (batch.images[rows], batch.weights[rows])
+        features, logits = self._outputs(self.network, images)
+        loss = (self.objective.losses(logits, batch, rows) * weights).sum() / count
+        if self.plan.regularisers:
+            loss = loss + share * self.objective.penalty(self.network, images, features, logits)
         loss.backward()
+        # The curve shows the plain loss, so that it can be held against validation's.
+        shown = truth[rows] if self.plan.mix is None else batch.targets[rows]
         with torch.no_grad():
-            # The curve shows the plain loss, so that it can be held against validation's.
-            plain = self.task.loss(logits, targets) * weights
+            plain = self.task.loss(logits, shown) * weights
         self.state.loss_sum += float(plain.sum())
         self.state.weight_sum += float(weights.sum())
-        self.watched.update(logits, targets)
+        self.watched.update(logits, truth[rows])
         return float(loss.detach())
 
     # One epoch
+
+    @property
+    def kept(self) -> Network:
+        """The network that is validated and kept: the average, where there is one."""
+        return self.averaging.averaged if self.averaging is not None and self.state.taken else self.network
 
     def validate(self) -> tuple[float, float]:
         """Return (metric, mean loss) on the validation split. Raises NonFinite, or Interrupted on a signal."""
@@ -135,8 +166,9 @@ class Learner(LightningModule):
                 if self.stop.requested is not None:
                     self.save()
                     self._raise_if_stopped()
-                batch = self._batch(items)
-                logits = torch.cat([self._logits(part) for part in batch.images.split(self.state.micro_batch)])
+                batch = self.batch(items)
+                logits = torch.cat([self._outputs(self.kept, part)[1]
+                                    for part in batch.images.split(self.state.micro_batch)])
                 total += float((self.task.loss(logits, batch.targets) * batch.weights).sum())
                 weight_sum += float(batch.weights.sum())
                 metric.update(logits, batch.targets)
@@ -162,7 +194,9 @@ class Learner(LightningModule):
         row = {"epoch": state.epoch + 1, "step": state.step, "train_loss": train_loss, "val_loss": loss}
         if name != "loss":
             row |= {f"train_{name}": train_metric, f"val_{name}": metric}
-        row |= self._rates() | {"seconds": time.monotonic() - self._epoch_began}
+        row |= self._rates() | unfreezing.columns(state) | {"seconds": time.monotonic() - self._epoch_began}
+        if self.plan.on_overfit == "regularise":
+            row["level"] = state.level
         # An undefined metric (a split without some class) is left out: it is no number.
         state.history.append({key: value for key, value in row.items() if not math.isnan(value)})
         self._compare(metric, loss)
@@ -170,6 +204,8 @@ class Learner(LightningModule):
         self.watched.reset()
         if last or state.epoch == self.plan.epochs or (self.plan.patience and state.stale >= self.plan.patience):
             state.finished = True
+        unfreezing.advance(self)
+        overfitting.act(self)
         self.save()
         self.context.listen(epoch_ended(self.plan.part_name, state.history[-1]))
         self._epoch_began = time.monotonic()
@@ -179,15 +215,15 @@ class Learner(LightningModule):
         assert state.best is not None, "training begins with a validation"
         old = (state.best.metric, state.best.loss)
         improved = self.watched.better((metric, loss), old, by=self.plan.min_delta)
-        state.stale = 0 if improved else state.stale + 1
+        state.stale, state.waiting = (0, 0) if improved else (state.stale + 1, state.waiting + 1)
         if self.watched.better((metric, loss), old):
             state.best = Best(self.checkpoints.next, state.epoch, metric, loss)
 
     def _rates(self) -> dict[str, float]:
         """Return the rates of the last step, from its number: a resumed optimizer knows none. The frozen have none."""
-        heads = {id(p) for p in self.network.head.parameters()}
         rate = self._rate(max(0, self.state.step - 1))
-        return {"lr_head" if id(group["params"][0]) in heads else "lr_backbone": group["base"] * rate
+        # Groups come shallow first, so that the backbone's deepest stage has the last word.
+        return {"lr_head" if group["name"] == "head" else "lr_backbone": group["base"] * rate
                 for group in self.optimizer.param_groups}
 
     def _rate(self, step: int) -> float:
@@ -204,63 +240,28 @@ class Learner(LightningModule):
                                  f"{self.order.total} steps; the best weights so far are kept", "warning"))
 
     def _report(self) -> None:
-        state = self.state
-        parts = [f"loss {state.loss_sum / state.weight_sum:.3f}"]
-        if state.history:
-            last, name = state.history[-1], self.watched.name
-            parts.append(f"val {last['val_loss']:.3f}")
-            parts += [f"{name} {last[f'val_{name}']:.3f}"] if f"val_{name}" in last else []
-        self.context.listen(Progress(training_step_name(self.plan), state.step, "  ".join(parts)))
+        self.context.listen(progress(self.plan.part_name, self.state, self.watched.name))
 
     # Checkpoints
 
-    def weights(self) -> Tensors:
-        """Return every parameter and buffer of the network."""
-        return dict(self.network.state_dict())
-
     def save(self) -> None:
         """Write a checkpoint. Raises NonFinite rather than save such weights, ResourceError when the disk is full."""
-        weights = self.weights()
+        weights = dict(self.network.state_dict())
         check_tensors(weights)
-        moments = {f"{key}.{number}": value for number, parameter in enumerate(self.learning)
-                   for key, value in self.optimizer.state.get(parameter, {}).items()}
-        moments |= {f"monitor.{key}": value for key, value in self.watched.tensors().items()}
         best = self.state.best
         self.checkpoints.save({**self.state.record(), "plan": self.plan.record(),
                                "threads": torch.get_num_threads(), "torch": str(torch.__version__)},
-                              weights, moments, keep=best.checkpoint if best else None)
+                              weights, snapshot.moments(self), keep=best.checkpoint if best else None)
         self._saved_at = time.monotonic()
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Go back to what `checkpoint` holds."""
-        record = {key: value for key, value in checkpoint.state.items() if key not in ("plan", "threads", "torch")}
-        self.state = State.of(record)
-        self.network.load_state_dict(checkpoint.weights)
-        self.optimizer.state.clear()
-        for name, value in checkpoint.optimizer.items():
-            key, _, number = name.partition(".")
-            if key == "monitor":
-                continue
-            parameter = self.learning[int(number)]
-            # In the parameter's own memory layout: another one would round the sums in another order.
-            like = torch.empty_like(parameter) if value.shape == parameter.shape else torch.empty_like(value)
-            self.optimizer.state[parameter][key] = like.copy_(value)
-        self.watched.restore({name.removeprefix("monitor."): value for name, value in checkpoint.optimizer.items()
-                              if name.startswith("monitor.")})
+    def enter_level(self) -> None:
+        """Do what the state says of the regularisation, the unfreezing and the drop path."""
+        self._level = self.state.level
+        self.network.thaw(self.state.thawed)
+        overfitting.apply(self)
 
     def _raise_if_stopped(self) -> None:
         self.stop.raise_if_requested(f"{self.plan.part_name}, step {self.state.step} of {self.order.total}")
-
-
-def training_step_name(plan: Plan) -> str:
-    """Return the name of the step in the events."""
-    return f"{plan.part_name}: training"
-
-
-def epoch_ended(method: str, row: dict[str, float]) -> EpochEnded:
-    """Return the event of one row of the history."""
-    values = {key: value for key, value in row.items() if key not in ("epoch", "step")}
-    return EpochEnded(method, int(row["epoch"]), int(row["step"]), values)
 
 
 def run_trainer(learner: Learner, loader: DataLoader[Item]) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from headstart.backbones.backbone import Backbone
+from headstart.errors import ConfigError
 from headstart.training import scope
 from headstart.training.plan import Plan
 
@@ -17,7 +20,7 @@ Networks that were born in TensorFlow carry 0.01: a fine-tuning of a hundred ste
 of ImageNet and the weights of the new task.
 """
 
-# B images, C classes
+# B images, C classes, D features
 
 
 class Network(nn.Module):
@@ -27,20 +30,47 @@ class Network(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.head = head
-        scope.apply(plan.scope, backbone)
-        head.requires_grad_(True)
+        self.scope = plan.scope
+        self.thawed: int | None = None
+        """How many of the deepest stages are free so far; None where nothing waits to be unfrozen."""
         norms = [module for module in backbone.modules() if isinstance(module, _BatchNorm)]
         self._resting = [] if plan.batch_norm == "train" else norms
         for norm in norms:
             norm.momentum = MOMENTUM
-        self.train()
-        self.moves_batch_norm = any(isinstance(m, _BatchNorm) and m.training for m in self.modules())
-        """Whether some BatchNorm computes with the batch's own statistics."""
+        for module in head.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = plan.dropout
+        self.thaw(None if plan.unfreeze == "none" else 0)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return logits [B, C]."""
-        logits: torch.Tensor = self.head(self.backbone.pooled(images))
-        return logits
+        return self.features_and_logits(images)[1]
+
+    def features_and_logits(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return pooled features [B, D] and the logits [B, C] of them."""
+        features = self.backbone.pooled(images)
+        return features, self.head(features)
+
+    def thaw(self, stages: int | None) -> None:
+        """Free the `stages` deepest stages as far as the scope goes, all of them if None; the rest is frozen."""
+        self.thawed = stages
+        scope.apply(self.scope, self.backbone, thawed=stages)
+        self.head.requires_grad_(True)
+        self.train(self.training)
+
+    @property
+    def reachable(self) -> int:
+        """How many of the deepest stages the scope lets train in the end."""
+        return scope.deepest(self.scope, self.backbone)
+
+    @property
+    def moves_batch_norm(self) -> bool:
+        """Whether some BatchNorm computes with the batch's own statistics, now or once all is unfrozen."""
+        now = self.thawed
+        self.thaw(None)
+        moves = any(isinstance(m, _BatchNorm) and m.training for m in self.modules())
+        self.thaw(now)
+        return moves
 
     def train(self, mode: bool = True) -> Network:
         """Switch to training mode, but for what is frozen; the backbone sees to its frozen stages itself."""
@@ -50,14 +80,71 @@ class Network(nn.Module):
             norm.eval()
         return self
 
+    def set_drop_path(self, rate: float) -> None:
+        """Drop residual branches at `rate`, rising from 0 at the stem. Raises ConfigError where there is none."""
+        found = self.backbone.set_drop_path(rate)
+        if rate and not found:
+            raise ConfigError(f"drop_path={rate}: {self.backbone.spec.architecture} has no residual branch to drop. "
+                              "Set drop_path=0, or use dropout.")
+
     def groups(self, plan: Plan) -> list[dict[str, object]]:
-        """Return AdamW's parameter groups, each with the `base` rate that the schedule multiplies."""
+        """Return AdamW's parameter groups, each with its `name` and the `base` rate that the schedule multiplies.
+
+        Everything that the scope lets train is in a group from the start; what waits frozen gets no gradient.
+        """
+        now = self.thawed
+        self.thaw(None)
+        stages = self.backbone.stages()
+        own_decay = 0.0 if any(r.replaces_decay for r in plan.regularisers) else plan.weight_decay
+        parts = [(f"stage {number}", list(stage.parameters()), rate, own_decay) for number, (stage, rate)
+                 in enumerate(zip(stages, stage_rates(plan, len(stages)), strict=True))]
+        parts.append(("head", list(self.head.parameters()), plan.lr_head, plan.weight_decay))
         groups: list[dict[str, object]] = []
-        for part, base in ((self.backbone, plan.lr_backbone), (self.head, plan.lr_head)):
-            learning = [p for p in part.parameters() if p.requires_grad]
+        for name, parameters, base, strength in parts:
+            learning = [p for p in parameters if p.requires_grad]
             # Decay on biases and norms only shrinks what has no scale to control.
-            for decay, chosen in ((plan.weight_decay, [p for p in learning if p.ndim > 1]),
+            for decay, chosen in ((strength, [p for p in learning if p.ndim > 1]),
                                   (0.0, [p for p in learning if p.ndim <= 1])):
                 if chosen:
-                    groups.append({"params": chosen, "lr": base, "base": base, "weight_decay": decay})
+                    groups.append({"params": chosen, "lr": base, "base": base, "weight_decay": decay,
+                                   "own_decay": decay, "name": name})
+        self.thaw(now)
         return groups
+
+
+@dataclass(frozen=True)
+class Rate:
+    """The highest learning rate of one stage, or of the head."""
+
+    name: str
+    rate: float
+    parameters: int
+    """How many of its parameters train."""
+
+
+def stage_rates(plan: Plan, stages: int) -> list[float]:
+    """Return the learning rate of each stage, shallow first: lr_backbone * layer_decay ** (stages - 1 - i).
+
+    Source: layer-wise decay as in Bao et al., "BEiT", ICLR 2022, with a rate of its own for the head.
+    """
+    return [plan.lr_backbone * plan.layer_decay ** (stages - 1 - number) for number in range(stages)]
+
+
+def rate_table(network: Network, plan: Plan) -> list[Rate]:
+    """Return the rates of all stages that train and of the head, shallow first."""
+    found: dict[str, Rate] = {}
+    for group in network.groups(plan):
+        name, parameters = str(group["name"]), group["params"]
+        count = sum(p.numel() for p in parameters)  # type: ignore[attr-defined]
+        before = found[name].parameters if name in found else 0
+        found[name] = Rate(name, float(group["base"]), before + count)  # type: ignore[arg-type]
+    return list(found.values())
+
+
+def trained_parameters(network: Network) -> int:
+    """Return how many parameters the scope lets train in the end, the head's included."""
+    now = network.thawed
+    network.thaw(None)
+    count = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    network.thaw(now)
+    return count

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import Dataset as TorchDataset
 
 from headstart import seeds
-from headstart.data.augment import Augment, Preset, reduced
+from headstart.data.augment import Augment, Policy, Preset, reduced
 from headstart.data.dataset import Dataset
 from headstart.data.transforms import Preprocessing, to_tensor
 from headstart.errors import DataError, listed
@@ -81,11 +81,12 @@ class Pictures:
 class TrainImages(TorchDataset[Item]):
     """Augmented images by (occasion, index), as `Order` names them: the same for any number of workers."""
 
-    def __init__(self, pictures: Pictures, weights: np.ndarray, *, preset: Preset, seed: int) -> None:
+    def __init__(self, pictures: Pictures, weights: np.ndarray, *, preset: Preset, policy: Policy = "preset",
+                 erasing: float | None = None, level: int = 0, seed: int) -> None:
         self.pictures = pictures
         self.targets = torch.from_numpy(pictures.dataset.labels())
         self.weights = torch.from_numpy(weights)
-        self.augment = Augment(preset, pictures.preprocessing)
+        self.augment = Augment(preset, pictures.preprocessing, policy=policy, erasing=erasing, level=level)
         self.seed = seed
 
     def __len__(self) -> int:

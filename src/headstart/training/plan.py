@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
 
 from headstart.averages.average import ChosenAverage
-from headstart.data.augment import Preset
+from headstart.data.augment import Policy, Preset
 from headstart.losses.cross_entropy import CrossEntropy
 from headstart.losses.loss import ChosenLoss
 from headstart.mixes.mix import ChosenMix
@@ -31,8 +31,8 @@ class Plan(Part):
     """Passes over the training images."""
     batch_size: int = Field(32, ge=1, le=65_536)
     """Images in one step of the optimizer: the effective batch."""
-    micro_batch: int | Literal["auto"] | None = Field(None)
-    """Images that go through the network at once, gradients added up to `batch_size`; `auto` finds the most that fit."""
+    micro_batch: Annotated[int, Field(ge=1)] | Literal["auto"] | None = None
+    """Images that go through the network at once, gradients added up to `batch_size`; `auto` finds what fits."""
     lr_head: float = Field(3e-4, gt=0, le=10)
     """Highest learning rate of the head."""
     lr_backbone: float = Field(1e-4, gt=0, le=10)
@@ -70,6 +70,10 @@ class Plan(Part):
     """Share of each label that is spread over all classes."""
     augment: Preset = "light"
     """`none`, `light` (no mirror: safe for digits and medical images), `standard` (photos) or `strong`."""
+    policy: Policy = "preset"
+    """`randaugment` or `trivialaugment` on top of `augment`; by default its own, which is none but for `strong`."""
+    erasing: float | None = Field(None, ge=0, le=1)
+    """Chance that a box of an image is blotted out; by default that of `augment`, which is 0 but for `strong`: 0.25."""
     mix: ChosenMix | None = None
     """`mixup` or `cutmix`: two images made into one."""
     drop_path: float = Field(0.0, ge=0, lt=1)

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import gc
 import itertools
+from collections.abc import Callable
 
 import torch
 
 from headstart.errors import DataError, DivergedError, ResourceError, listed
 from headstart.events import Note
+from headstart.training import snapshot
 from headstart.training.guard import NonFinite
 from headstart.training.learner import Learner, run_trainer
 from headstart.training.loading import PREFETCH, is_worker_fault, train_loader, worker_error
+from headstart.training.memory_faults import is_out_of_memory
 from headstart.training.pictures import TrainImages
+from headstart.training.preparation import prepare
 
 RETRIES = 3
 """How often a fault of one kind is answered before the run gives up."""
 
 
-def run_to_end(learner: Learner, images: TrainImages, *, workers: int) -> None:
+def run_to_end(learner: Learner, images: Callable[[int], TrainImages], *, workers: int) -> None:
     """Train until `learner.state.finished`, recovering from what can be recovered from.
 
+    images: the training images by the level of regularisation.
     Raises DivergedError, ResourceError, DataError or Interrupted; what was done until then is in a checkpoint.
     """
     worker_faults = 0
@@ -46,17 +51,21 @@ def run_to_end(learner: Learner, images: TrainImages, *, workers: int) -> None:
             torch.cuda.empty_cache()
 
 
-def _go_on(learner: Learner, images: TrainImages, workers: int) -> None:
+def _go_on(learner: Learner, images: Callable[[int], TrainImages], workers: int) -> None:
     state, order = learner.state, learner.order
     learner.to(learner.context.device)
     learner.train()
     if state.best is None:
+        if state.step == 0:
+            prepare(learner, images(0))
         learner.begin()
     if not state.finished and state.step == (state.epoch + 1) * order.steps:
         learner.close_epoch()
     if state.finished:
         return
-    loader = train_loader(images, order.after(state.step), workers=workers, pinned=learner.context.device == "cuda")
+    learner.enter_level()
+    loader = train_loader(images(state.level), order.after(state.step), workers=workers,
+                          pinned=learner.context.device == "cuda")
     run_trainer(learner, loader)
 
 
@@ -65,7 +74,7 @@ def _restore(learner: Learner) -> bool:
     learner.to(learner.context.device)
     checkpoint = learner.checkpoints.newest()
     if checkpoint is not None:
-        learner.restore(checkpoint)
+        snapshot.restore(learner, checkpoint)
     return checkpoint is not None
 
 
@@ -100,20 +109,15 @@ def _after_worker_fault(learner: Learner, error: BaseException, count: int, work
     _restore(learner)
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether the main memory or the accelerator's ran out."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
-
-
 def _after_out_of_memory(learner: Learner, error: BaseException) -> None:
     """Halve the micro-batch and add up gradients: the effective batch stays what the plan says."""
-    micro, batch = learner.state.micro_batch, learner.plan.batch_size
+    micro, batch, halvings = learner.state.micro_batch, learner.plan.batch_size, learner.state.halvings
     smaller = -(-micro // 2)
-    if micro == 1 or micro * 2 ** RETRIES <= batch or not _restore(learner):
+    if micro == 1 or halvings >= RETRIES or not _restore(learner):
         raise ResourceError(f"{learner.plan.part_name}: memory ran out even with {micro} images at a time "
                             f"({str(error).splitlines()[0] if str(error) else type(error).__name__}). Choose a "
                             "smaller image_size, a smaller backbone or fewer trained stages.") from error
-    learner.state.micro_batch = smaller
-    learner.context.listen(Note(f"{learner.plan.part_name}: memory ran out with {micro} images at a time; going on with "
-                                f"{smaller}, gradients added up to the same batch of {batch}", "warning"))
+    learner.state.micro_batch, learner.state.halvings = smaller, halvings + 1
+    learner.context.listen(Note(f"{learner.plan.part_name}: memory ran out with {micro} images at a time; going on "
+                                f"with {smaller}, gradients added up to the same batch of {batch}", "warning"))
     learner.save()

@@ -18,7 +18,7 @@ ADAPTER = re.compile(r"\blora_")
 
 
 def _known(scope: str) -> str:
-    if scope in WORDS and scope != "last-N" or re.fullmatch(r"last-[1-9]\d*", scope):
+    if (scope in WORDS and scope != "last-N") or re.fullmatch(r"last-[1-9]\d*", scope):
         return scope
     raise ValueError(f'"{scope}" is no scope. Write one of {", ".join(WORDS[:-1])}, such as last-2.')
 

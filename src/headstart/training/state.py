@@ -36,6 +36,20 @@ class State:
     """How often a non-finite number sent the training back; each time halves the learning rates."""
     micro_batch: int = 0
     """Images that go through the network at once; less than the batch after memory ran out."""
+    halvings: int = 0
+    """How often memory ran out, and the micro-batch was halved."""
+    taken: int = 0
+    """How many sets of weights the average is made of."""
+    thawed: int | None = None
+    """How many of the deepest stages are free so far; None where nothing waits to be unfrozen."""
+    waiting: int = 0
+    """Epochs without improvement since the last stage was freed."""
+    found_rate: float = 1.0
+    """Factor on the learning rates that the finder chose."""
+    tried: dict[str, list[float]] | None = None
+    """What the finder tried: `factors` and `losses`."""
+    interventions: list[dict[str, float]] = field(default_factory=list)
+    """Each time that the overfitting watch raised the regularisation: `epoch`, and the best `metric`, `loss` then."""
     finished: bool = False
 
     @property
@@ -44,9 +58,14 @@ class State:
         return len(self.history)
 
     @property
+    def level(self) -> int:
+        """How often the regularisation was raised."""
+        return len(self.interventions)
+
+    @property
     def rate(self) -> float:
-        """Factor on the learning rates that is left after the retries."""
-        return 0.5 ** self.retries
+        """Factor on the learning rates: what the finder chose, halved by each retry."""
+        return self.found_rate * 0.5 ** self.retries
 
     def record(self) -> dict[str, Any]:
         """Return JSON values; floats survive exactly."""

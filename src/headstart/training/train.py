@@ -10,26 +10,34 @@ import torch
 
 from headstart.data.dataset import Splits
 from headstart.errors import ConfigError, DataError, IntegrityError
-from headstart.events import Finished, Note, Started
+from headstart.events import Finished, Note, Started, Trained
 from headstart.memory import keep_pages
 from headstart.methods.method import Context
 from headstart.model import Model
+from headstart.training import overfitting, snapshot
+from headstart.training.averaging import Averaging
 from headstart.training.checkpoints import Checkpoint, Checkpoints
 from headstart.training.exact import exact
-from headstart.training.imbalance import train_weights
-from headstart.training.learner import Learner, epoch_ended, training_step_name
+from headstart.training.imbalance import prior, refuse, sampling_probabilities, train_weights
+from headstart.training.learner import Learner
 from headstart.training.loading import possible_workers, val_loader
+from headstart.training.lr_finder import Tried
 from headstart.training.monitor import Monitor
-from headstart.training.network import Network
+from headstart.training.network import Network, rate_table, trained_parameters
+from headstart.training.objective import Objective, Teaching
 from headstart.training.order import Order
 from headstart.training.pictures import SHARE, Pictures, TrainImages, ValImages, free_memory
 from headstart.training.plan import Plan
+from headstart.training.recompute import recomputed
 from headstart.training.recovery import run_to_end
 from headstart.training.signals import StopSignals
+from headstart.training.telling import epoch_ended, training_step_name
 
 
-def train(model: Model, splits: Splits, plan: Plan, context: Context) -> Model:
+def train(model: Model, splits: Splits, plan: Plan, context: Context, *, teaching: Teaching | None = None) -> Model:
     """Return a copy of `model` trained by `plan` on `splits.train`, with the weights that `splits.val` likes best.
+
+    teaching: a teacher's share in the loss.
 
     The start competes too: training never ends worse on validation than it began. Where `context.workspace` holds
     checkpoints of the same training, it goes on from the newest whole one, to the same bits as without a break.
@@ -47,19 +55,34 @@ def train(model: Model, splits: Splits, plan: Plan, context: Context) -> Model:
     with StopSignals() as stop, exact(context.device, threads=threads):
         model = copy.deepcopy(model)
         network = Network(model.backbone, model.head, plan)
+        refuse(model.task.part_name, class_weights=plan.class_weights, sampling=plan.sampling,
+               uses_prior=plan.loss.part_name == "logit_adjusted")
+        averaging = Averaging(network, plan.average) if plan.average is not None else None
+        objective = Objective(plan, model.task, torch.from_numpy(prior(splits.train)), network, teaching=teaching,
+                              averaged=averaging.averaged if averaging else None)
         order = _order(splits, plan, context, moving=network.moves_batch_norm)
         budget = SHARE * free_memory()
         val = Pictures(splits.val, model.preprocessing, budget=budget)
         batches = val_loader(ValImages(val), plan.batch_size, pinned=context.device == "cuda")
         learner = Learner(
-            network, model, plan, context, order=order, samples=splits.train.samples, monitor=monitor,
-            checkpoints=checkpoints, stop=stop, val=batches)
+            network, model, plan, context, objective=objective, averaging=averaging, order=order,
+            samples=splits.train.samples, monitor=monitor, checkpoints=checkpoints, stop=stop, val=batches)
         if saved is not None:
             _take_up(learner, saved)
+        _say_what_trains(learner)
         if not learner.state.finished or learner.state.best is None:
             train_pictures = Pictures(splits.train, model.preprocessing, budget=budget)
-            _run(learner, train_pictures, val)
+            with recomputed(network.backbone.stages() if plan.gradient_checkpointing else []):
+                _run(learner, train_pictures, val)
         return _result(model, learner)
+
+
+def _say_what_trains(learner: Learner) -> None:
+    network, plan, listen = learner.network, learner.plan, learner.context.listen
+    listen(Trained(plan.part_name, trained_parameters(network), sum(p.numel() for p in network.parameters())))
+    if plan.layer_decay < 1:
+        rows = [f"  {row.name:<10} {row.rate:.3g}  {row.parameters:,} parameters" for row in rate_table(network, plan)]
+        listen(Note("\n".join([f"{plan.part_name}: highest learning rates, shallow first", *rows])))
 
 
 def _run(learner: Learner, train_pictures: Pictures, val_pictures: Pictures) -> None:
@@ -75,15 +98,19 @@ def _run(learner: Learner, train_pictures: Pictures, val_pictures: Pictures) -> 
     used = train_pictures.load(step=f"{plan.part_name}: decoding train", listen=listen, check=check)
     val_pictures.budget -= used
     val_pictures.load(step=f"{plan.part_name}: decoding val", listen=listen, check=check)
-    weights = train_weights(train_pictures.dataset, plan.class_weights)
-    images = TrainImages(train_pictures, weights, preset=plan.augment, seed=context.seed)
+    weights = train_weights(train_pictures.dataset, plan.class_weights, sampling=plan.sampling)
+
+    def images(level: int) -> TrainImages:
+        return TrainImages(train_pictures, weights, preset=plan.augment, policy=plan.policy, erasing=plan.erasing,
+                           level=level, seed=context.seed)
+
     workers = possible_workers(context.workers, train_pictures.preprocessing, plan.batch_size, listen)
-    listen(Started(training_step_name(plan), learner.order.total, "steps"))
+    listen(Started(training_step_name(plan.part_name), learner.order.total, "steps"))
     run_to_end(learner, images, workers=workers)
     best = learner.state.best
     assert best is not None, "run_to_end ends with a best"
     detail = f"best epoch {best.epoch}: {learner.watched.name} {best.metric:.3f}, loss {best.loss:.3f} on validation"
-    listen(Finished(training_step_name(plan), time.perf_counter() - began, detail))
+    listen(Finished(training_step_name(plan.part_name), time.perf_counter() - began, detail))
 
 
 def refuse_empty(splits: Splits) -> None:
@@ -94,10 +121,11 @@ def refuse_empty(splits: Splits) -> None:
 
 
 def _order(splits: Splits, plan: Plan, context: Context, *, moving: bool) -> Order:
-    order = Order(len(splits.train), plan.batch_size, plan.epochs, seed=context.seed, drop_single=moving)
+    order = Order(len(splits.train), plan.batch_size, plan.epochs, seed=context.seed, drop_single=moving,
+                  probabilities=sampling_probabilities(splits.train, plan.sampling))
     if order.dropped:
-        context.listen(Note(f"{plan.part_name}: the last batch of each epoch would be 1 image, on which BatchNorm can't "
-                            f"learn: each epoch leaves out another one of the {len(splits.train)} images"))
+        context.listen(Note(f"{plan.part_name}: the last batch of each epoch would be 1 image, on which BatchNorm "
+                            f"can't learn: each epoch leaves out another one of the {len(splits.train)} images"))
     return order
 
 
@@ -114,11 +142,13 @@ def _require_same(saved: Checkpoint, plan: Plan, context: Context) -> None:
 
 def _take_up(learner: Learner, saved: Checkpoint) -> None:
     """Go on from `saved`, and tell of the epochs that are done, so that the history is complete."""
-    learner.restore(saved)
+    snapshot.restore(learner, saved)
     plan, state, listen = learner.plan, learner.state, learner.context.listen
     listen(Note(f"{plan.part_name}: resumed at step {state.step} of {learner.order.total}"))
     for row in state.history:
         listen(epoch_ended(plan.part_name, row))
+    if state.tried is not None:
+        listen(Tried(**state.tried).event(plan.part_name))
     if state.best is not None and state.best.checkpoint != saved.serial:
         try:
             learner.checkpoints.read(state.best.checkpoint)
@@ -134,8 +164,13 @@ def _result(model: Model, learner: Learner) -> Model:
     if best.epoch == 0:
         learner.context.listen(Note(f"{learner.plan.part_name}: no epoch was better on validation than the start "
                                     f"({learner.watched.name} {best.metric:.3f}), whose weights are kept", "warning"))
+    helped = overfitting.outcome(learner)
+    if helped:
+        learner.context.listen(Note(helped))
     network = learner.network.cpu()
-    network.load_state_dict(learner.checkpoints.read(best.checkpoint).weights)
+    network.load_state_dict(snapshot.kept_weights(learner.checkpoints.read(best.checkpoint)))
+    network.set_drop_path(0.0)
+    network.backbone.freeze(0)
     network.zero_grad(set_to_none=True)
     network.requires_grad_(True)
     network.eval()

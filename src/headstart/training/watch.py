@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from headstart.evaluation.intervals import Interval
 from headstart.metrics.registry import metric
 
 Verdict = Literal["healthy", "overfitting", "underfitting", "diverging", "plateau", "too_short"]
@@ -92,28 +91,6 @@ def watch(history: Sequence[Mapping[str, Any]], monitor: str) -> Watch:
     return _healthy(curves, numbers, monitor)
 
 
-def watch_gap(train: Interval, val: Interval, *, monitor: str, test: Interval | None = None) -> Watch:
-    """Return the verdict on a fit without epochs, such as a probe, from the monitored metric on each split."""
-    sign = 1 if metric(monitor).higher_is_better else -1
-    gap = sign * (train.value - val.value)
-    numbers = {"train": _json(train.value), "val": _json(val.value), "gap": _json(gap)}
-    words = f"{_word(monitor)} is {train.value:.3f} on train and {val.value:.3f} on validation"
-    if test is not None:
-        numbers["test"] = _json(test.value)
-        words += f" ({test.value:.3f} on test)"
-    if math.isnan(gap):
-        return Watch("too_short", f"{_word(monitor)} is undefined on train or validation, so the fit can't be judged.",
-                     numbers, ("Give each split images of every class.",))
-    inside = min(val.low, val.high) <= train.value <= max(val.low, val.high)
-    if gap > GAP and not inside:
-        return Watch("overfitting", f"{words}: a gap of {gap:.3f}. It knows the training images by heart and says less "
-                     "of new ones; the validation value is the honest one.", numbers,
-                     ("Set a stronger penalty (l2), or add images.",
-                      "Try a backbone that was trained on pictures more like these."))
-    return Watch("healthy", f"{words}: the gap of {gap:.3f} is no more than small splits show by chance."
-                 if inside else f"{words}: a small gap of {gap:.3f}.", numbers)
-
-
 def _read(epochs: np.ndarray, train: np.ndarray, val: np.ndarray) -> _Curves:
     smooth = _smoothed(val)
     best = int(smooth.argmin())
@@ -162,7 +139,7 @@ def _overfitting(curves: _Curves, numbers: dict[str, float | None], monitor: str
             f"{curves.train[-1]:.3f}.")
     fallen = numbers["val_metric_fall"]
     if fallen is not None and fallen < 0.01:
-        text += f" {_word(monitor)} holds: it is the confidence that suffers, which temperature scaling mends in part."
+        text += f" {word(monitor)} holds: it is the confidence that suffers, which temperature scaling mends in part."
     text += " The best weights are kept, so the epochs after that cost time and nothing else."
     return Watch("overfitting", text, numbers, ("Stop earlier, with less patience.", *REGULARISE))
 
@@ -179,7 +156,7 @@ def _underfitting(curves: _Curves, numbers: dict[str, float | None], monitor: st
                      f"by {lately:.0%} or more.", numbers, LEARN_MORE)
     if poor and last is not None and ended > 0.9 * start:
         return Watch("underfitting", f"The model hardly learns: training loss went from {start:.3f} to {ended:.3f} in "
-                     f"{_plural(len(train))}, and {_word(monitor, lower=True)} on train is {last:.3f}.",
+                     f"{_plural(len(train))}, and {word(monitor, lower=True)} on train is {last:.3f}.",
                      numbers, LEARN_MORE)
     return None
 
@@ -206,7 +183,7 @@ def _healthy(curves: _Curves, numbers: dict[str, float | None], monitor: str) ->
         text += " Training loss is the higher one, as it is where images are augmented in training only."
     gap = numbers["metric_gap"]
     if gap is not None and gap > GAP:
-        return Watch("healthy", f"{text} But {_word(monitor, lower=True)} is {gap:.3f} better on train than on "
+        return Watch("healthy", f"{text} But {word(monitor, lower=True)} is {gap:.3f} better on train than on "
                      "validation: more images or augmentation may close the gap.", numbers, REGULARISE)
     return Watch("healthy", text, numbers)
 
@@ -220,9 +197,9 @@ def _numbers(curves: _Curves, rows: Sequence[Mapping[str, Any]], monitor: str) -
         "epochs": len(rows), "best_epoch": int(curves.epochs[curves.best]),
         "train_loss": float(curves.train[-1]), "val_loss": float(curves.val[-1]),
         "lowest_val_loss": float(curves.val[curves.best]), "val_loss_rise": curves.rise, "val_loss_noise": curves.noise,
-        "train_metric": _json(train), "val_metric": _json(val),
-        "metric_gap": None if train is None or val is None else _json(sign * (train - val)),
-        "val_metric_fall": None if at_best is None or val is None else _json(sign * (at_best - val)),
+        "train_metric": number_or_none(train), "val_metric": number_or_none(val),
+        "metric_gap": None if train is None or val is None else number_or_none(sign * (train - val)),
+        "val_metric_fall": None if at_best is None or val is None else number_or_none(sign * (at_best - val)),
     }
 
 
@@ -232,11 +209,13 @@ def _number(row: Mapping[str, Any], name: str) -> float | None:
     return None if value is None or value == "" else float(value)
 
 
-def _json(value: float | None) -> float | None:
+def number_or_none(value: float | None) -> float | None:
+    """Return the number as JSON can hold it."""
     return None if value is None or not math.isfinite(value) else float(value)
 
 
-def _word(name: str, *, lower: bool = False) -> str:
+def word(name: str, *, lower: bool = False) -> str:
+    """Return the name of a metric as it stands in a sentence."""
     words = name.replace("_", " ")
     return words if lower else words[0].upper() + words[1:]
 

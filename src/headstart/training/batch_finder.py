@@ -1,0 +1,80 @@
+"""Batch-size finder: how many images go through the network at once without running out of memory."""
+
+from __future__ import annotations
+
+import gc
+from typing import TYPE_CHECKING
+
+import torch
+
+from headstart.training.memory_faults import is_out_of_memory
+from headstart.training.pictures import free_memory
+from headstart.types import Batch
+
+if TYPE_CHECKING:
+    from headstart.training.learner import Learner
+
+SHARE = 0.5
+"""Part of the free memory that a micro-batch's activations may take; gradients and temporaries come on top."""
+PROBED = 2
+"""Images on which the memory of an image is measured."""
+
+
+def largest(learner: Learner) -> int:
+    """Return the largest micro-batch, at most the batch, that is expected to fit and did fit when it was tried.
+
+    The bytes that autograd keeps for an image are counted, the size follows from the free memory, and a whole
+    forward and backward pass tries it; where memory runs out all the same, half is tried. It changes gradients and
+    BatchNorm's statistics, see `preparation.undone`.
+    """
+    budget = SHARE * available(learner.context.device)
+    size = min(learner.plan.batch_size, max(1, int(budget / bytes_per_image(learner))))
+    while size > 1:
+        try:
+            learner.state.micro_batch = size
+            learner.gradient(blank(learner, size))
+            return size
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        size //= 2
+        gc.collect()
+        if learner.context.device == "cuda":
+            torch.cuda.empty_cache()
+    return size
+
+
+def bytes_per_image(learner: Learner) -> float:
+    """Return the bytes that a training step keeps of one image between its forward and its backward pass."""
+    seen: dict[int, int] = {}
+    owned = {tensor.untyped_storage().data_ptr() for tensor in learner.network.state_dict().values()}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in owned:
+            seen[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        learner.state.micro_batch = PROBED
+        learner.gradient(blank(learner, PROBED))
+    return max(1.0, sum(seen.values()) / PROBED)
+
+
+def available(device: str) -> float:
+    """Return the free bytes of the device."""
+    return float(torch.cuda.mem_get_info()[0]) if device == "cuda" else free_memory()
+
+
+def blank(learner: Learner, count: int) -> Batch:
+    """Return a batch of black images."""
+    settings, device = learner.preprocessing, learner.context.device
+    pixels = torch.zeros(count, settings.channels, settings.size, settings.size, dtype=torch.uint8, device=device)
+    classes = len(learner.objective.prior)
+    targets = torch.zeros((count, classes), device=device)
+    targets[:, 0] = 1
+    if not learner.objective.several:
+        targets = targets.argmax(dim=1)
+    images = settings.normalise(pixels.contiguous(memory_format=torch.channels_last))
+    weights, indices = torch.ones(count, device=device), torch.zeros(count, dtype=torch.int64, device=device)
+    return Batch(images, targets, weights, indices)

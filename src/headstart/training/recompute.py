@@ -1,0 +1,9 @@
+"""Not there yet."""
+
+import contextlib
+
+
+@contextlib.contextmanager
+def recomputed(modules):
+    """Do nothing yet."""
+    yield
