@@ -28,6 +28,8 @@ from headstart.record import Record, backbone_record, data_record, write_table
 from headstart.report.page import write_report
 from headstart.runs import Run, load_run
 from headstart.tasks.task import Task
+from headstart.training.imbalance import check_plan
+from headstart.training.plan import Plan
 
 
 def run(job: Job, directory: Path, *, dataset: Dataset | None = None, listen: Listen = silent) -> Run:
@@ -109,6 +111,8 @@ def refuse_unsupported(job: Job, task: str) -> None:
         if task not in method.tasks:
             able = [name for name, part in METHODS.all().items() if task in part.tasks]
             raise ConfigError(f"method {method.part_name} can't do {task}. Methods that can: {', '.join(able)}.")
+        if isinstance(method, Plan):
+            check_plan(method, task)
 
 
 def start_from(model: Model, dataset: Dataset, task: Task, listen: Listen) -> Model:

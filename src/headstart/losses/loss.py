@@ -9,6 +9,7 @@ import torch
 from pydantic import BeforeValidator, PlainSerializer
 
 from headstart.catalog import Catalog
+from headstart.errors import ConfigError
 from headstart.part import Part
 
 # B images, C classes
@@ -19,6 +20,14 @@ class Loss(Part):
 
     tasks: ClassVar[tuple[str, ...]]
     """Names of the tasks that the loss can do."""
+    uses_prior: ClassVar[bool] = False
+    """Whether the loss is corrected by the class shares, so that no other correction of them may come on top."""
+
+    def check(self, task: str) -> None:
+        """Raise ConfigError where the loss can't do the task, or where a setting has no effect on it."""
+        if task not in self.tasks:
+            able = [name for name, part in LOSSES.all().items() if task in part.tasks]
+            raise ConfigError(f"loss {self.part_name} can't do {task}. Losses that can: {', '.join(able)}.")
 
     @abstractmethod
     def softmax(self, logits: torch.Tensor, targets: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from headstart.data.dataset import Dataset
 from headstart.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from headstart.training.plan import Plan
 
 ClassWeights = Literal["none", "balanced", "effective"]
 Sampling = Literal["natural", "balanced"]
@@ -37,8 +40,8 @@ def train_weights(dataset: Dataset, class_weights: ClassWeights, *, sampling: Sa
         counts = np.bincount(labels, weights, minlength=len(dataset.classes))[labels]
         # A class whose images all weigh 0 stays at 0, whatever it is multiplied by.
         counts = np.where(counts > 0, counts, 1.0)
-        effective = np.expm1(counts * np.log(BETA)) / (BETA - 1)
-        weights = weights / (counts if class_weights == "balanced" else effective)
+        held = counts if class_weights == "balanced" else np.expm1(counts * np.log(BETA)) / (BETA - 1)
+        weights = weights / held
     return np.asarray(weights / weights.mean(), np.float32)
 
 
@@ -71,6 +74,12 @@ def prior(dataset: Dataset) -> np.ndarray:
     counts = np.bincount(labels, weights, minlength=len(dataset.classes))
     counts = np.where(counts > 0, counts, 0.5)
     return np.asarray(counts / counts.sum(), np.float32)
+
+
+def check_plan(plan: Plan, task: str) -> None:
+    """Raise ConfigError where the plan's loss can't do the task, or one of its settings would have no effect on it."""
+    plan.loss.check(task)
+    refuse(task, class_weights=plan.class_weights, sampling=plan.sampling, uses_prior=plan.loss.uses_prior)
 
 
 def refuse(task: str, *, class_weights: str, sampling: str, uses_prior: bool = False) -> None:
