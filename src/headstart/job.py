@@ -62,6 +62,9 @@ class Job(Part):
     """Findings of the check, by name, in spite of which to go on."""
     allow_licenses: Words = PERMISSIVE
     """Licences of weights that may be used, as SPDX identifiers; `any` allows all."""
+    thresholds: Literal["half", "f1"] = "half"
+    """From which probability on a label is given: `half` is 0.5, `f1` chooses one for each class on validation, for
+    the best F1; multi-label only."""
     seed: int = Field(0, ge=0, lt=2**63)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: int = Field(0, ge=0, le=256)

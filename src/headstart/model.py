@@ -95,6 +95,7 @@ class Model:
             "format": FORMAT,
             "classes": json.dumps(self.classes),
             "task": self.task.part_name,
+            "task_settings": self.task.model_dump_json(),
             "preprocessing": self.preprocessing.model_dump_json(),
             "backbone": self.backbone.spec.model_dump_json(),
             "temperature": repr(self.temperature),
@@ -114,7 +115,9 @@ class Model:
         header, tensors = _read(path)
         spec = BackboneSpec.parse(json.loads(header["backbone"]), where=f"{path}: backbone")
         preprocessing = Preprocessing.parse(json.loads(header["preprocessing"]), where=f"{path}: preprocessing")
-        task = Catalog("tasks", Task).get(header["task"])()  # type: ignore[type-abstract]
+        made = Catalog("tasks", Task).get(header["task"])  # type: ignore[type-abstract]
+        # Files of before there were such settings have none.
+        task = made.parse(json.loads(header.get("task_settings", "{}")), where=f"{path}: task")
         source = Catalog("backbones", Source).get(spec.source)()  # type: ignore[type-abstract]
         backbone = source.build(spec.architecture, channels=preprocessing.channels, pretrained=False)
         backbone.spec = spec

@@ -15,13 +15,17 @@ from headstart.evaluation.calibration import fit_temperature
 from headstart.evaluation.comparison import Difference, compare
 from headstart.evaluation.evaluate import Evaluation, evaluate
 from headstart.evaluation.gap import watch_gap
+from headstart.evaluation.thresholds import choose_thresholds
 from headstart.events import Listen, Note
 from headstart.features.store import FeatureStore
 from headstart.files import cache_folder, write_json
 from headstart.job import Job
 from headstart.record import write_table
+from headstart.report import words
 from headstart.runs import Metrics, read_history
 from headstart.seeds import derive
+from headstart.tasks.multilabel import Multilabel
+from headstart.tasks.task import Task
 from headstart.training.watch import watch
 
 
@@ -58,15 +62,27 @@ def prove(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directory: Pa
 def _prove_one(job: Job, item: Adapted, splits: Splits, listen: Listen) -> Proven:
     logits = {name: _logits(job, item, part, listen, step=f"{item.name} on {name}")
               for name, part in (("val", splits.val), ("test", splits.test))}
-    task = item.model.task
-    temperature = fit_temperature(logits["val"], splits.val.labels(), task)
-    calibrated = replace(item, model=replace(item.model, temperature=temperature))
+    temperature = fit_temperature(logits["val"], splits.val.labels(), item.model.task)
+    probabilities = item.model.task.probabilities(logits["val"], temperature)
+    task = _decisive(job, item, splits.val, probabilities, listen)
+    calibrated = replace(item, model=replace(item.model, temperature=temperature, task=task))
     evaluations = {
         name: evaluate(logits[name], part.labels(), part.classes, task, temperature=temperature,
                        groups=part.groups(), weights=part.weights(), seed=derive(job.seed, "bootstrap"))
         for name, part in (("val", splits.val), ("test", splits.test))
     }
     return Proven(calibrated, logits, evaluations)
+
+
+def _decisive(job: Job, item: Adapted, val: Dataset, probabilities: np.ndarray, listen: Listen) -> Task:
+    """Return the task with the thresholds that the job asks for, chosen on calibrated probabilities [N, C] of `val`."""
+    if job.thresholds == "half" or not len(val):
+        return item.model.task
+    found = choose_thresholds(val.labels(), probabilities, weights=val.weights())
+    told = words.named([f"{name} {value:.3f}" for name, value in zip(val.classes, found, strict=True)], shown=10)
+    listen(Note(f"{item.name}: labels are given from these probabilities on, chosen for F1 on {len(val)} validation "
+                f"images: {told}"))
+    return Multilabel(threshold=found)
 
 
 def _logits(job: Job, item: Adapted, part: Dataset, listen: Listen, *, step: str) -> np.ndarray:
@@ -81,11 +97,12 @@ def _logits(job: Job, item: Adapted, part: Dataset, listen: Listen, *, step: str
 
 def _difference(job: Job, final: Proven, other: Proven, test: Dataset) -> dict[str, Any]:
     """Return the paired difference of the monitored metric, final minus other."""
-    task = final.adapted.model.task
+    task, its = final.adapted.model.task, other.adapted.model.task
+    mine, theirs = (item.adapted.model.probabilities(item.logits["test"]) for item in (final, other))
     found: Difference = compare(
-        test.labels(), final.adapted.model.probabilities(final.logits["test"]),
-        other.adapted.model.probabilities(other.logits["test"]), task=task, metric=task.monitor,
-        groups=test.groups(), weights=test.weights(), seed=derive(job.seed, "bootstrap"))
+        test.labels(), mine, theirs, task=task, metric=task.monitor,
+        decisions=(task.decide(mine), its.decide(theirs)), groups=test.groups(), weights=test.weights(),
+        seed=derive(job.seed, "bootstrap"))
     return {"a": final.adapted.name, "b": other.adapted.name, **found.to_json()}
 
 

@@ -63,7 +63,7 @@ class Prediction:
 
     image: str
     label: str | tuple[str, ...] | None
-    """Class name; all names above threshold for multi-label; None when the image could not be read."""
+    """Class name; all names that reach their threshold for multi-label; None when the image could not be read."""
     probabilities: dict[str, float] | None
     """Calibrated probability of each class, 0..1."""
     error: str | None = None

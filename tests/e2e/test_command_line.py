@@ -77,6 +77,7 @@ def test_predict_writes_csv_with_a_column_per_class(probed: hs.Run, digits: Path
     (["adapt", "DATA", "--method", "finetune", "--set", "method.finetune.loss={loss: focal, alpha: 0.3}"], 2,
      "loss focal: alpha weighs present labels"),
     (["adapt", "DATA", "--method", "finetune", "--set", "method.finetune.loss=focl"], 2, 'Did you mean "focal"'),
+    (["adapt", "DATA", "--set", "thresholds=f1"], 2, "an image of a classification data set gets its most probable"),
     (["adapt", "DATA", "--limit-time", "soon"], 2, "90s"),
     (["adapt", "DATA", "--config", "missing.yaml"], 2, "missing.yaml"),
     (["adapt", "DATA", "--set", "device=cuda"], 5, "device"),

@@ -161,6 +161,18 @@ def test_mcnemar_equals_the_exact_binomial_test(only_a, only_b):
     assert mcnemar(only_a, only_b) == pytest.approx(expected)
 
 
+def test_models_are_compared_by_their_own_decisions():
+    labels = np.array([[1, 0], [0, 1], [1, 1], [0, 0]] * 10)
+    p = np.where(labels > 0, 0.4, 0.2)
+    low, half = Multilabel(threshold=(0.3, 0.3)), Multilabel()
+    found = compare(labels, p, p, task=half, metric="f1_macro", decisions=(low.decide(p), half.decide(p)))
+    assert found.value == 1 - 0
+    rows = pd.DataFrame({"id": [f"{n}" for n in range(40)], "split": "test", "probabilities": list(p),
+                         "label": [np.flatnonzero(row) for row in labels]})
+    tables = [rows.assign(predicted=[np.flatnonzero(row) for row in task.decide(p)]) for task in (low, half)]
+    assert compare_tables(*tables, task=half, metric="f1_macro") == found
+
+
 def test_four_images_of_difference_are_not_called_better():
     labels = np.zeros(300, int)
     good = np.tile([0.9, 0.1], (300, 1))
@@ -171,7 +183,7 @@ def test_four_images_of_difference_are_not_called_better():
 
 def table(p, labels, *, split="test", prefix="i"):
     return pd.DataFrame({"id": [f"{prefix}{n}" for n in range(len(p))], "split": split, "label": list(labels),
-                         "probabilities": list(p)})
+                         "predicted": p.argmax(axis=1), "probabilities": list(p)})
 
 
 def test_tables_are_matched_by_id_and_refused_where_they_differ():

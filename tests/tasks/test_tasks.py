@@ -4,6 +4,7 @@ import torch
 from scipy.special import expit, softmax
 from sklearn.metrics import log_loss
 
+from headstart.errors import ConfigError
 from headstart.tasks.classification import Classification
 from headstart.tasks.multilabel import Multilabel
 
@@ -48,3 +49,14 @@ def test_smoothed_losses_equal_the_formula(smoothing):
 def test_decisions():
     np.testing.assert_array_equal(Classification().decide(np.array([[0.2, 0.8], [0.5, 0.5]])), [1, 0])
     np.testing.assert_array_equal(Multilabel(threshold=0.3).decide(np.array([[0.2, 0.3, 0.9]])), [[0, 1, 1]])
+    each = Multilabel(threshold=(0.2, 0.4, 0.95))
+    np.testing.assert_array_equal(each.decide(np.array([[0.2, 0.3, 0.9], [0.1, 0.4, 0.95]])), [[1, 0, 0], [0, 1, 1]])
+    assert Multilabel.parse(each.model_dump(mode="json")) == each
+
+
+def test_thresholds_fit_the_classes_and_lie_between_0_and_1():
+    with pytest.raises(ConfigError, match=r"threshold: 2 numbers for 3 classes\. Give one number, or one for each"):
+        Multilabel(threshold=(0.3, 0.4)).decide(np.array([[0.2, 0.3, 0.9]]))
+    for wrong in (0.0, 1.0, [0.5, 1.0]):
+        with pytest.raises(ConfigError, match="threshold"):
+            Multilabel.parse({"threshold": wrong})

@@ -48,19 +48,21 @@ class Difference:
 
 
 def compare(labels: np.ndarray, probabilities_a: np.ndarray, probabilities_b: np.ndarray, *, task: Task,
-            metric: str = "accuracy", groups: Sequence[object] | None = None, weights: np.ndarray | None = None,
-            seed: int = 0, resamples: int = 1000) -> Difference:
+            metric: str = "accuracy", decisions: tuple[np.ndarray, np.ndarray] | None = None,
+            groups: Sequence[object] | None = None, weights: np.ndarray | None = None, seed: int = 0,
+            resamples: int = 1000) -> Difference:
     """Return the difference a - b of a metric with its 95 % paired bootstrap interval.
 
-    labels: int [N], or 0/1 [N, C]. probabilities: float [N, C], rows in the same order. Each resample draws the same
-    samples (or groups) for both. The verdict needs an interval without 0 and, for accuracy, also McNemar's p < 0.05:
+    labels: int [N], or 0/1 [N, C]. probabilities: float [N, C], rows in the same order. decisions: of a and of b, like
+    labels; None takes those of `task`, which is right where both decide alike. Each resample draws the same samples
+    (or groups) for both. The verdict needs an interval without 0 and, for accuracy, also McNemar's p < 0.05:
     the bootstrap alone is too sure where very few images differ.
     Sources: Efron & Tibshirani 1993, chapter 16; McNemar, Psychometrika 1947 (exact binomial form).
     """
     labels = np.asarray(labels).astype(np.int64)
-    decisions = [task.decide(probabilities) for probabilities in (probabilities_a, probabilities_b)]
+    decided_a, decided_b = decisions or (task.decide(probabilities_a), task.decide(probabilities_b))
     first, second = (scorer(labels, probabilities, predicted=decided, names=[metric])
-                     for probabilities, decided in zip((probabilities_a, probabilities_b), decisions, strict=True))
+                     for probabilities, decided in ((probabilities_a, decided_a), (probabilities_b, decided_b)))
 
     def difference(rows: np.ndarray) -> dict[str, np.ndarray]:
         return {metric: first(rows)[metric] - second(rows)[metric]}
@@ -74,7 +76,7 @@ def compare(labels: np.ndarray, probabilities_a: np.ndarray, probabilities_b: np
     better = float(((sign * found > 0) + 0.5 * (found == 0)).mean()) if len(found) else math.nan
     p = None
     if metric == "accuracy" and groups is None:
-        right_a, right_b = (decided == labels for decided in decisions)
+        right_a, right_b = decided_a == labels, decided_b == labels
         p = mcnemar(int((right_a & ~right_b).sum()), int((~right_a & right_b).sum()))
     return Difference(metric, value, float(low), float(high), better, p, _verdict(sign * low, sign * high, p))
 
@@ -94,8 +96,11 @@ def compare_tables(a: pd.DataFrame, b: pd.DataFrame, *, task: Task, metric: str 
         raise ConfigError(f"{names[0]} has {probabilities[0].shape[1]} classes, {names[1]} has "
                           f"{probabilities[1].shape[1]}. Only runs with the same classes can be compared.")
     labels = _labels(tables[0]["label"], probabilities[0].shape[1])
+    # As the runs decided: each may have thresholds of its own.
+    first, second = (_labels(table["predicted"], probabilities[0].shape[1]) for table in tables)
     of = None if groups is None else [groups.get(name, name) for name in tables[0].index]
-    return compare(labels, *probabilities, task=task, metric=metric, groups=of, seed=seed, resamples=resamples)
+    return compare(labels, *probabilities, task=task, metric=metric, decisions=(first, second), groups=of, seed=seed,
+                   resamples=resamples)
 
 
 def mcnemar(only_a: int, only_b: int) -> float:

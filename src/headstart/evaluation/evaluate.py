@@ -31,7 +31,8 @@ class Evaluation:
     metrics: dict[str, Interval]
     details: dict[str, Any]
     """Plain values: `per_class`, `confusion` (rows are the truth), `reliability`, `reliability_uncalibrated`,
-    `threshold` (multi-label), `temperature`, `undefined` (the classes whose metrics can't be told)."""
+    `threshold` (multi-label: one number, or one for each class), `temperature`, `undefined` (the classes whose
+    metrics can't be told)."""
 
     def to_json(self) -> dict[str, dict[str, float | None]]:
         """Return {metric: {"value", "low", "high"}} with null for what is undefined."""

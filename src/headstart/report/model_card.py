@@ -21,7 +21,7 @@ def model_card(record: Record) -> Lines:
                                   + ("labels" if several else "one of its classes") + " all the same. Nor, without "
                                   "a person who looks, where a wrong answer harms somebody.")]
     lines.append(("How it was made", _made(record)))
-    return lines + _backbone(record)
+    return [*lines, *_thresholds(record), *_backbone(record)]
 
 
 def _made(record: Record) -> str:
@@ -31,6 +31,18 @@ def _made(record: Record) -> str:
             f", {words.count(method.parameters_trained)} parameters trained"
         told.append(f"{method.name} ({words.duration(method.seconds)}{trained})")
     return ", then ".join(told) or record.method
+
+
+def _thresholds(record: Record) -> Lines:
+    """Return from which probability on the model gives a label, if it gives several."""
+    details = record.details.get(record.split)
+    if details is None or details.threshold is None:
+        return []
+    if isinstance(details.threshold, float):
+        return [("When it gives a label", f"At a probability of {details.threshold:g} or more.")]
+    each = [f"{name} {value:.3f}" for name, value in zip(record.data.classes, details.threshold, strict=True)]
+    return [("When it gives a label", f"From these probabilities on, which gave the best F1 on the validation images: "
+                                      f"{words.named(each, shown=20)}.")]
 
 
 def _backbone(record: Record) -> Lines:

@@ -178,6 +178,8 @@ def _agree(record: Record) -> None:
     for split, found in record.details.items():
         if set(found.per_class) - set(classes):
             raise broken(folder / "details.json", f"{split}: classes that data.json does not name")
+        if isinstance(found.threshold, list) and len(found.threshold) != len(classes):
+            raise broken(folder / "details.json", f"{split}: not {len(classes)} thresholds")
         matrix = found.confusion
         if matrix and not record.several and any(len(row) != len(classes) for row in [matrix, *matrix]):
             raise broken(folder / "details.json", f"{split}: the confusion matrix is not "

@@ -155,6 +155,8 @@ class Details(Shape):
     reliability: Bins = []
     reliability_uncalibrated: Bins = []
     temperature: float | None = None
+    threshold: float | list[float] | None = None
+    """From which probability on a label is given, one for all or one for each class; None for one class an image."""
 
 
 class Compared(Shape):

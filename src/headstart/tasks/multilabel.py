@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch.nn import functional
 
+from headstart.errors import ConfigError
 from headstart.tasks.task import Task
 
 # B images, C classes, N samples
 
+Threshold = Annotated[float, Field(gt=0, lt=1)]
+
 
 class Multilabel(Task):
-    """A sigmoid for each class, binary cross-entropy, every class above the threshold."""
+    """A sigmoid for each class, binary cross-entropy, every class that reaches its threshold."""
 
     # Average precision needs no threshold, and unlike accuracy it sees the rare labels.
     monitor: ClassVar[str] = "average_precision"
 
-    threshold: float = Field(0.5, gt=0, lt=1)
-    """A label is given where its probability reaches this."""
+    threshold: Threshold | tuple[Threshold, ...] = 0.5
+    """A label is given where its probability reaches this: one number, or one for each class."""
 
     def loss(self, logits: torch.Tensor, targets: torch.Tensor, *, label_smoothing: float = 0.0) -> torch.Tensor:
         """Return float32 [B], the binary cross-entropy of each sample, mean over the classes.
@@ -38,5 +41,9 @@ class Multilabel(Task):
         return np.asarray(np.where(scaled >= 0, 1, small) / (1 + small))
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return int64 [N, C] of 0 and 1."""
-        return (np.asarray(probabilities) >= self.threshold).astype(np.int64)
+        """Return int64 [N, C] of 0 and 1. Raises ConfigError where there are thresholds for other classes."""
+        probabilities, thresholds = np.asarray(probabilities), np.asarray(self.threshold)
+        if thresholds.ndim and len(thresholds) != probabilities.shape[1]:
+            raise ConfigError(f"threshold: {len(thresholds)} numbers for {probabilities.shape[1]} classes. Give one "
+                              "number, or one for each class.")
+        return (probabilities >= thresholds).astype(np.int64)
