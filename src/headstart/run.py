@@ -104,12 +104,12 @@ def _start(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, Job]:
 
 
 def refuse_unsupported(job: Job, task: str) -> None:
-    """Raise ConfigError, before anything runs, where a method can't do the task, or a setting has no effect on it."""
+    """Raise ConfigError, before anything runs, where a method can't do the task or a setting has no effect on it."""
     from headstart.job import METHODS
 
     if job.thresholds != "half" and task != "multilabel":
-        raise ConfigError(f"thresholds {job.thresholds}: an image of a {task} data set gets its most probable class, so "
-                          "that this would have no effect. Leave it out.")
+        raise ConfigError(f"thresholds {job.thresholds}: an image of a {task} data set gets its most probable class, "
+                          "so that this would have no effect. Leave it out.")
     for method in (*job.baselines, *job.method):
         if task not in method.tasks:
             able = [name for name, part in METHODS.all().items() if task in part.tasks]
