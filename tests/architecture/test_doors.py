@@ -28,6 +28,7 @@ DOORS = {
     "timm": "backbones/timm_backbone.py",
     "torchmetrics": "training/monitor.py",
     "torchvision.models": "backbones/torchvision_backbone.py",
+    "torchvision.ops": "backbones/drop_path.py",
     "torchvision.transforms": ("data/augment.py", "mixes/"),  # one image at a time; whole batches
     "typer": "cli/",
     "yaml": "configuration.py",

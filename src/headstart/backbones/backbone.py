@@ -10,6 +10,7 @@ from typing import Literal, Self
 import torch
 from torch import nn
 
+from headstart.backbones import drop_path
 from headstart.backbones.source import BackboneSpec, Source
 from headstart.errors import ConfigError
 
@@ -102,13 +103,23 @@ class Backbone(nn.Module, ABC):
         return self
 
     def set_drop_path(self, rate: float) -> int:
-        """Return 0: nothing is dropped yet."""
-        return 0
+        """Let residual branches be left out in training mode, each image for itself, and return how many branches.
+
+        The chance is 0 in the first residual block and rises linearly to `rate` (0 <= rate < 1) in the deepest one; a
+        branch that stays counts for 1 / (1 - chance). 0 leaves nothing out, whatever the library's own default is.
+        Returns 0 where that is so, or where the architecture has no residual branch to leave out. Frozen stages, eval
+        mode and the state dict are untouched. Source: Huang et al., "Deep Networks with Stochastic Depth", ECCV 2016.
+        """
+        assert 0 <= rate < 1, rate
+        settings = self.spec.preprocessing
+        pixels = settings.channels * settings.size**2
+        like = next(self.parameters())
+        image = torch.linspace(-1, 1, pixels, device=like.device, dtype=like.dtype)
+        return drop_path.set_rates(self, image.view(1, settings.channels, settings.size, settings.size), rate)
 
     def weights_hash(self) -> str:
         """Return a hex SHA-256 over the names, shapes and bytes of all parameters and buffers."""
         return hash_tensors(self.state_dict())
-
 
 
 def hash_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
