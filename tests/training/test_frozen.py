@@ -77,5 +77,5 @@ def test_more_stages_than_there_are_is_refused(tmp_path):
 
 
 def test_an_unknown_scope_is_refused_with_the_choices():
-    with pytest.raises(ValueError, match='"last" is no scope. Write one of all, head, last-N, norm-only, bias-only'):
+    with pytest.raises(ValueError, match=r'"last" is no scope\. Write one of all, head, last-N, norm-only, bias-only'):
         plan(scope="last")

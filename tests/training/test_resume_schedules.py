@@ -78,7 +78,7 @@ def test_raising_goes_back_to_the_best_weights_and_raises_what_it_says(always_ov
 
     def enter(self):
         real(self)
-        seen.append((self.state.level, [g["weight_decay"] for g in self.optimizer.param_groups if g["own_decay"]][0]))
+        seen.append((self.state.level, next(g["weight_decay"] for g in self.optimizer.param_groups if g["own_decay"])))
 
     settings = plan(epochs=12, on_overfit="regularise", batch_size=10, weight_decay=0.01)
     with pytest.MonkeyPatch.context() as patch:

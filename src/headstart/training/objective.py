@@ -40,7 +40,7 @@ class Objective:
         self.several = task.part_name == "multilabel"
         """Whether an image can have several labels."""
         self.averaged, self.teaching = averaged, teaching
-        _refuse_impossible(plan, task)
+        _refuse_impossible(plan)
         needed = {name for regulariser in plan.regularisers for name in regulariser.uses}
         self.reference = copy.deepcopy(network).requires_grad_(False).eval() if "reference" in needed else None
 
@@ -75,12 +75,8 @@ class Objective:
         return sum((regulariser.penalty(step) for regulariser in self.plan.regularisers), logits.new_zeros(()))
 
 
-def _refuse_impossible(plan: Plan, task: Task) -> None:
-    """Raise ConfigError where a setting can't do the task or lacks what it needs."""
-    name = plan.loss.part_name
-    if task.part_name not in plan.loss.tasks:
-        raise ConfigError(f"{plan.part_name}: loss {name} can't do {task.part_name}, only "
-                          f"{', '.join(plan.loss.tasks)}.")
+def _refuse_impossible(plan: Plan) -> None:
+    """Raise ConfigError where a regulariser lacks what it needs."""
     for regulariser in plan.regularisers:
         if "averaged" in regulariser.uses and plan.average is None:
             raise ConfigError(f"{plan.part_name}: {regulariser.part_name} learns from the average of the weights; "

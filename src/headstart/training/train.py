@@ -18,7 +18,7 @@ from headstart.training import overfitting, snapshot
 from headstart.training.averaging import Averaging
 from headstart.training.checkpoints import Checkpoint, Checkpoints
 from headstart.training.exact import exact
-from headstart.training.imbalance import prior, refuse, sampling_probabilities, train_weights
+from headstart.training.imbalance import check_plan, prior, sampling_probabilities, train_weights
 from headstart.training.learner import Learner
 from headstart.training.loading import possible_workers, val_loader
 from headstart.training.lr_finder import Tried
@@ -44,6 +44,7 @@ def train(model: Model, splits: Splits, plan: Plan, context: Context, *, teachin
     Raises ConfigError, DataError, DivergedError, ResourceError, IntegrityError or Interrupted.
     """
     refuse_empty(splits)
+    check_plan(plan, model.task.part_name)
     monitor = Monitor(plan.monitor or model.task.monitor, model.task, len(model.classes))
     checkpoints = Checkpoints(context.workspace, context.listen)
     saved = checkpoints.newest()
@@ -55,8 +56,6 @@ def train(model: Model, splits: Splits, plan: Plan, context: Context, *, teachin
     with StopSignals() as stop, exact(context.device, threads=threads):
         model = copy.deepcopy(model)
         network = Network(model.backbone, model.head, plan)
-        refuse(model.task.part_name, class_weights=plan.class_weights, sampling=plan.sampling,
-               uses_prior=plan.loss.part_name == "logit_adjusted")
         averaging = Averaging(network, plan.average) if plan.average is not None else None
         objective = Objective(plan, model.task, torch.from_numpy(prior(splits.train)), network, teaching=teaching,
                               averaged=averaging.averaged if averaging else None)
