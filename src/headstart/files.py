@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from headstart.errors import ConfigError, ResourceError
+from headstart.errors import ConfigError, IntegrityError, ResourceError
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -62,6 +62,17 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically. NaN is refused: it is not JSON."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in a JSON file. Raises IntegrityError where it is missing or damaged."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise IntegrityError(f"{path}: missing or damaged ({error}). Restore it from a copy.") from None
+    if not isinstance(value, dict):
+        raise IntegrityError(f"{path}: expected a JSON object.")
+    return value
 
 
 def sync_folder(folder: Path) -> None:

@@ -18,8 +18,8 @@ from headstart.data.dataset import Splits
 from headstart.data.fingerprint import content_hashes
 from headstart.data.load import load_data
 from headstart.errors import HeadstartError
-from headstart.files import sha256_file, write_json
-from headstart.runs import Run, read_json
+from headstart.files import read_json, sha256_file, write_json
+from headstart.runs import Run
 
 PACKAGES = ("headstart", "torch", "torchvision", "lightning", "timm", "numpy", "pillow", "onnxruntime",
             "scikit-learn", "pandas", "safetensors", "pydantic", "mlflow")

@@ -15,10 +15,10 @@ import pandas as pd
 from headstart.adaptation import Adapted
 from headstart.data.dataset import Dataset, Splits
 from headstart.events import EpochEnded, Event, Listen, Note, RunFinished, broadcast
-from headstart.files import atomic_write, write_json, write_text
+from headstart.files import atomic_write, read_json, write_json, write_text
 from headstart.job import Job
 from headstart.model import Model
-from headstart.runs import SCHEMA, Metrics, read_history, read_json
+from headstart.runs import SCHEMA, Metrics, read_history
 
 
 class Record:

@@ -74,6 +74,8 @@ def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Liste
         for note in splits.notes:
             record.listen(Note(note))
         model, job = _start(job, dataset, record.listen)
+        for method in (*job.baselines, *job.method):
+            method.refuse_unfit(model, splits)
         with _recorded(record, job, resumed=resumed):
             _write_inputs(directory, job, model, dataset, splits, findings, resumed=resumed)
             adapted = adapt_all(job, model, splits, directory=directory, listen=record.listen, remaining=remaining)

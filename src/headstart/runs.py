@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +12,7 @@ from headstart.configuration import read_yaml
 from headstart.errors import ConfigError, IntegrityError, nearest
 from headstart.evaluation.intervals import Interval
 from headstart.events import Listen, silent
+from headstart.files import read_json
 from headstart.job import Job
 from headstart.model import Model
 from headstart.types import Prediction
@@ -160,14 +160,3 @@ def intervals(splits: Metrics) -> dict[str, dict[str, Interval]]:
 
     return {split: {name: Interval(number(m["value"]), number(m["low"]), number(m["high"]))
                     for name, m in metrics.items()} for split, metrics in splits.items()}
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the object in a JSON file of the run. Raises IntegrityError where it is missing or damaged."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise IntegrityError(f"{path}: missing or damaged ({error}). Restore it from a copy.") from None
-    if not isinstance(value, dict):
-        raise IntegrityError(f"{path}: expected a JSON object.")
-    return value

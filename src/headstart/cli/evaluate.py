@@ -21,8 +21,8 @@ def evaluate(
     from headstart.assessment import assess
     from headstart.cli.output import metrics_table, print_json, print_table, say
     from headstart.cli.terminal import terminal
-    from headstart.files import write_json
-    from headstart.runs import load_run, read_json
+    from headstart.files import read_json, write_json
+    from headstart.runs import load_run
 
     loaded = load_run(run)
     if data is None:

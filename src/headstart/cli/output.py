@@ -80,7 +80,7 @@ def listeners(tracking: str) -> Listen:
 
 def run_json(run: Run) -> dict[str, Any]:
     """Return what `--json` prints of a finished run."""
-    from headstart.runs import read_json
+    from headstart.files import read_json
 
     return {"run": str(run.directory), "status": run.status, "seconds": run.record["seconds"],
             "report": str(run.directory / "report.html"), "metrics": read_json(run.directory / "metrics.json"),

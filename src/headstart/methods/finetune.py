@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from headstart.data.dataset import Splits
+from headstart.events import Note
 from headstart.methods.method import Context, Method
 from headstart.model import Model
+from headstart.training.interpolation import choose_alpha
 from headstart.training.plan import Plan
 from headstart.training.train import train
 
@@ -21,6 +23,16 @@ class Finetune(Plan, Method):
     tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel")
     needs: ClassVar[tuple[str, ...]] = ("probe",)
 
+    interpolate: Literal["none", "validation"] = "none"
+    """`validation` goes back from the fine-tuned weights towards the start's, as far as validation likes (WiSE-FT)."""
+
     def fit(self, model: Model, splits: Splits, context: Context) -> Model:
-        """Return `model` with the weights of the best epoch. Raises as `training.train.train`."""
-        return train(model, splits, self, context)
+        """Return `model` with the weights of the best epoch, or between these and its own. Raises as `train`."""
+        tuned = train(model, splits, self, context)
+        if self.interpolate == "none":
+            return tuned
+        chosen, alpha, table = choose_alpha(model, tuned, splits.val, context, monitor=self.monitor)
+        rows = ", ".join(f"{a:g}: {judged.metric:.3f} ({judged.loss:.3f})" for a, judged in table.items())
+        context.listen(Note(f"{self.part_name}: of the way from the start's weights (0) to the fine-tuned ones (1), "
+                            f"{alpha:g} is best on validation. {self.monitor or model.task.monitor} (loss): {rows}"))
+        return chosen

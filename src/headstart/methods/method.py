@@ -40,6 +40,12 @@ class Method(Part):
     trains_backbone: ClassVar[bool] = True
     """Whether the backbone's weights change; where not, features come from the store."""
 
+    def refuse_unfit(self, model: Model, splits: Splits) -> None:
+        """Raise HeadstartError where the settings, or what they name, don't fit this job.
+
+        Called before anything is written, so that such a mistake leaves no run behind.
+        """
+
     @abstractmethod
     def fit(self, model: Model, splits: Splits, context: Context) -> Model:
         """Return the adapted model; `model` itself is left as it was. Reads train and val, never test."""
