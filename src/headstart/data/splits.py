@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from headstart.data.dataset import Dataset, Splits
 from headstart.errors import ConfigError, DataError, listed
@@ -17,6 +18,7 @@ NAMES: Mapping[str, SplitName] = {
     "dev": "val", "test": "test", "testing": "test", "tst": "test", "eval": "test"}
 ORDER: tuple[SplitName, ...] = ("train", "test", "val")
 """Which part gets a class first that has too few images for all."""
+Part = TypeVar("Part", bound=Hashable)
 
 
 def as_split(name: str) -> SplitName | None:
@@ -44,7 +46,7 @@ def split(dataset: Dataset, *, seed: int, val: float = 0.2, test: float = 0.2,
     if None not in given and "train" not in given:
         raise DataError(f"the data come with {' and '.join(sorted(map(str, given)))} but no train split. "
                         "Name the images to learn from `train`.")
-    groups = _groups(dataset.samples, by)
+    groups = connected(dataset.samples, by)
     parts, notes = _parts(dataset, given, groups, {"val": val, "test": test}, seed)
     _require_filled(dataset, parts, groups)
     notes += _thin_classes(dataset, parts)
@@ -66,7 +68,9 @@ def _parts(dataset: Dataset, given: set[SplitName | None], groups: list[str], sh
                      "is selected on the data that prove the result")
     wanted = {name: share for name, share in shares.items() if name not in parts}
     pool = [i for i, part in enumerate(parts) if part == "train"]
-    carved = _carve([dataset.samples[i] for i in pool], [groups[i] for i in pool], wanted, seed)
+    share = {"train": 1 - sum(wanted.values()), **wanted}
+    carved = deal([dataset.samples[i] for i in pool], [groups[i] for i in pool],
+                  {name: share[name] for name in ORDER if name in share}, seed=seed, kind="split", cover=ORDER)
     for i, part in zip(pool, carved, strict=True):
         parts[i] = part
     kept = Counter(groups[i] for i in pool)
@@ -78,7 +82,7 @@ def _parts(dataset: Dataset, given: set[SplitName | None], groups: list[str], sh
     return parts, notes
 
 
-def _groups(samples: Sequence[Sample], by: Sequence[str] | None) -> list[str]:
+def connected(samples: Sequence[Sample], by: Sequence[str] | None = None) -> list[str]:
     """Return one group name for each sample: the least id of all that its group and key connect it with."""
     if by is not None and len(by) != len(samples):
         raise ConfigError(f"by: needs one key for each of the {len(samples)} samples, got {len(by)}")
@@ -110,34 +114,32 @@ class _Unit:
     labels: Mapping[int, int]
 
 
-def _carve(samples: Sequence[Sample], groups: Sequence[str], shares: Mapping[SplitName, float],
-           seed: int) -> list[SplitName]:
-    """Return a part for each sample so that every class is spread by `shares`, the rest being train.
+def deal(samples: Sequence[Sample], groups: Sequence[str], shares: Mapping[Part, float], *, seed: int, kind: str,
+         cover: Sequence[Part] = ()) -> list[Part]:
+    """Return a part for each sample so that every class is spread by `shares`, whose sum is 1.
 
+    kind: what the parts are for; another word deals in another order.
+    cover: the parts that a class must be in, the most important first, where it has too few groups for all.
     Units are dealt rarest class first, each to the part that has least of its classes for its share. For single
     images of one class this is the apportionment of Webster and Sainte-Laguë; for several labels it is the idea of
     Sechidis et al., "On the Stratification of Multi-Label Data", ECML 2011.
     """
     units = _units(samples, groups)
-    share = {"train": 1 - sum(shares.values()), **shares}
     holders = Counter(label for unit in units for label in unit.labels)
     totals: Counter[int] = Counter()
     for unit in units:
         totals.update(unit.labels)
-    have: dict[SplitName, Counter[int]] = {part: Counter() for part in ORDER if part in share}
-    sizes: Counter[SplitName] = Counter()
+    have: dict[Part, Counter[int]] = {part: Counter() for part in shares}
+    sizes: Counter[Part] = Counter()
     left = Counter(holders)
-    chosen: dict[str, SplitName] = {}
+    chosen: dict[str, Part] = {}
     for unit in sorted(units, key=lambda u: (min((holders[c] for c in u.labels), default=math.inf), -u.size,
-                                             derive(seed, f"split:{u.name}"), u.name)):
-        must = _uncovered(unit, have, left)
-        candidates = [must] if must else list(have)
+                                             derive(seed, f"{kind}:{u.name}"), u.name)):
+        def cost(part: Part, unit: _Unit = unit) -> tuple[float, float]:
+            per_class = sum(n * (2 * have[part][c] + n) / (totals[c] * shares[part]) for c, n in unit.labels.items())
+            return round(per_class, 9), (2 * sizes[part] + unit.size) / shares[part]
 
-        def cost(part: SplitName, unit: _Unit = unit) -> tuple[float, float]:
-            per_class = sum(n * (2 * have[part][c] + n) / (totals[c] * share[part]) for c, n in unit.labels.items())
-            return round(per_class, 9), (2 * sizes[part] + unit.size) / share[part]
-
-        part = chosen[unit.name] = min(candidates, key=cost)
+        part = chosen[unit.name] = min(_uncovered(unit, have, left, cover) or have, key=cost)
         have[part].update(unit.labels)
         sizes[part] += unit.size
         left.subtract(unit.labels.keys())
@@ -152,13 +154,14 @@ def _units(samples: Sequence[Sample], groups: Sequence[str]) -> list[_Unit]:
     return [_Unit(name, size, labels[name]) for name, size in sizes.items()]
 
 
-def _uncovered(unit: _Unit, have: Mapping[SplitName, Counter[int]], left: Mapping[int, int]) -> SplitName | None:
-    """Return the part that must get the unit because its class would else be missing there: train, then test."""
+def _uncovered(unit: _Unit, have: Mapping[Part, Counter[int]], left: Mapping[int, int],
+               cover: Sequence[Part]) -> list[Part]:
+    """Return the one part that must get the unit because its class would else be missing there, or nothing."""
     for label in sorted(unit.labels, key=lambda c: (left[c], c)):
-        missing = [part for part, labels in have.items() if not labels[label]]
+        missing = [part for part in cover if part in have and not have[part][label]]
         if missing and left[label] <= len(missing):
-            return missing[0]
-    return None
+            return missing[:1]
+    return []
 
 
 def _require_filled(dataset: Dataset, parts: Sequence[SplitName], groups: Sequence[str]) -> None:
