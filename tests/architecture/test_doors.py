@@ -21,6 +21,7 @@ DOORS = {
     "scipy.fft": "data/duplicates.py",
     "scipy.optimize": "evaluation/calibration.py",
     "scipy.sparse": "data/duplicates.py",
+    "scipy.stats": "evaluation/spread.py",
     "sklearn.datasets": "digits.py",
     "sklearn.exceptions": "logistic.py",
     "sklearn.linear_model": "logistic.py",

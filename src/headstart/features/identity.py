@@ -20,10 +20,10 @@ PACKAGES = ("numpy", "onnxruntime", "pillow", "timm", "torch", "torchvision")
 
 def identity(backbone: Backbone, preprocessing: Preprocessing, *, engine: str) -> dict[str, str]:
     """Return what the vectors depend on, in words and hashes; equal dicts mean equal vectors."""
-    module = type(backbone).__module__
+    modules = sorted({type(part).__module__ for part in backbone.modules() if isinstance(part, Backbone)})
     return {"engine": engine, "backbone": f"{backbone.spec.source}/{backbone.spec.architecture}",
             "weights": backbone.weights_hash(), "preprocessing": preprocessing.model_dump_json(),
-            "code": _text_hash((*CODE, module)),
+            "code": _text_hash((*CODE, *modules)),
             "packages": json.dumps({name: _version(name) for name in PACKAGES}, sort_keys=True)}
 
 
