@@ -35,13 +35,13 @@ class Adapted:
     seconds: float
 
 
-def adapt_all(job: Job, model: Model, splits: Splits, *, directory: Path, listen: Listen,
+def adapt_all(job: Job, model: Model, splits: Splits, *, work: Path, listen: Listen,
               remaining: Callable[[], float]) -> list[Adapted]:
     """Return the models of the baselines and of the chain, in that order; the last one is the result.
 
-    A method that finished before an interruption is not run again; one that was interrupted goes on.
+    work: a folder for what an interruption leaves. A method that finished before one is not run again; a method that
+    was interrupted goes on.
     """
-    work = directory / WORK
     store = FeatureStore(cache_folder() / "features")
     device = choose_device(job.device)
     done: list[Adapted] = []

@@ -54,6 +54,8 @@ class Job(Part):
     """Share of the images for validation, where the data come without."""
     test: float = Field(0.2, gt=0, lt=1)
     """Share of the images that proves the result, where the data come without."""
+    folds: int | None = Field(None, ge=2, le=50)
+    """Folds of a cross-validation, whose models become one ensemble; None fits one model."""
     group_by: str | None = None
     """A column, a regular expression with one group, or `duplicates`: images of one group share a split."""
     skip_bad: bool = False

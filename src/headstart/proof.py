@@ -26,7 +26,7 @@ from headstart.runs import Metrics, read_history
 from headstart.seeds import derive
 from headstart.tasks.multilabel import Multilabel
 from headstart.tasks.task import Task
-from headstart.training.watch import watch
+from headstart.training.watch import Watch, watch
 
 
 @dataclass(frozen=True)
@@ -44,37 +44,47 @@ class Proven:
         return {split: evaluation.to_json() for split, evaluation in self.evaluations.items()}
 
 
-def prove(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directory: Path, listen: Listen) -> Proven:
-    """Evaluate all models, write what was found into `directory`, and return the last one with its proof."""
-    proven = [_prove_one(job, item, splits, listen) for item in adapted]
+def prove(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directory: Path, listen: Listen) -> list[Proven]:
+    """Return all models with their proof, the last being the result; what was found is written into `directory`."""
+    proven = [measure(job, item, splits, listen) for item in adapted]
+    history = read_history(directory)
+    verdicts: dict[str, Any] = {}
+    for item in proven:
+        rows = [row for row in history if row["method"] == item.adapted.name]
+        found = judge(job, item, splits, rows, listen)
+        verdicts |= {item.adapted.name: found.to_json()} if found else {}
+    conclude(job, proven, splits, verdicts, directory=directory, listen=listen)
+    return proven
+
+
+def conclude(job: Job, proven: Sequence[Proven], splits: Splits, verdicts: dict[str, Any], *, directory: Path,
+             listen: Listen) -> None:
+    """Write what was found of all models, the last one against the others, into `directory`.
+
+    verdicts: what the watch says of each method's fit.
+    """
     final, others = proven[-1], proven[:-1]
     differences = [_difference(job, final, other, splits.test) for other in others]
     write_json(directory / "metrics.json", final.metrics)
     write_json(directory / "baselines.json", {other.adapted.name: other.metrics for other in others})
     write_json(directory / "details.json", _details(final))
     write_json(directory / "comparison.json", differences)
-    write_json(directory / "watch.json", _watched(job, proven, splits, directory, listen))
+    write_json(directory / "watch.json", verdicts)
     write_table(directory / "predictions.parquet", prediction_rows(final, splits))
     _say_negative_transfer(differences, listen)
-    return final
 
 
-def _prove_one(job: Job, item: Adapted, splits: Splits, listen: Listen) -> Proven:
-    logits = {name: _logits(job, item, part, listen, step=f"{item.name} on {name}")
-              for name, part in (("val", splits.val), ("test", splits.test))}
+def measure(job: Job, item: Adapted, splits: Splits, listen: Listen) -> Proven:
+    """Return the model, calibrated on validation, with what it says of validation and of test (where there is one)."""
+    logits = {name: logits_on(job, item, part, listen, step=f"{item.name} on {name}")
+              for name, part in (("val", splits.val), ("test", splits.test)) if len(part)}
     temperature = fit_temperature(logits["val"], splits.val.labels(), item.model.task)
     probabilities = item.model.task.probabilities(logits["val"], temperature)
-    task = _decisive(job, item, splits.val, probabilities, listen)
-    calibrated = replace(item, model=replace(item.model, temperature=temperature, task=task))
-    evaluations = {
-        name: evaluate(logits[name], part.labels(), part.classes, task, temperature=temperature,
-                       groups=part.groups(), weights=part.weights(), seed=derive(job.seed, "bootstrap"))
-        for name, part in (("val", splits.val), ("test", splits.test))
-    }
-    return Proven(calibrated, logits, evaluations)
+    task = decisive(job, item, splits.val, probabilities, listen)
+    return evaluated(job, replace(item, model=replace(item.model, temperature=temperature, task=task)), logits, splits)
 
 
-def _decisive(job: Job, item: Adapted, val: Dataset, probabilities: np.ndarray, listen: Listen) -> Task:
+def decisive(job: Job, item: Adapted, val: Dataset, probabilities: np.ndarray, listen: Listen) -> Task:
     """Return the task with the thresholds that the job asks for, chosen on calibrated probabilities [N, C] of `val`."""
     if job.thresholds == "half" or not len(val):
         return item.model.task
@@ -85,7 +95,18 @@ def _decisive(job: Job, item: Adapted, val: Dataset, probabilities: np.ndarray, 
     return Multilabel(threshold=found)
 
 
-def _logits(job: Job, item: Adapted, part: Dataset, listen: Listen, *, step: str) -> np.ndarray:
+def evaluated(job: Job, item: Adapted, logits: dict[str, np.ndarray], splits: Splits) -> Proven:
+    """Return the model with the metrics of its logits on the splits that they are of."""
+    parts = {name: part for name, part in splits.items() if name in logits}
+    return Proven(item, logits, {
+        name: evaluate(logits[name], part.labels(), part.classes, item.model.task,
+                       temperature=item.model.temperature, groups=part.groups(), weights=part.weights(),
+                       seed=derive(job.seed, "bootstrap"))
+        for name, part in parts.items()})
+
+
+def logits_on(job: Job, item: Adapted, part: Dataset, listen: Listen, *, step: str) -> np.ndarray:
+    """Return the model's logits, float32 [N, C]; a frozen backbone's features come from the store."""
     model, device = item.model, choose_device(job.device)
     if item.method.trains_backbone:
         return model.logits([sample.source for sample in part.samples], listen=listen, step=step,
@@ -120,30 +141,28 @@ def _details(final: Proven) -> dict[str, Any]:
             for split, evaluation in final.evaluations.items()}
 
 
-def _watched(job: Job, proven: Sequence[Proven], splits: Splits, directory: Path, listen: Listen) -> dict[str, Any]:
-    """Return the verdict on each method's fit: from its epochs where it has some, else from train against val."""
-    history = read_history(directory)
-    verdicts: dict[str, Any] = {}
-    for item in proven:
-        name, monitor = item.adapted.name, item.adapted.model.task.monitor
-        rows = [row for row in history if row["method"] == name]
-        if rows:
-            found = watch(rows, monitor=monitor)
-        elif name == "majority":
-            continue
-        else:
-            logits = _logits(job, item.adapted, splits.train, listen, step=f"{name} on train")
-            train = evaluate(logits, splits.train.labels(), splits.train.classes, item.adapted.model.task, resamples=0)
-            found = watch_gap(train.metrics[monitor], item.evaluations["val"].metrics[monitor], monitor=monitor)
-        verdicts[name] = found.to_json()
-    return verdicts
+def judge(job: Job, item: Proven, splits: Splits, rows: list[dict[str, Any]], listen: Listen) -> Watch | None:
+    """Return the verdict on a method's fit: from its epochs where it has some, else from train against val.
+
+    rows: those of the history that are of the method. None for majority, which fits nothing.
+    """
+    name, task = item.adapted.name, item.adapted.model.task
+    if rows:
+        return watch(rows, monitor=task.monitor)
+    if name == "majority":
+        return None
+    logits = logits_on(job, item.adapted, splits.train, listen, step=f"{name} on train")
+    train = evaluate(logits, splits.train.labels(), splits.train.classes, task, resamples=0)
+    return watch_gap(train.metrics[task.monitor], item.evaluations["val"].metrics[task.monitor], monitor=task.monitor)
 
 
 def prediction_rows(final: Proven, splits: Splits) -> list[dict[str, Any]]:
     """Return a row per validation and test image: truth, prediction, calibrated probabilities, logits."""
     rows = []
     model = final.adapted.model
-    for name, part in (("val", splits.val), ("test", splits.test)):
+    for name, part in splits.items():
+        if name not in final.logits:
+            continue
         logits = final.logits[name]
         probabilities = model.probabilities(logits)
         decisions = model.task.decide(probabilities)

@@ -102,7 +102,8 @@ def data_record(dataset: Dataset, splits: Splits, fingerprint: str, findings: li
         "schema": SCHEMA, "fingerprint": fingerprint, "root": str(dataset.root) if dataset.root else None,
         "format": dataset.format, "task": dataset.task, "classes": list(dataset.classes),
         "notes": [*dataset.notes, *splits.notes], "ignored": list(dataset.ignored),
-        "splits": {name: {"count": len(part), "per_class": _per_class(part)} for name, part in splits.items()},
+        "splits": {name: {"count": len(part), "per_class": _per_class(part)} for name, part in splits.items()
+                   if len(part)},
         "check": findings,
     }
 

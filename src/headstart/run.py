@@ -13,8 +13,10 @@ import torch
 from headstart.adaptation import WORK, adapt_all
 from headstart.backbones.resolve import AUTO, find, load
 from headstart.catalog import Catalog
+from headstart.crossvalidation import cross_validate
 from headstart.data.dataset import Dataset, Splits
 from headstart.data.fingerprint import fingerprint
+from headstart.data.folds import folds, pooled
 from headstart.data.splits import split
 from headstart.errors import ConfigError, DataError, HeadstartError, Interrupted
 from headstart.events import Listen, Note, RunFinished, RunStarted, silent
@@ -70,22 +72,40 @@ def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Liste
         if job.backbone != AUTO and not job.init_from:
             find(job.backbone)
         dataset, findings = admit(job, dataset, record.listen)
-        splits = split(dataset, seed=job.seed, val=job.val, test=job.test)
-        for note in splits.notes:
-            record.listen(Note(note))
+        splits, parts = _divide(job, dataset, record.listen)
         model, job = _start(job, dataset, record.listen)
         for method in (*job.baselines, *job.method):
             method.refuse_unfit(model, splits)
         with _recorded(record, job, resumed=resumed):
             _write_inputs(directory, job, model, dataset, splits, findings, resumed=resumed)
-            adapted = adapt_all(job, model, splits, directory=directory, listen=record.listen, remaining=remaining)
-            final = prove(job, adapted, splits, directory=directory, listen=record.listen)
+            if parts:
+                proven = cross_validate(job, model, splits, parts, directory=directory, listen=record.listen,
+                                        remaining=remaining)
+            else:
+                adapted = adapt_all(job, model, splits, work=directory / WORK, listen=record.listen,
+                                    remaining=remaining)
+                proven = prove(job, adapted, splits, directory=directory, listen=record.listen)
+            final = proven[-1]
             final.adapted.model.save(directory / "model.safetensors")
-            record.finish(adapted, final.metrics)
+            record.finish([item.adapted for item in proven], final.metrics)
             write_report(directory)
             shutil.rmtree(directory / WORK, ignore_errors=True)
             seal(directory)
     return Run(directory)
+
+
+def _divide(job: Job, dataset: Dataset, listen: Listen) -> tuple[Splits, list[Splits]]:
+    """Return the splits, and the folds where the job asks for some; then `train` holds the images of all folds."""
+    splits = split(dataset, seed=job.seed, val=job.val, test=job.test)
+    parts = folds(splits, job.folds, seed=job.seed) if job.folds else []
+    if parts:
+        splits = Splits(pooled(splits), splits.val.subset([]), splits.test, (*splits.notes, *parts[0].notes))
+    for note in splits.notes:
+        listen(Note(note))
+    if parts and job.val != Job.model_fields["val"].default:
+        listen(Note(f"val={job.val:g} has no effect on the folds: each validates on 1/{job.folds} of the images that "
+                    "are not held out", "warning"))
+    return splits, parts
 
 
 def _start(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, Job]:

@@ -88,6 +88,18 @@ class Run:
         return pd.read_parquet(self._finished("predictions.parquet"))
 
     @cached_property
+    def folds(self) -> dict[str, Any]:
+        """Return folds.json: each fold of a cross-validated run, and what they say together."""
+        return read_json(self._of_folds("folds.json"))
+
+    @cached_property
+    def out_of_fold(self) -> pd.DataFrame:
+        """Return oof.parquet: every image outside the test split, answered by the model that did not see it."""
+        import pandas as pd
+
+        return pd.read_parquet(self._of_folds("oof.parquet"))
+
+    @cached_property
     def samples(self) -> pd.DataFrame:
         """Return samples.parquet: id, path, split, label, group, weight and hash of every image."""
         import pandas as pd
@@ -106,6 +118,12 @@ class Run:
     def report(self) -> Path:
         """Return the path of the report."""
         return self._finished("report.html")
+
+    def _of_folds(self, name: str) -> Path:
+        if self.job.folds is None:
+            raise ConfigError(f"{self.directory}: this run was not cross-validated, it has no {name}. "
+                              f"`headstart adapt {self.job.data} --folds 5` makes one that was.")
+        return self._finished(name)
 
     def _finished(self, name: str) -> Path:
         path = self.directory / name

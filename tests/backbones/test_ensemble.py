@@ -117,8 +117,8 @@ def test_its_record_counts_all_members() -> None:
 
 
 def test_an_ensemble_can_not_be_chosen_as_a_pretrained_backbone() -> None:
-    with pytest.raises(ConfigError, match=r'"3\*efficientnet_lite0": an ensemble has no pretrained weights. `headstart adapt '
-                                          r"DATA --folds K` makes one; start from it with --init-from RUN."):
+    with pytest.raises(ConfigError, match=r'"3\*efficientnet_lite0": an ensemble has no pretrained weights. '
+                                          r"`headstart adapt DATA --folds K` makes one; start from it with"):
         resolve.load("3*efficientnet_lite0")
     with pytest.raises(ConfigError, match='unknown backbone "nothing"'):
         resolve.find("3*nothing")

@@ -5,6 +5,6 @@ Ask for a model by name through `resolve`: `resolve.load("efficientnet_lite0")`.
 neither torch nor timm; building one does.
 """
 
-NOT_PARTS = frozenset({"backbone", "channels", "drop_path", "ensemble_backbone", "hub", "licenses", "records", "resolve",
-                       "stages", "state_dicts", "timm_backbone", "torchvision_backbone"})
+NOT_PARTS = frozenset({"backbone", "channels", "drop_path", "ensemble_backbone", "hub", "licenses", "records",
+                       "resolve", "stages", "state_dicts", "timm_backbone", "torchvision_backbone"})
 """Modules beside the leaves: what the sources share."""

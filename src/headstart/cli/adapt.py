@@ -21,6 +21,8 @@ def adapt(
     limit_time: Annotated[str | None, typer.Option(
         help="Stop training after this time with the best so far: 90, 90s, 15m or 2h.")] = None,
     init_from: Annotated[str | None, typer.Option(help="Start from the weights of this finished run.")] = None,
+    folds: Annotated[int | None, typer.Option(
+        help="Cross-validate in so many folds, and make one ensemble of their models.")] = None,
     format: Annotated[str | None, typer.Option(help="Data format; found out where not given.")] = None,
     group_by: Annotated[str | None, typer.Option(
         help="Images of one group share a split: a column, a regular expression, or `duplicates`.")] = None,
@@ -38,9 +40,9 @@ def adapt(
     from headstart.runs import free_directory
 
     job = build_job(
-        {"data": data, "backbone": backbone, "method": method, "seed": seed, "init_from": init_from, "format": format,
-         "group_by": group_by, "skip_bad": skip_bad or None, "allow": allow, "allow_licenses": allow_licenses,
-         "limit_time": seconds(limit_time) if limit_time else None},
+        {"data": data, "backbone": backbone, "method": method, "seed": seed, "init_from": init_from, "folds": folds,
+         "format": format, "group_by": group_by, "skip_bad": skip_bad or None, "allow": allow,
+         "allow_licenses": allow_licenses, "limit_time": seconds(limit_time) if limit_time else None},
         config=config, assignments=set_ or [])
     directory = out or free_directory(Path("runs"), f"{Path(job.data).name or 'data'}-{job.method[-1].part_name}")
     result = run(job, directory, listen=listeners(job.tracking))

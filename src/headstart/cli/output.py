@@ -84,4 +84,5 @@ def run_json(run: Run) -> dict[str, Any]:
 
     return {"run": str(run.directory), "status": run.status, "seconds": run.record["seconds"],
             "report": str(run.directory / "report.html"), "metrics": read_json(run.directory / "metrics.json"),
-            "baselines": read_json(run.directory / "baselines.json")}
+            "baselines": read_json(run.directory / "baselines.json"),
+            **({"folds": run.folds} if run.job.folds else {})}

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from headstart.evaluation.intervals import LEVEL
+from headstart.metrics.registry import metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,12 @@ class Spread:
         return {name: None if math.isnan(number) else float(number) for name, number in asdict(self).items()}
 
 
-def spread(values: Sequence[float], *, val_per_train: float) -> Spread:
-    """Return mean and spread of a metric over folds. values: float [k], k > 1.
+def spread(name: str, values: Sequence[float], *, val_per_train: float) -> Spread:
+    """Return mean and spread over folds of the metric called `name`. values: float [k], k > 1.
 
     val_per_train: validation images of a fold for each training image, 1 / (k - 1) where folds are of one size.
     All is NaN where a fold lacks the metric; the intervals also where all folds give the same number, because a
-    spread of nothing would claim certainty.
+    spread of nothing would claim certainty. Intervals are cut at the ends of the metric's range.
     Folds share most of their training images, so that their results are not independent: no unbiased estimate of the
     variance of the mean exists (Bengio & Grandvalet, JMLR 2004), and the plain interval is too narrow. The corrected
     one takes deviation^2 * (1/k + val/train) for it (Nadeau & Bengio, Machine Learning 2003).
@@ -50,5 +51,7 @@ def spread(values: Sequence[float], *, val_per_train: float) -> Spread:
         return Spread(*[math.nan] * 6)
     k, mean, deviation = len(found), float(found.mean()), float(found.std(ddof=1))
     reach = float(t.ppf((1 + LEVEL) / 2, k - 1)) * deviation if deviation > 1e-12 else math.nan
-    plain, corrected = reach * math.sqrt(1 / k), reach * math.sqrt(1 / k + val_per_train)
-    return Spread(mean, deviation, mean - plain, mean + plain, mean - corrected, mean + corrected)
+    lowest, highest = metric(name).low, metric(name).high
+    ends = [float(np.clip(mean + sign * reach * math.sqrt(variance), lowest, highest))
+            for variance in (1 / k, 1 / k + val_per_train) for sign in (-1, 1)]
+    return Spread(mean, deviation, *ends)

@@ -80,11 +80,12 @@ def _reliability(record: Record) -> list[str]:
     details = record.details.get(record.split)
     if details is None:
         return []
+    shown = [("reliability-before", details.reliability_uncalibrated, "Before temperature scaling",
+              "expected_calibration_error_uncalibrated"),
+             ("reliability-after", details.reliability, "After temperature scaling", "expected_calibration_error")]
     found = []
-    for name, bins, heading, metric in (
-            ("reliability-before", details.reliability_uncalibrated, "Before temperature scaling",
-             "expected_calibration_error_uncalibrated"),
-            ("reliability-after", details.reliability, "After temperature scaling", "expected_calibration_error")):
+    # The members of an ensemble are calibrated before their mean is taken: there is no before.
+    for name, bins, heading, metric in shown if record.cross is None else shown[1:]:
         error = record.proof[metric].value if metric in record.proof else None
         found.append(figures.reliability(name, bins, heading=heading, error=error))
     return [figure for figure in found if figure]

@@ -17,6 +17,8 @@ from headstart.report.records import (
     DataRecord,
     Details,
     EnvironmentRecord,
+    FoldsOfMethod,
+    FoldsRecord,
     Interval,
     Metrics,
     RunRecord,
@@ -41,6 +43,7 @@ class Record:
     details: dict[str, Details]
     comparison: list[Compared]
     watch: dict[str, Verdict]
+    folds: FoldsRecord | None
     backbone: BackboneRecord | None
     environment: EnvironmentRecord | None
     job: str | None
@@ -76,6 +79,11 @@ class Record:
         return self.run.methods[-1].name if self.run.methods else self.run.method or "model"
 
     @property
+    def cross(self) -> FoldsOfMethod | None:
+        """Return what the folds say of the final method, where the run was cross-validated."""
+        return self.folds.methods.get(self.method) if self.folds else None
+
+    @property
     def tested(self) -> int:
         """Return the number of images of the proving split."""
         counts = self.data.splits.get(self.split)
@@ -94,6 +102,7 @@ def read(directory: Path) -> Record:
         details=_optional(directory / "details.json", dict[str, Details]) or {},
         comparison=_optional(directory / "comparison.json", list[Compared]) or [],
         watch=_optional(directory / "watch.json", dict[str, Verdict]) or {},
+        folds=_optional(directory / "folds.json", FoldsRecord),
         backbone=_optional(directory / "backbone.json", BackboneRecord),
         environment=_optional(directory / "environment.json", EnvironmentRecord),
         job=_text(directory / "job.yaml"),
@@ -184,6 +193,8 @@ def _agree(record: Record) -> None:
         if matrix and not record.several and any(len(row) != len(classes) for row in [matrix, *matrix]):
             raise broken(folder / "details.json", f"{split}: the confusion matrix is not "
                                                   f"{len(classes)} x {len(classes)}")
+    if record.folds and record.cross is None:
+        raise broken(folder / "folds.json", f"it says nothing of {record.method}")
     table = record.predictions
     if table is not None and any(len(row) != len(classes) for row in table["probabilities"]):
         raise broken(folder / "predictions.parquet", f"not {len(classes)} probabilities per image")

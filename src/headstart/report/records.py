@@ -171,6 +171,54 @@ class Compared(Shape):
     """`better` or `worse` where both tests agree that `a` differs; else another word."""
 
 
+class FoldRow(Shape):
+    """One fold of one method."""
+
+    fold: int
+    train: int
+    val: int
+    best_epoch: int | None = None
+    metrics: dict[str, Interval]
+
+
+class Spread(Shape):
+    """A metric over the folds; None where it is undefined."""
+
+    mean: float | None
+    deviation: float | None
+    low: float | None
+    high: float | None
+    corrected_low: float | None
+    corrected_high: float | None
+
+
+class FoldsOfMethod(Shape):
+    """What the folds say of one method."""
+
+    folds: list[FoldRow] = Field(min_length=1)
+    spread: dict[str, Spread]
+    out_of_fold: dict[str, Interval]
+
+    @property
+    def mean(self) -> dict[str, Interval]:
+        """Return the mean of each metric with its interval by Student's t."""
+        return {name: Interval(value=s.mean, low=s.low, high=s.high) for name, s in self.spread.items()}
+
+    @property
+    def corrected(self) -> dict[str, Interval]:
+        """Return the mean of each metric with the interval that allows for shared training images."""
+        return {name: Interval(value=s.mean, low=s.corrected_low, high=s.corrected_high)
+                for name, s in self.spread.items()}
+
+
+class FoldsRecord(Shape):
+    """folds.json, which a cross-validated run has."""
+
+    folds: int
+    images: int
+    methods: dict[str, FoldsOfMethod] = Field(min_length=1)
+
+
 class Verdict(Shape):
     """What the overfitting watch says of one method."""
 

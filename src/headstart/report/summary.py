@@ -32,7 +32,7 @@ def sentences(record: Record) -> list[str]:
     found = [_headline(record), _baselines(record)]
     found += [verdict(difference) for difference in record.comparison
               if difference.metric == record.monitor and difference.b != "majority"]
-    found.append(_calibration(record))
+    found += [_out_of_fold(record), _calibration(record)]
     return [sentence for sentence in found if sentence]
 
 
@@ -92,6 +92,16 @@ def shows(found: Compared) -> str:
     if found.verdict and found.verdict not in ("better", "worse"):
         return "open"
     return "better" if _better(found) else "worse"
+
+
+def _out_of_fold(record: Record) -> str:
+    metric, cross = record.monitor, record.cross
+    if record.folds is None or cross is None or metric not in cross.out_of_fold:
+        return ""
+    found = cross.out_of_fold[metric]
+    return (f"In cross-validation, where each of {record.folds.images} other images was answered by a model that did "
+            f"not see it, the {_inside(metric)} is {words.of_metric(metric, found.value)} "
+            f"({words.span(metric, found.low, found.high)}).")
 
 
 def _calibration(record: Record) -> str:
