@@ -4,7 +4,7 @@ import pytest
 
 from headstart import crossvalidation
 from headstart.crossvalidation import heard_in, merge, share_of
-from headstart.events import EpochEnded, Event, Finished, Note, Progress, RunFinished, Started
+from headstart.events import EpochEnded, Event, Finished, Note, Progress, RatesTried, RunFinished, Started, Trained
 from headstart.training.watch import Watch
 
 
@@ -13,10 +13,11 @@ def test_every_event_says_of_which_fold_it_is() -> None:
     tell = heard_in(2, heard.append)
     other = RunFinished(None, "finished")  # type: ignore[arg-type]
     for event in (EpochEnded("finetune", 1, 5, {}), Note("look", "warning"), Started("probe", 3), Progress("probe", 1),
-                  Finished("probe", 0.1), other):
+                  Finished("probe", 0.1), Trained("finetune", 3, 9), RatesTried("finetune", [1.0], [0.5], 1.0), other):
         tell(event)
     assert heard == [EpochEnded("finetune fold 2", 1, 5, {}), Note("fold 2: look", "warning"),
-                     Started("fold 2: probe", 3), Progress("fold 2: probe", 1), Finished("fold 2: probe", 0.1), other]
+                     Started("fold 2: probe", 3), Progress("fold 2: probe", 1), Finished("fold 2: probe", 0.1),
+                     Trained("finetune fold 2", 3, 9), RatesTried("finetune fold 2", [1.0], [0.5], 1.0), other]
 
 
 def test_the_verdict_of_most_folds_leads_and_all_are_named() -> None:
