@@ -25,6 +25,18 @@ def _words(value: Any) -> Any:
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 
 
+def _answering(chain: tuple[Method, ...], on_overfit: str | None) -> tuple[Method, ...]:
+    """Return the methods with `on_overfit` set where they train by epochs. Raises ValueError where none does."""
+    if on_overfit is None:
+        return chain
+    able = ["on_overfit" in type(method).model_fields for method in chain]
+    if not any(able):
+        raise ValueError(f"on_overfit={on_overfit} has no effect: {', '.join(m.part_name for m in chain)} does not "
+                         "train by epochs. Use finetune, or leave it out.")
+    return tuple(method.model_copy(update={"on_overfit": on_overfit}) if can else method
+                 for method, can in zip(chain, able, strict=True))
+
+
 class Job(Part):
     """Everything that decides what a run does. Where it is written (`--out`) is not part of it."""
 
@@ -46,6 +58,8 @@ class Job(Part):
     """Channels of the input: 1 grey, 3 RGB, 4 RGB and alpha."""
     init_from: str | None = None
     """A finished run to start from; its head is mapped by class name."""
+    on_overfit: Literal["report", "stop", "regularise"] | None = None
+    """What every method that trains by epochs does when the watch sees overfitting; None leaves each its own."""
     method: tuple[Method, ...] = Field((), validate_default=True)
     """What to do, in order; a method that needs another gets it put in front."""
     baselines: tuple[Method, ...] = Field((), validate_default=True)
@@ -92,7 +106,7 @@ class Job(Part):
             needed = () if info.data.get("init_from") else method.needs
             chain += [METHODS.get(need)() for need in needed if need not in {m.part_name for m in chain}]
             chain.append(method)
-        return tuple(chain)
+        return _answering(tuple(chain), info.data.get("on_overfit"))
 
     @field_validator("baselines")
     @classmethod

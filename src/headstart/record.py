@@ -14,7 +14,7 @@ import pandas as pd
 
 from headstart.adaptation import Adapted
 from headstart.data.dataset import Dataset, Splits
-from headstart.events import EpochEnded, Event, Listen, Note, RunFinished, broadcast
+from headstart.events import EpochEnded, Event, Listen, Note, RatesTried, RunFinished, Trained, broadcast
 from headstart.files import atomic_write, read_json, write_json, write_text
 from headstart.job import Job
 from headstart.model import Model
@@ -33,6 +33,7 @@ class Record:
         self._notes: list[dict[str, str]] = []
         self._rows: dict[tuple[str, int], dict[str, Any]] = {}
         self._methods: list[dict[str, Any]] = []
+        self._trained: dict[str, int] = {}
         self._seconds_before = 0.0
 
     def begin(self, job: Job, *, resumed: bool) -> None:
@@ -41,6 +42,7 @@ class Record:
         if resumed:
             before = read_json(self.directory / "run.json")
             self._seconds_before = before["seconds"]
+            self._trained = before.get("trained", {})
             self._notes = before["notes"] + [note for note in self._notes if note not in before["notes"]]
             self._rows = {(row["method"], row["epoch"]): row for row in read_history(self.directory)}
         else:
@@ -57,7 +59,8 @@ class Record:
         """Take the methods and metrics that run.json names."""
         self.metrics = metrics
         self._methods = [{"name": item.name, "seconds": round(item.seconds, 2),
-                          "parameters_trained": trained_parameters(item)} for item in adapted]
+                          "parameters_trained": self._trained.get(item.name, trained_parameters(item))}
+                         for item in adapted]
         self._write("running")
 
     def note(self, event: Event) -> None:
@@ -70,6 +73,13 @@ class Record:
             key = (event.method, event.epoch)
             self._rows[key] = {"method": event.method, "epoch": event.epoch, "step": event.step, **event.values}
             self._write_history()
+        elif isinstance(event, Trained):
+            self._trained[event.method] = event.parameters
+        elif isinstance(event, RatesTried):
+            path = self.directory / "lr_finder.json"
+            before = read_json(path) if path.exists() else {}
+            write_json(path, before | {event.method: {"factors": list(event.factors), "losses": list(event.losses),
+                                                      "chosen": event.chosen}})
 
     def _write(self, status: str) -> None:
         assert self.job is not None, "a run is written after it began"
@@ -77,7 +87,7 @@ class Record:
             "schema": SCHEMA, "name": self.directory.name, "status": status, "pid": os.getpid(),
             "seconds": round(self._seconds_before + time.perf_counter() - self._began, 2),
             "data": self.job.data, "method": self.job.method[-1].part_name, "methods": self._methods,
-            "headline": self.metrics.get("test", {}), "notes": self._notes,
+            "headline": self.metrics.get("test", {}), "trained": self._trained, "notes": self._notes,
         })
 
     def _write_history(self) -> None:
@@ -91,7 +101,7 @@ class Record:
 
 
 def trained_parameters(item: Adapted) -> int:
-    """Return how many parameters the method may have changed."""
+    """Return how many parameters a method that told nothing of it may have changed: the head's, or all."""
     parts = [item.model.head, *([item.model.backbone] if item.method.trains_backbone else [])]
     return sum(parameter.numel() for part in parts for parameter in part.parameters())
 

@@ -1,7 +1,9 @@
 import dataclasses
 
+import pytest
 import torch
 
+from headstart.errors import ConfigError
 from headstart.events import EpochEnded
 from headstart.methods.finetune import Finetune
 from tests.training.small import Events, context, digest, model, splits
@@ -40,3 +42,18 @@ def test_start_is_kept_where_training_only_harms(tmp_path):
         good, splits(tmp_path / "data"), context(tmp_path / "bad", events))
     assert digest(kept) == digest(dataclasses.replace(good))
     assert "no epoch was better on validation than the start" in events.notes()
+
+
+def test_on_overfit_of_the_job_reaches_the_methods_that_train_by_epochs():
+    from headstart.job import build_job
+
+    job = build_job({"data": "x", "method": "finetune", "on_overfit": "stop"}, assignments=["method.finetune.epochs=3"])
+    assert [getattr(method, "on_overfit", None) for method in job.method] == [None, "stop"]
+    assert job.method[-1].epochs == 3
+
+
+def test_on_overfit_without_a_method_that_trains_by_epochs_is_refused():
+    from headstart.job import build_job
+
+    with pytest.raises(ConfigError, match=r"on_overfit=stop has no effect: probe does not train by epochs"):
+        build_job({"data": "x", "method": "probe", "on_overfit": "stop"})

@@ -23,6 +23,8 @@ def adapt(
     init_from: Annotated[str | None, typer.Option(help="Start from the weights of this finished run.")] = None,
     folds: Annotated[int | None, typer.Option(
         help="Cross-validate in so many folds, and make one ensemble of their models.")] = None,
+    on_overfit: Annotated[str | None, typer.Option(
+        help="Where the watch sees overfitting: report it, stop, or regularise: go back and regularise more.")] = None,
     format: Annotated[str | None, typer.Option(help="Data format; found out where not given.")] = None,
     group_by: Annotated[str | None, typer.Option(
         help="Images of one group share a split: a column, a regular expression, or `duplicates`.")] = None,
@@ -41,7 +43,7 @@ def adapt(
 
     job = build_job(
         {"data": data, "backbone": backbone, "method": method, "seed": seed, "init_from": init_from, "folds": folds,
-         "format": format, "group_by": group_by, "skip_bad": skip_bad or None, "allow": allow,
+         "on_overfit": on_overfit, "format": format, "group_by": group_by, "skip_bad": skip_bad or None, "allow": allow,
          "allow_licenses": allow_licenses, "limit_time": seconds(limit_time) if limit_time else None},
         config=config, assignments=set_ or [])
     directory = out or free_directory(Path("runs"), f"{Path(job.data).name or 'data'}-{job.method[-1].part_name}")

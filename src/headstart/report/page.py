@@ -12,6 +12,7 @@ from headstart.report.confusion import confusion
 from headstart.report.curves import learning_curves
 from headstart.report.mistakes import Pictures, most_confident, open_picture
 from headstart.report.model_card import model_card, surroundings
+from headstart.report.rates import rate_figures
 from headstart.report.reading import Record, read
 from headstart.report.records import ClassScores, Interval
 
@@ -59,7 +60,8 @@ def _content(record: Record, images: Pictures) -> dict[str, Any]:
         "others": [name for name in record.proof if name not in headline],
         "splits": sorted(record.metrics, key=lambda name: name != record.split), "methods": _methods(record),
         "forest": figures.forest(record.monitor, _on(record, record.monitor)),
-        "curves": learning_curves(record.history), "reliability": _reliability(record),
+        "curves": learning_curves(record.history), "rates": rate_figures(record.rates),
+        "reliability": _reliability(record),
         "confusion": confusion(record), "scores": _scores(record), "many": MANY_CLASSES, "worst": WORST,
         "mistakes": mistakes, "wrong": wrong, "card": model_card(record), "surroundings": surroundings(record),
         "place": shlex.quote(record.run.name),

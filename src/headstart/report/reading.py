@@ -21,6 +21,7 @@ from headstart.report.records import (
     FoldsRecord,
     Interval,
     Metrics,
+    RatesRecord,
     RunRecord,
     Verdict,
 )
@@ -43,6 +44,8 @@ class Record:
     details: dict[str, Details]
     comparison: list[Compared]
     watch: dict[str, Verdict]
+    rates: dict[str, RatesRecord]
+    """What the learning-rate finder saw, by method."""
     folds: FoldsRecord | None
     backbone: BackboneRecord | None
     environment: EnvironmentRecord | None
@@ -103,6 +106,7 @@ def read(directory: Path) -> Record:
         comparison=_optional(directory / "comparison.json", list[Compared]) or [],
         watch=_optional(directory / "watch.json", dict[str, Verdict]) or {},
         folds=_optional(directory / "folds.json", FoldsRecord),
+        rates=_optional(directory / "lr_finder.json", dict[str, RatesRecord]) or {},
         backbone=_optional(directory / "backbone.json", BackboneRecord),
         environment=_optional(directory / "environment.json", EnvironmentRecord),
         job=_text(directory / "job.yaml"),

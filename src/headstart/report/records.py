@@ -219,6 +219,14 @@ class FoldsRecord(Shape):
     methods: dict[str, FoldsOfMethod] = Field(min_length=1)
 
 
+class RatesRecord(Shape):
+    """What the learning-rate finder saw of one method."""
+
+    factors: list[float]
+    losses: list[float]
+    chosen: float
+
+
 class Verdict(Shape):
     """What the overfitting watch says of one method."""
 
