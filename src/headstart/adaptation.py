@@ -23,6 +23,7 @@ from headstart.model import Model
 
 WORK = "work"
 """Folder inside the run directory that holds what an interrupted run goes on with."""
+MODEL, ADAPTER = "model.safetensors", "adapter.safetensors"
 
 
 @dataclass(frozen=True)
@@ -64,20 +65,33 @@ def adapt_all(job: Job, model: Model, splits: Splits, *, work: Path, listen: Lis
 
 def _fit_once(method: Method, start: Model, splits: Splits, context: Context, folder: Path) -> Adapted:
     name = method.part_name
-    saved, receipt = folder / "model.safetensors", folder / "done.json"
+    receipt = folder / "done.json"
     if receipt.exists():
         seconds = json.loads(receipt.read_text())["seconds"]
         context.listen(Note(f"{name}: finished before the interruption, taken as it is"))
-        return Adapted(name, method, Model.load(saved), seconds)
+        return Adapted(name, method, _kept(folder), seconds)
     began = time.perf_counter()
     model = method.fit(start, splits, context)
     seconds = time.perf_counter() - began
     # A method on frozen features takes seconds and gives the same again; only trained weights are worth keeping.
     if method.trains_backbone:
-        model.save(saved)
+        save_model(model, folder)
         write_json(receipt, {"seconds": seconds})
         shutil.rmtree(context.workspace, ignore_errors=True)
     return Adapted(name, method, model, seconds)
+
+
+def save_model(model: Model, folder: Path) -> None:
+    """Write model.safetensors and, where an adapter is all that was trained of the backbone, adapter.safetensors."""
+    if model.has_adapter:
+        model.save_adapter(folder / ADAPTER)
+    model.save(folder / MODEL)
+
+
+def _kept(folder: Path) -> Model:
+    """Return what `save_model` wrote."""
+    model = Model.load(folder / MODEL)
+    return model.recalling(folder / ADAPTER) if (folder / ADAPTER).exists() else model
 
 
 def choose_device(wanted: str) -> Literal["cpu", "cuda"]:

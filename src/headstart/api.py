@@ -18,7 +18,7 @@ from headstart.events import Listen, silent
 from headstart.job import build_job
 from headstart.run import repeat, run
 from headstart.run import resume as resume_run
-from headstart.runs import Run, free_directory, load_run
+from headstart.runs import Run, free_directory, load_model, load_run
 from headstart.tracking import tracked
 from headstart.types import Prediction
 
@@ -59,8 +59,12 @@ def evaluate(run: str | Path | Run, data: str | Path, *, split: str | None = Non
 
 
 def predict(run: str | Path | Run, images: Sequence[str | Path], *, listen: Listen = silent) -> list[Prediction]:
-    """Return one prediction per image, in order; `error` is set where an image can't be read."""
-    return _run(run).predict(images, listen=listen)
+    """Return one prediction per image, in order; `error` is set where an image can't be read.
+
+    run: a finished run, or the path of an `adapter.safetensors`.
+    """
+    model = run.model if isinstance(run, Run) else load_model(run)
+    return model.predict(images, listen=listen)
 
 
 def compare(runs: Sequence[str | Path | Run], *, metric: str | None = None) -> list[dict[str, Any]]:

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_serializer, field_validator
+from pydantic import Field, ValidationInfo, field_serializer, field_validator
 
 from headstart.backbones.resolve import PERMISSIVE
 from headstart.catalog import Catalog
 from headstart.configuration import override, read_yaml, to_yaml
 from headstart.errors import ConfigError
 from headstart.methods.method import Method
-from headstart.part import Part
+from headstart.part import Part, Words, words
 
 METHODS: Catalog[Method] = Catalog("methods", Method)  # type: ignore[type-abstract]
-
-
-def _words(value: Any) -> Any:
-    """Take `a,b` and `a` as lists of words."""
-    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
-
-
-Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 
 
 def _answering(chain: tuple[Method, ...], on_overfit: str | None) -> tuple[Method, ...]:
@@ -94,7 +86,7 @@ class Job(Part):
     @classmethod
     def _methods(cls, value: Any) -> tuple[Method, ...]:
         if isinstance(value, str):
-            value = _words(value)
+            value = words(value)
         return tuple(METHODS.validated(item) for item in (value if isinstance(value, list | tuple) else [value]))
 
     @field_validator("method")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -12,19 +13,21 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart.backbones.backbone import Backbone, BackboneSpec, Source, hash_tensors
+from headstart.adapter import Adapter, put_on
+from headstart.backbones.backbone import Backbone, BackboneSpec, Source
+from headstart.backbones.resolve import load as load_backbone
 from headstart.catalog import Catalog
 from headstart.data.transforms import Preprocessing
 from headstart.errors import ConfigError, IntegrityError
 from headstart.events import Listen, silent
 from headstart.features.engine import extract
-from headstart.files import atomic_write
 from headstart.heads import LinearHead
+from headstart.sealed import over, read_sealed, under, write_sealed
 from headstart.tasks.task import Task
 from headstart.types import ImageSource, Prediction
 
-FORMAT = "1"
-"""Version of the layout of model.safetensors."""
+KEYS = {"classes", "task", "preprocessing", "backbone", "temperature"}
+"""What the header of model.safetensors holds."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Model:
     preprocessing: Preprocessing
     temperature: float = 1.0
     """Logits are divided by this before they become probabilities (Guo et al., ICML 2017)."""
+    adapter: Adapter | None = None
+    """What a parameter-efficient method trained; it is merged into the backbone's weights already."""
 
     @classmethod
     def fresh(cls, backbone: Backbone, task: Task, classes: Sequence[str], *, preprocessing: Preprocessing) -> Self:
@@ -88,21 +93,7 @@ class Model:
 
     def save(self, path: Path) -> None:
         """Write weights, classes, preprocessing, task and their hash as one safetensors file, atomically."""
-        from safetensors.torch import save
-
-        tensors = self._tensors()
-        header = {
-            "format": FORMAT,
-            "classes": json.dumps(self.classes),
-            "task": self.task.part_name,
-            "task_settings": self.task.model_dump_json(),
-            "preprocessing": self.preprocessing.model_dump_json(),
-            "backbone": self.backbone.spec.model_dump_json(),
-            "temperature": repr(self.temperature),
-            "sha256": hash_tensors(tensors),
-        }
-        with atomic_write(path) as file:
-            file.write(save(tensors, metadata=header))
+        write_sealed(path, over("backbone.", self.backbone) | over("head.", self.head), self._header())
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -110,51 +101,80 @@ class Model:
 
         Raises ConfigError where there is no such file; IntegrityError where it is damaged, or is not such a file.
         """
-        if not path.exists():
-            raise ConfigError(f"{path}: there is no model here. Give the folder of a finished run.")
-        header, tensors = _read(path)
+        header, tensors = read_sealed(path, what="model", keys=KEYS)
         spec = BackboneSpec.parse(json.loads(header["backbone"]), where=f"{path}: backbone")
         preprocessing = Preprocessing.parse(json.loads(header["preprocessing"]), where=f"{path}: preprocessing")
-        made = Catalog("tasks", Task).get(header["task"])  # type: ignore[type-abstract]
-        # Files of before there were such settings have none.
-        task = made.parse(json.loads(header.get("task_settings", "{}")), where=f"{path}: task")
         source = Catalog("backbones", Source).get(spec.source)()  # type: ignore[type-abstract]
         backbone = source.build(spec.architecture, channels=preprocessing.channels, pretrained=False)
         backbone.spec = spec
-        head = LinearHead(backbone.width, len(json.loads(header["classes"])))
         try:
-            backbone.load_state_dict(_under("backbone.", tensors))
-            head.load_state_dict(_under("head.", tensors))
+            backbone.load_state_dict(under("backbone.", tensors))
         except RuntimeError as error:
             raise IntegrityError(f"{path}: the weights do not fit {spec.architecture}: {error}") from None
-        backbone.eval()
-        return cls(backbone, head.eval(), tuple(json.loads(header["classes"])), task, preprocessing,
-                   float(header["temperature"]))
+        return cls._assembled(path, backbone.eval(), header, tensors)
 
-    def _tensors(self) -> dict[str, torch.Tensor]:
-        parts = [("backbone.", self.backbone), ("head.", self.head)]
-        return {prefix + name: tensor.detach().cpu().contiguous().clone()
-                for prefix, part in parts for name, tensor in part.state_dict().items()}
+    @property
+    def has_adapter(self) -> bool:
+        """Whether all that was trained of the backbone is an adapter: a later method may have trained the rest."""
+        return self.adapter is not None and self.adapter.merged_sha256 == self.backbone.weights_hash()
 
+    def save_adapter(self, path: Path) -> None:
+        """Write adapter, head, classes and what `save` says of them, but not the backbone: only its name and hash.
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
-    from safetensors import SafetensorError, safe_open
+        Raises ConfigError where there is no adapter.
+        """
+        if self.adapter is None or not self.has_adapter:
+            raise ConfigError("this model has no adapter to save: its backbone was not trained by lora, dora or ia3. "
+                              "Save the whole of it with `save`.")
+        write_sealed(path, self.adapter.named_tensors() | over("head.", self.head),
+                     self._header() | self.adapter.header())
 
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except SafetensorError as error:
-        raise IntegrityError(f"{path}: damaged or not a model file ({error}). Restore it from a copy.") from None
-    missing = {"format", "classes", "task", "preprocessing", "backbone", "temperature", "sha256"} - set(header)
-    if missing:
-        raise IntegrityError(f"{path}: not a Headstart model: its header lacks {', '.join(sorted(missing))}.")
-    if header["format"] != FORMAT:
-        raise IntegrityError(f"{path}: written in layout {header['format']}, this version reads {FORMAT}.")
-    if hash_tensors(tensors) != header["sha256"]:
-        raise IntegrityError(f"{path}: the weights are not those that were saved. Restore the file from a copy.")
-    return header, tensors
+    @classmethod
+    def with_adapter(cls, path: str | Path, backbone: Backbone | None = None) -> Self:
+        """Return the model of an `adapter.safetensors`, whose outputs are those of the run that wrote it.
 
+        backbone: what the adapter was trained on; None loads the pretrained one that the file names.
+        Raises IntegrityError where the backbone's weights are others, or the file is damaged; ConfigError where there
+        is no such file; ResourceError where the pretrained weights or peft are missing.
+        """
+        path = Path(path)
+        header, tensors = read_sealed(path, what="adapter", keys=KEYS | set(Adapter.HEADER))
+        spec = BackboneSpec.parse(json.loads(header["backbone"]), where=f"{path}: backbone")
+        if backbone is None:
+            # Whoever trained the adapter was allowed these weights.
+            backbone, _ = load_backbone(spec.architecture, channels=spec.preprocessing.channels,
+                                        size=spec.preprocessing.size, allow_licenses=(spec.license,))
+        merged, adapter = put_on(backbone, Adapter.of(header, tensors, where=str(path)), where=str(path))
+        merged.spec = spec
+        return dataclasses.replace(cls._assembled(path, merged.eval(), header, tensors), adapter=adapter)
 
-def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    def recalling(self, path: Path) -> Self:
+        """Return this model with the adapter that `save_adapter` wrote of it, which is merged into it already."""
+        header, tensors = read_sealed(path, what="adapter", keys=KEYS | set(Adapter.HEADER))
+        return dataclasses.replace(self, adapter=Adapter.of(header, tensors, where=str(path)))
+
+    def _header(self) -> dict[str, str]:
+        return {
+            "classes": json.dumps(self.classes),
+            "task": self.task.part_name,
+            "task_settings": self.task.model_dump_json(),
+            "preprocessing": self.preprocessing.model_dump_json(),
+            "backbone": self.backbone.spec.model_dump_json(),
+            "temperature": repr(self.temperature),
+        }
+
+    @classmethod
+    def _assembled(cls, path: Path, backbone: Backbone, header: Mapping[str, str],
+                   tensors: Mapping[str, torch.Tensor]) -> Self:
+        """Return the backbone with the head, classes, task and preprocessing of a file."""
+        classes = tuple(json.loads(header["classes"]))
+        head = LinearHead(backbone.width, len(classes))
+        try:
+            head.load_state_dict(under("head.", tensors))
+        except RuntimeError as error:
+            raise IntegrityError(f"{path}: the head does not fit {backbone.spec.architecture}: {error}") from None
+        made = Catalog("tasks", Task).get(header["task"])  # type: ignore[type-abstract]
+        # Files of before there were such settings have none.
+        task = made.parse(json.loads(header.get("task_settings", "{}")), where=f"{path}: task")
+        preprocessing = Preprocessing.parse(json.loads(header["preprocessing"]), where=f"{path}: preprocessing")
+        return cls(backbone, head.eval(), classes, task, preprocessing, float(header["temperature"]))

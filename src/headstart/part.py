@@ -5,11 +5,19 @@ A part's fields are at once its constructor, its YAML schema and its command-lin
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from headstart.errors import ConfigError, nearest
+
+
+def words(value: Any) -> Any:
+    """Take `a,b` and `a` as lists of words."""
+    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(words)]
 
 
 class Part(BaseModel):

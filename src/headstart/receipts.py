@@ -22,7 +22,7 @@ from headstart.files import read_json, sha256_file, write_json
 from headstart.runs import Run
 
 PACKAGES = ("headstart", "torch", "torchvision", "lightning", "timm", "numpy", "pillow", "onnxruntime",
-            "scikit-learn", "pandas", "safetensors", "pydantic", "mlflow")
+            "scikit-learn", "pandas", "safetensors", "pydantic", "mlflow", "peft")
 UNSEALED = {"manifest.json", "run.json", ".lock", ".tracking.jsonl"}
 """Files that change after the run was sealed."""
 

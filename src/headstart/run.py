@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from headstart.adaptation import WORK, adapt_all
+from headstart.adaptation import WORK, adapt_all, save_model
 from headstart.backbones.resolve import AUTO, find, load
 from headstart.catalog import Catalog
 from headstart.crossvalidation import cross_validate
@@ -86,7 +86,7 @@ def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Liste
                                     remaining=remaining)
                 proven = prove(job, adapted, splits, directory=directory, listen=record.listen)
             final = proven[-1]
-            final.adapted.model.save(directory / "model.safetensors")
+            save_model(final.adapted.model, directory)
             record.finish([item.adapted for item in proven], final.metrics)
             write_report(directory)
             shutil.rmtree(directory / WORK, ignore_errors=True)

@@ -146,6 +146,14 @@ def load_run(path: str | Path) -> Run:
     return Run(directory)
 
 
+def load_model(path: str | Path) -> Model:
+    """Return the model of a finished run, or of an `adapter.safetensors` on the pretrained backbone that it names.
+
+    Raises ConfigError where there is neither, and as `Run.model` and `Model.with_adapter`.
+    """
+    return Model.with_adapter(path) if str(path).endswith(".safetensors") else load_run(path).model
+
+
 def list_runs(folder: Path) -> list[Run]:
     """Return the runs directly inside `folder`, oldest first."""
     found = sorted(folder.glob("*/run.json"), key=lambda path: (path.stat().st_mtime, str(path)))

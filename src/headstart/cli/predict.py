@@ -9,7 +9,7 @@ import typer
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run, or an adapter.safetensors.")],
     paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     out: Annotated[Path | None, typer.Option(help="Write here: .csv or .json by its ending.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of CSV.")] = False,
@@ -22,18 +22,18 @@ def predict(
     from headstart.errors import ConfigError
     from headstart.files import write_json, write_text
     from headstart.predictions import expand, to_csv, to_json
-    from headstart.runs import load_run
+    from headstart.runs import load_model
 
     if out and out.suffix not in (".csv", ".json"):
         raise ConfigError(f"--out {out}: the ending says what is written; use .csv or .json.")
-    loaded = load_run(run)
-    predictions = loaded.predict(expand(paths), listen=terminal())
-    plain = {"run": str(run), "classes": list(loaded.model.classes), "predictions": to_json(predictions)}
+    model = load_model(run)
+    predictions = model.predict(expand(paths), listen=terminal())
+    plain = {"run": str(run), "classes": list(model.classes), "predictions": to_json(predictions)}
     if out and out.suffix == ".json":
         write_json(out, plain)
     elif out:
-        write_text(out, to_csv(predictions, loaded.model.classes))
+        write_text(out, to_csv(predictions, model.classes))
     if json:
         print_json(plain)
     elif not out:
-        sys.stdout.write(to_csv(predictions, loaded.model.classes))
+        sys.stdout.write(to_csv(predictions, model.classes))

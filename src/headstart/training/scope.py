@@ -8,13 +8,12 @@ from typing import Annotated
 from pydantic import AfterValidator
 from torch import nn
 
+from headstart.adapter import PARAMETERS
 from headstart.backbones.backbone import Backbone
 from headstart.errors import ConfigError
 
 WORDS = ("all", "head", "last-N", "norm-only", "bias-only", "adapter")
 NORMS = re.compile(r"norm", re.IGNORECASE)
-ADAPTER = re.compile(r"\blora_")
-"""The parameters that an adapter added to the network; the library's own prefix."""
 
 
 def _known(scope: str) -> str:
@@ -66,4 +65,4 @@ def _biases(backbone: Backbone) -> set[str]:
 
 
 def _adapters(backbone: Backbone) -> set[str]:
-    return {name for name, _ in backbone.named_parameters() if ADAPTER.search(name)}
+    return {name for name, _ in backbone.named_parameters() if PARAMETERS.search(name)}
