@@ -73,11 +73,13 @@ def test_raised_regularisation_resumes_to_the_same_bits(always_overfitting, tmp_
 def test_raising_goes_back_to_the_best_weights_and_raises_what_it_says(always_overfitting, tmp_path):
     from headstart.training.learner import Learner
 
-    seen = []
+    seen, dropping = [], []
     real = Learner.enter_level
 
     def enter(self):
         real(self)
+        dropping.append((self.state.level, max(
+            (m.p for m in self.network.modules() if type(m).__name__ == "StochasticDepth"), default=0.0)))
         seen.append((self.state.level, next(g["weight_decay"] for g in self.optimizer.param_groups if g["own_decay"])))
 
     settings = plan(epochs=12, on_overfit="regularise", batch_size=10, weight_decay=0.01)
@@ -87,6 +89,8 @@ def test_raising_goes_back_to_the_best_weights_and_raises_what_it_says(always_ov
     decays = dict(seen)
     assert decays[0] == pytest.approx(0.01)
     assert decays[1] == pytest.approx(0.03)
+    assert dict(dropping)[0] == 0
+    assert dict(dropping)[1] == pytest.approx(0.1)
 
 
 def test_on_overfit_stop_ends_with_the_best_weights_and_says_why(always_overfitting, tmp_path):

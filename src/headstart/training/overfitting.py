@@ -43,10 +43,10 @@ def act(learner: Learner) -> None:
 def apply(learner: Learner) -> None:
     """Set drop path and weight decay to what the level asks for; the images are augmented by it where they are made."""
     plan, level = learner.plan, learner.state.level
-    rate = min(0.9, plan.drop_path + DROP_PATH * level)
-    if level and not learner.network.backbone.set_drop_path(0.0):
-        rate = 0.0  # an architecture without residual branches has its other two means
-    learner.network.set_drop_path(rate)
+    learner.network.set_drop_path(plan.drop_path)
+    if level:
+        # An architecture without residual branches has the other two means.
+        learner.network.backbone.set_drop_path(min(0.9, plan.drop_path + DROP_PATH * level))
     for group in learner.optimizer.param_groups:
         group["weight_decay"] = group["own_decay"] * DECAY ** level
 
