@@ -247,8 +247,11 @@ def test_without_peft_the_error_says_what_to_install(kind, tmp_path, monkeypatch
     monkeypatch.setitem(sys.modules, "peft", None)
     monkeypatch.delitem(sys.modules, "headstart.injection", raising=False)
     monkeypatch.delattr(headstart, "injection", raising=False)
+    method, parts = METHODS.get(kind)(), splits(tmp_path / "data")
     with pytest.raises(ResourceError, match=r"adapters need the package peft.*pip install 'headstart\[adapters\]'"):
-        METHODS.get(kind)().fit(model(), splits(tmp_path / "data"), context(tmp_path, silent))
+        method.refuse_unfit(model(), parts)
+    with pytest.raises(ResourceError, match=r"adapters need the package peft"):
+        method.fit(model(), parts, context(tmp_path, silent))
 
 
 @pytest.mark.parametrize("kind", ["lora", "dora", "ia3"])

@@ -36,8 +36,8 @@ class Recipe(Part):
     kind: Kind
     layers: tuple[str, ...]
     """Full names of the layers, as `Backbone.named_modules` has them."""
-    rank: int = Field(8, ge=1)
-    alpha: float = Field(16, gt=0)
+    rank: int = Field(1, ge=1)
+    alpha: float = Field(1, gt=0)
     dropout: float = Field(0.0, ge=0, lt=1)
 
 
@@ -74,8 +74,9 @@ def adaptable(backbone: Backbone, kind: Kind, *, wanted: tuple[str, ...] = (), r
     """Return the names of the layers that can have an adapter: linear ones, and plain convolutions.
 
     wanted: parts of names, of which each layer must have one; without, all but the stem's and those that the adapter
-    would not be smaller than. Raises ConfigError where none is left.
+    would not be smaller than. Raises ConfigError where none is left; ResourceError where peft is missing.
     """
+    _injection()
     able = {name: layer for name, layer in _called(backbone).items() if _fits(layer, kind)}
     where = f"{kind}: {backbone.spec.architecture}"
     for part in wanted:
@@ -96,7 +97,7 @@ def adaptable(backbone: Backbone, kind: Kind, *, wanted: tuple[str, ...] = (), r
 
 
 def attach(backbone: Backbone, recipe: Recipe, *, seed: int) -> Backbone:
-    """Return a copy with a fresh adapter, which changes no output yet. Raises ResourceError where peft is missing."""
+    """Return a copy of the backbone with a fresh adapter, which changes no output yet."""
     injection = _injection()
     adapted = copy.deepcopy(backbone)
     with torch.random.fork_rng(devices=[]):

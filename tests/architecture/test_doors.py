@@ -17,6 +17,7 @@ DOORS = {
     "lightning": "training/learner.py",
     "mlflow": "tracking/recorder.py",
     "onnxruntime": "features/exported.py",
+    "peft": "injection.py",
     "rich": "cli/",
     "scipy.fft": "data/duplicates.py",
     "scipy.optimize": "evaluation/calibration.py",

@@ -211,6 +211,21 @@ def test_a_killed_training_resumes_to_the_same_bits(kind, family, tmp_path):
     assert all(torch.equal(again.adapter.tensors[name], whole.adapter.tensors[name]) for name in whole.adapter.tensors)
 
 
+@pytest.mark.parametrize("settings", [
+    {"average": {"average": "ema"}}, {"average": "swa"}, {"drop_path": 0.3, "dropout": 0.2}, {"unfreeze": "fixed"},
+    {"layer_decay": 0.7, "regularisers": ["l2_sp"]}, {"gradient_checkpointing": True}, {"precision": "bf16"}],
+    ids=lambda settings: "-".join(settings))
+def test_other_settings_of_training_leave_the_backbone_frozen_too(settings, tmp_path):
+    given = start("timm/test_resnet")
+    training = method("lora", epochs=2, **settings)
+    made = training.fit(given, splits(tmp_path / "data"), context(tmp_path, Events()))
+    assert made.has_adapter
+    assert made.adapter.backbone_sha256 == given.backbone.weights_hash()
+    assert any(tensor.any() for name, tensor in made.adapter.tensors.items() if "lora_B" in name)
+    made.save(tmp_path / "model.safetensors")
+    assert torch.equal(vectors(Model.load(tmp_path / "model.safetensors").backbone), vectors(made.backbone))
+
+
 def test_another_seed_starts_from_another_adapter(tmp_path):
     parts, made = splits(tmp_path / "data"), []
     for seed in (1, 2):

@@ -12,7 +12,7 @@ def adapt(
     data: Annotated[str | None, typer.Argument(help="Folder, table or saved dataset; or `data:` in --config.")] = None,
     backbone: Annotated[str | None, typer.Option(help="Pretrained model; see `headstart models`.")] = None,
     method: Annotated[str | None, typer.Option(
-        help="probe, finetune, distill, soup, scratch or majority; several with commas.")] = None,
+        help="probe, finetune, lora, dora, ia3, distill, soup, scratch; several with commas.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with the settings of a job.")] = None,
     set_: Annotated[list[str] | None, typer.Option(
         "--set", help="Any setting as key=value, such as method.finetune.epochs=5. May be repeated.")] = None,

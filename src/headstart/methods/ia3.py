@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from headstart.adapter import Recipe, adaptable, attach, detach, said
+from headstart.backbones.backbone import Backbone
 from headstart.data.dataset import Splits
 from headstart.events import Note
 from headstart.methods.method import Context, Method
@@ -40,11 +41,19 @@ class Ia3(Plan, Method):
     batch_norm: Literal["frozen"] = "frozen"
     """The backbone's statistics stay, so that the adapter alone makes the model."""
 
+    def refuse_unfit(self, model: Model, splits: Splits) -> None:
+        """Raise ConfigError where no layer can have such an adapter, ResourceError where peft is missing."""
+        self.recipe(model.backbone)
+
     def fit(self, model: Model, splits: Splits, context: Context) -> Model:
-        """Return `model` with the adapter of the best epoch merged in. Raises as `train`, and where peft is missing."""
-        recipe = Recipe(kind="ia3", layers=adaptable(model.backbone, "ia3", wanted=self.layers))
+        """Return `model` with the adapter of the best epoch merged in. Raises as `refuse_unfit` and `train`."""
+        recipe = self.recipe(model.backbone)
         adapted = attach(model.backbone, recipe, seed=context.seed)
         context.listen(Note(f"ia3: {said(adapted)}"))
         trained = train(dataclasses.replace(model, backbone=adapted), splits, self, context)
         backbone, adapter = detach(trained.backbone, recipe)
         return dataclasses.replace(trained, backbone=backbone, adapter=adapter)
+
+    def recipe(self, backbone: Backbone) -> Recipe:
+        """Return which layers of the backbone get what."""
+        return Recipe(kind="ia3", layers=adaptable(backbone, "ia3", wanted=self.layers))

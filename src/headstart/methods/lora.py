@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from headstart.adapter import Recipe, adaptable, attach, detach, said
+from headstart.backbones.backbone import Backbone
 from headstart.data.dataset import Splits
 from headstart.events import Note
 from headstart.methods.method import Context, Method
@@ -28,9 +29,9 @@ class Lora(Plan, Method):
     tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel")
     needs: ClassVar[tuple[str, ...]] = ("probe",)
 
-    rank: int = Field(8, ge=1, le=1024)
+    rank: int = Field(4, ge=1, le=1024)
     """Rows of A: how rich the change of a layer can be."""
-    alpha: float = Field(16, gt=0, le=10_000)
+    alpha: float = Field(8, gt=0, le=10_000)
     """The change is multiplied by alpha/rank."""
     adapter_dropout: float = Field(0.0, ge=0, lt=1)
     """Chance that an input of A is left out in a step."""
@@ -44,12 +45,20 @@ class Lora(Plan, Method):
     batch_norm: Literal["frozen"] = "frozen"
     """The backbone's statistics stay, so that the adapter alone makes the model."""
 
+    def refuse_unfit(self, model: Model, splits: Splits) -> None:
+        """Raise ConfigError where no layer can have such an adapter, ResourceError where peft is missing."""
+        self.recipe(model.backbone)
+
     def fit(self, model: Model, splits: Splits, context: Context) -> Model:
-        """Return `model` with the adapter of the best epoch merged in. Raises as `train`, and where peft is missing."""
-        layers = adaptable(model.backbone, "lora", wanted=self.layers, rank=self.rank)
-        recipe = Recipe(kind="lora", layers=layers, rank=self.rank, alpha=self.alpha, dropout=self.adapter_dropout)
+        """Return `model` with the adapter of the best epoch merged in. Raises as `refuse_unfit` and `train`."""
+        recipe = self.recipe(model.backbone)
         adapted = attach(model.backbone, recipe, seed=context.seed)
         context.listen(Note(f"lora: {said(adapted)}"))
         trained = train(dataclasses.replace(model, backbone=adapted), splits, self, context)
         backbone, adapter = detach(trained.backbone, recipe)
         return dataclasses.replace(trained, backbone=backbone, adapter=adapter)
+
+    def recipe(self, backbone: Backbone) -> Recipe:
+        """Return which layers of the backbone get what."""
+        layers = adaptable(backbone, "lora", wanted=self.layers, rank=self.rank)
+        return Recipe(kind="lora", layers=layers, rank=self.rank, alpha=self.alpha, dropout=self.adapter_dropout)
