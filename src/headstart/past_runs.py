@@ -112,4 +112,5 @@ def refuse_leaks(runs: Sequence[PastRun], splits: Splits, *, where: str) -> None
         if leaked:
             raise DataError(f"{where}: {run} has learned from, or was chosen on, {len(leaked)} images that are to "
                             f"measure this job's result, which would look too good:\n{listed(leaked)}\nUse the same "
-                            "data and the same seed for all runs: then they have the same splits.")
+                            "data and the same seed for all runs: then they have the same splits. With --folds each "
+                            "image is to be validated on, so that no run on the same data can be built on.")

@@ -75,7 +75,8 @@ def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Liste
         splits, parts = _divide(job, dataset, record.listen)
         model, job = _start(job, dataset, record.listen)
         for method in (*job.baselines, *job.method):
-            method.refuse_unfit(model, splits)
+            for part in (splits, *parts):
+                method.refuse_unfit(model, part)
         with _recorded(record, job, resumed=resumed):
             _write_inputs(directory, job, model, dataset, splits, findings, resumed=resumed)
             if parts:

@@ -29,6 +29,7 @@ def test_a_soup_of_runs_is_proven_like_any_run_and_never_worse_on_validation(
     best = max(run.splits["val"]["accuracy"].value for run in (finetuned, hotter))
     assert soup.splits["val"]["accuracy"].value >= best
     assert "accuracy" in soup.baselines["majority"]["test"]
+    assert soup.record["methods"][-1]["parameters_trained"] == 0
     assert any("soup: begins with " in note["text"] for note in soup.record["notes"])
     # job.yaml names the runs so that the job can be done again from anywhere.
     monkeypatch.chdir(tmp_path)
@@ -44,6 +45,8 @@ def test_a_soup_of_runs_on_another_split_is_refused_and_leaves_no_run_behind(
         hs.adapt(digits, method=method, seed=1, out=tmp_path / "run", **SMALL)
     with pytest.raises(ConfigError, match="prepares pictures in another way than this job: size 32 and 48"):
         hs.adapt(digits, method=method, out=tmp_path / "run", **{**SMALL, "image_size": 48})
+    with pytest.raises(DataError, match="With --folds each image is to be validated on"):
+        hs.adapt(digits, method=method, folds=3, out=tmp_path / "run", **SMALL)
     assert not (tmp_path / "run").exists()
 
 

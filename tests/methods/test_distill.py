@@ -18,12 +18,16 @@ from tests.training.small import Events, context, digest, model, plan
 QUICK = {"epochs": 3, "batch_size": 4, "lr_head": 1e-2, "lr_backbone": 1e-3}
 
 
-@pytest.fixture
-def school(tmp_path):
-    """A student, its splits, and a teacher (a run) that was trained on them."""
-    start, parts = model(), splits(tmp_path / "data")
-    taught_by = plan(epochs=6).fit(model(seed=1), parts, context(tmp_path / "teaching", Events()))
-    run = finished(tmp_path / "runs" / "teacher", replace(taught_by, temperature=1.5), parts, start=taught_by)
+@pytest.fixture(scope="module")
+def school(tmp_path_factory):
+    """A student, its splits, and a teacher (a run) that was trained on them and is sure of itself."""
+    folder, start = tmp_path_factory.mktemp("school"), model()
+    parts = splits(folder / "data")
+    taught_by = plan(epochs=6).fit(model(seed=1), parts, context(folder, Events()))
+    with torch.no_grad():
+        for parameter in taught_by.head.parameters():
+            parameter.mul_(20)
+    run = finished(folder / "runs" / "teacher", replace(taught_by, temperature=1.5), parts, start=taught_by)
     return start, parts, run
 
 
@@ -54,7 +58,8 @@ def test_without_the_teachers_share_it_is_fine_tuning(school, tmp_path):
 
 def test_the_student_comes_to_answer_like_its_teacher(school, tmp_path):
     start, parts, run = school
-    method = Distill(teacher=run, teacher_weight=1.0, teacher_temperature=1.0, augment="none", **QUICK)
+    method = Distill(teacher=run, teacher_weight=1.0, teacher_temperature=1.0, augment="none",
+                     **{**QUICK, "epochs": 8, "lr_head": 5e-2})
     student = method.fit(start, parts, context(tmp_path / "student", Events()))
     told = softmax(answers(finished_model(run), parts) / 1.5, axis=1)
 

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from headstart.data.dataset import Splits
 from headstart.errors import ConfigError
-from headstart.events import Finished, Listen, Note, Progress, Started
+from headstart.events import Finished, Listen, Note, Progress, Started, Trained
 from headstart.methods.method import Context, Method
 from headstart.model import Model
 from headstart.past_runs import PastRun, RunPath, find_past_run, refuse_leaks
@@ -54,6 +54,8 @@ class Soup(Method):
                                  - validation.better(judged[a], judged[b])))
         recipe = uniform if self.kind == "uniform" else greedy
         soup, used = recipe(runs, judged, model, validation, context.listen)
+        context.listen(Trained("soup", 0, sum(p.numel() for part in (soup.backbone, soup.head)
+                                                 for p in part.parameters())))
         context.listen(Finished("soup", time.monotonic() - began, f"{used} of {len(runs)} models"))
         return soup
 
