@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves, tree_map
 
 NAMES = re.compile(r"(^|_)(drop_path\d*|stochastic_(depth|dropout))$")
 """Attributes in which timm and torchvision keep what may leave a branch out."""
@@ -44,12 +44,15 @@ def set_rates(model: nn.Module, images: torch.Tensor, rate: float) -> int:
 def residual_blocks(model: nn.Module, images: torch.Tensor) -> list[Block]:
     """Return the blocks that still pass their input on when their branches are left out, in the order of their calls.
 
-    Found by trying: some libraries give every block a place for drop path, those without a shortcut too.
+    Found by trying: not every place is called, and not every one is in a branch beside a shortcut.
     """
     calls: dict[nn.Module, tuple[Any, Any]] = {}
-    hooks = [block.register_forward_pre_hook(lambda block, *call: calls.setdefault(block, call) and None,
-                                             with_kwargs=True)
-             for block in model.modules() if _places(block)]
+
+    def remember(block: nn.Module, args: Any, kwargs: Any) -> None:
+        # In lists of its own: some blocks add to the one that they are given.
+        calls.setdefault(block, tree_map(lambda leaf: leaf, (args, kwargs)))
+
+    hooks = [block.register_forward_pre_hook(remember, with_kwargs=True) for block in model.modules() if _places(block)]
     modes = {module: module.training for module in model.modules()}
     try:
         with torch.no_grad():
@@ -76,8 +79,7 @@ def _branches(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     try:
         for name, module in nothing.items():
             setattr(block, name, module)
-        outputs = [torch.cat([t.flatten() for t in _tensors(block(first, *args[1:], **kwargs))])
-                   for first in (args[0].clone(), 2 * args[0] + 1)]
+        outputs = [_output(block, args, kwargs, factor=factor) for factor in (1, 2)]
     finally:
         for name, module in before.items():
             if module is None:
@@ -97,9 +99,12 @@ class _Nothing(nn.Module):
         return torch.zeros_like(branch)
 
 
-def _tensors(output: Any) -> Iterator[torch.Tensor]:
-    if isinstance(output, torch.Tensor):
-        yield output
-    elif isinstance(output, tuple | list):
-        for part in output:
-            yield from _tensors(part)
+def _output(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, factor: int) -> torch.Tensor:
+    """Return all that the block gives, in one vector, when every x among its inputs is factor * x + factor - 1."""
+
+    def changed(leaf: Any) -> Any:
+        is_map = isinstance(leaf, torch.Tensor) and leaf.is_floating_point()
+        return factor * leaf + (factor - 1) if is_map else leaf
+
+    args, kwargs = tree_map(changed, (args, kwargs))
+    return torch.cat([leaf.flatten() for leaf in tree_leaves(block(*args, **kwargs)) if isinstance(leaf, torch.Tensor)])
