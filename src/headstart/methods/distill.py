@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 
 from headstart.data.dataset import Splits
+from headstart.divergence import soft_loss
 from headstart.errors import ConfigError
 from headstart.events import Note
 from headstart.methods.method import Context, Method
@@ -15,7 +16,7 @@ from headstart.model import Model
 from headstart.past_runs import PastRun, RunPath, find_past_run, refuse_leaks
 from headstart.training.objective import Teaching
 from headstart.training.plan import Plan
-from headstart.training.teaching import Teacher, require_teaching, soft_loss
+from headstart.training.teaching import Teacher, require_teaching
 from headstart.training.train import train
 
 
