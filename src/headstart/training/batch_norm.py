@@ -16,7 +16,7 @@ from headstart.errors import DataError
 def adapt_statistics(backbone: nn.Module, batches: Iterable[torch.Tensor]) -> int:
     """Give every BatchNorm the mean of its batches' means and variances; return how many there are.
 
-    batches: float32 [B, channels, H, W], as validation sees them; each counts the same, those of one image nothing.
+    batches: float32 [B, channels, H, W], preprocessed; each counts the same, those of one image not at all.
     No weight changes; dropout and drop path rest, and all modules are in eval mode afterwards.
     Raises DataError where no batch has two images. Source: Li et al., "Revisiting Batch Normalization For Practical
     Domain Adaptation" (AdaBN), 2016.
