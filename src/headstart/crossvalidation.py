@@ -24,7 +24,7 @@ from headstart.files import write_json
 from headstart.job import Job
 from headstart.model import Model
 from headstart.proof import Proven, conclude, decisive, evaluated, judge, logits_on, measure, prediction_rows
-from headstart.record import write_table
+from headstart.record import in_fold, write_table
 from headstart.report.curves import best_epoch
 from headstart.runs import SCHEMA, read_history
 from headstart.training.watch import Watch
@@ -95,11 +95,6 @@ def _fit(job: Job, model: Model, number: int, part: Splits, *, directory: Path, 
         epoch = 0 if rows and _same(start, item.model) else best_epoch(pd.DataFrame(rows)) if rows else None
         members.append(Member(proven, judge(job, proven, part, rows, told), epoch))
     return Fold(number, part, members)
-
-
-def in_fold(method: str, number: int) -> str:
-    """Return how a method of one fold is called in the history: `finetune fold 2`."""
-    return f"{method} fold {number}"
 
 
 def heard_in(number: int, listen: Listen) -> Listen:

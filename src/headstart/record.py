@@ -59,7 +59,7 @@ class Record:
         """Take the methods and metrics that run.json names."""
         self.metrics = metrics
         self._methods = [{"name": item.name, "seconds": round(item.seconds, 2),
-                          "parameters_trained": self._trained.get(item.name, trained_parameters(item))}
+                          "parameters_trained": self._told(item.name) or trained_parameters(item)}
                          for item in adapted]
         self._write("running")
 
@@ -75,11 +75,17 @@ class Record:
             self._write_history()
         elif isinstance(event, Trained):
             self._trained[event.method] = event.parameters
+            self._write("running")  # a method that a resumed run takes as it is does not tell again
         elif isinstance(event, RatesTried):
             path = self.directory / "lr_finder.json"
             before = read_json(path) if path.exists() else {}
             write_json(path, before | {event.method: {"factors": list(event.factors), "losses": list(event.losses),
                                                       "chosen": event.chosen}})
+
+    def _told(self, method: str) -> int:
+        """Return how many parameters the method said that it trained, on all folds together; 0 where it said none."""
+        names = [name for name in self._trained if name == method or name.startswith(in_fold(method, ""))]
+        return sum(self._trained[name] for name in names)
 
     def _write(self, status: str) -> None:
         assert self.job is not None, "a run is written after it began"
@@ -98,6 +104,11 @@ class Record:
         writer.writeheader()
         writer.writerows(rows)
         write_text(self.directory / "history.csv", text.getvalue())
+
+
+def in_fold(method: str, number: int | str) -> str:
+    """Return how a method of one fold is called in the history: `finetune fold 2`."""
+    return f"{method} fold {number}"
 
 
 def trained_parameters(item: Adapted) -> int:

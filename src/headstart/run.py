@@ -24,6 +24,7 @@ from headstart.files import exclusive, write_json
 from headstart.gate import admit
 from headstart.job import Job
 from headstart.model import Model
+from headstart.past_runs import find_past_run, refuse_leaks
 from headstart.proof import prove
 from headstart.receipts import environment, sample_table, seal
 from headstart.record import Record, backbone_record, data_record, write_table
@@ -74,9 +75,7 @@ def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Liste
         dataset, findings = admit(job, dataset, record.listen)
         splits, parts = _divide(job, dataset, record.listen)
         model, job = _start(job, dataset, record.listen)
-        for method in (*job.baselines, *job.method):
-            for part in (splits, *parts):
-                method.refuse_unfit(model, part)
+        _refuse_unfit(job, model, splits, parts)
         with _recorded(record, job, resumed=resumed):
             _write_inputs(directory, job, model, dataset, splits, findings, resumed=resumed)
             if parts:
@@ -139,6 +138,22 @@ def refuse_unsupported(job: Job, task: str) -> None:
             raise ConfigError(f"method {method.part_name} can't do {task}. Methods that can: {', '.join(able)}.")
         if isinstance(method, Plan):
             check_plan(method, task)
+
+
+def _refuse_unfit(job: Job, model: Model, splits: Splits, parts: list[Splits]) -> None:
+    """Raise HeadstartError where a method, or the run to start from, does not fit the job, or knows images of a val."""
+    methods = (*job.baselines, *job.method)
+    for method in methods:
+        method.refuse_unfit(model, splits)
+    try:
+        for part in parts:
+            for method in methods:
+                method.refuse_unfit(model, part)
+            if job.init_from:
+                refuse_leaks([find_past_run(job.init_from, where="init_from")], part, where="init_from")
+    except DataError as error:
+        raise DataError(f"{error}\nBut with --folds every image outside the test split validates once, so that nothing "
+                        "may have learned from any of them before: leave --folds out.") from None
 
 
 def start_from(model: Model, dataset: Dataset, task: Task, listen: Listen) -> Model:

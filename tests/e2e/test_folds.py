@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.torch import load_file
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, f1_score
 
 import headstart as hs
 from headstart.data.folds import folds
@@ -42,6 +42,10 @@ def test_the_run_directory_holds_the_folds_too(cross_finetuned: hs.Run) -> None:
     assert set(cross_finetuned.baselines) == {"majority", "probe"}
     assert set(cross_finetuned.history["method"]) == {"finetune fold 1", "finetune fold 2", "finetune fold 3"}
     assert cross_finetuned.model.backbone.spec.architecture == "3*efficientnet_lite0"
+    network = sum(p.numel() for m in (cross_finetuned.model.backbone, cross_finetuned.model.head)
+                  for p in m.parameters())
+    heads = 3 * 3  # biases; the ensemble has one head's, its members three
+    assert cross_finetuned.record["methods"][-1]["parameters_trained"] == network + heads - 3
 
 
 def test_every_image_but_those_of_test_is_answered_out_of_its_fold(cross_probed: hs.Run, digits: Path) -> None:
@@ -128,6 +132,8 @@ def test_killed_in_a_later_fold_it_resumes_to_identical_weights(cross_finetuned:
     again = hs.load_run(run)
     assert again.splits == cross_finetuned.splits
     assert again.job == cross_finetuned.job
+    assert [method["parameters_trained"] for method in again.record["methods"]] == [
+        method["parameters_trained"] for method in cross_finetuned.record["methods"]]
     assert not (run / "work").exists()
     assert [tuple(row) for row in again.history[["method", "epoch"]].to_numpy()] == list(
         itertools.product([f"finetune fold {number}" for number in (1, 2, 3)], (1, 2)))
@@ -154,14 +160,20 @@ def test_nothing_is_chosen_by_the_test_images(tmp_path: Path) -> None:
     assert all(models[1][name].equal(tensor) for name, tensor in models[0].items())
 
 
-def test_images_with_several_labels_are_cross_validated_too(digits: Path, tmp_path: Path) -> None:
+def test_thresholds_of_several_labels_are_chosen_on_the_out_of_fold_answers(digits: Path, tmp_path: Path) -> None:
     rows = [f"{path},{label}" for path in sorted(digits.rglob("*.png"))
             for label in {"0": ["round"], "1": ["straight"], "7": ["straight;angled"]}[path.parent.name[-1]]]
     table = tmp_path / "labels.csv"
     table.write_text("\n".join(["image,labels", *rows]))
-    run = hs.adapt(table, task="multilabel", method="probe", folds=3, out=tmp_path / "run", **SMALL)
+    run = hs.adapt(table, task="multilabel", method="probe", thresholds="f1", folds=3, out=tmp_path / "run", **SMALL)
+    oof = run.out_of_fold
+    assert len(oof) == 48
     assert run.splits["val"]["average_precision"].value > 0.8
-    assert len(run.out_of_fold) == 48
+    truth = np.array([[label in labels for label in range(3)] for labels in oof["label"]])
+    probabilities = np.stack(oof["probabilities"].to_list())
+    for label, threshold in enumerate(run.model.task.threshold):
+        best = max(f1_score(truth[:, label], probabilities[:, label] >= cut) for cut in probabilities[:, label])
+        assert f1_score(truth[:, label], probabilities[:, label] >= threshold) == pytest.approx(best)
 
 
 def test_the_page_and_the_terminal_tell_the_folds(digits: Path, tmp_path: Path) -> None:
@@ -176,6 +188,15 @@ def test_the_page_and_the_terminal_tell_the_folds(digits: Path, tmp_path: Path) 
     assert '<section id="folds"' in page
     assert "out of fold" in page
     assert "Before temperature scaling" not in page
+
+
+def test_what_has_learned_from_the_images_before_is_refused(probed: hs.Run, digits: Path, tmp_path: Path) -> None:
+    for words in (["--init-from", probed], ["--method", "distill", "--set", f"method.distill.teacher={probed}"]):
+        found = headstart("adapt", digits, "--folds", 3, "--out", tmp_path / "run", *words, *OPTIONS, code=3)
+        told = " ".join(found.stderr.split())
+        assert "in val here, in train there" in told
+        assert "so that nothing may have learned from any of them before: leave --folds out." in told
+        assert not (tmp_path / "run").exists()
 
 
 def test_impossible_folds_are_refused_before_anything_is_written(digits: Path, tmp_path: Path) -> None:
