@@ -42,7 +42,8 @@ def mean_of(models: Sequence[Model]) -> Model:
     with torch.no_grad():
         head.linear.weight.copy_(torch.cat(list(weights.values()), dim=1))
         head.linear.bias.copy_(bias)
-    return replace(first, backbone=backbone, head=head.eval(), temperature=1.0)
+    return replace(first, backbone=backbone, head=head.eval(), temperature=1.0,
+                   adapter=first.adapter if backbone is first.backbone else None)
 
 
 def _side_by_side(backbones: Sequence[Backbone]) -> Backbone:
