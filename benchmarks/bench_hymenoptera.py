@@ -39,8 +39,8 @@ def run_once(words: str, seed: int, threads: int) -> dict[str, Any]:
     """Return accuracy on val and on the held-out photos, and the seconds of the whole process."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
-        command = [sys.executable, "-c", "from headstart.cli import main; main()", "adapt", str(DATA / "hymenoptera"), *words.split(),
-                   "--seed", str(seed), "--out", str(out)]
+        command = [sys.executable, "-c", "from headstart.cli import main; main()", "adapt", str(DATA / "hymenoptera"),
+                   *words.split(), "--seed", str(seed), "--out", str(out)]
         environment = {**os.environ, "HEADSTART_CACHE": str(Path(folder) / "cache"), "OMP_NUM_THREADS": str(threads)}
         began = time.perf_counter()
         subprocess.run(command, check=True, env=environment, cwd=folder, stderr=subprocess.DEVNULL,

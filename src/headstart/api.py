@@ -20,6 +20,9 @@ from headstart.run import repeat, run
 from headstart.run import resume as resume_run
 from headstart.runs import Run, free_directory, load_model, load_run
 from headstart.tracking import tracked
+from headstart.tuning.candidates import build_search
+from headstart.tuning.result import Tuned
+from headstart.tuning.tune import tune as search
 from headstart.types import Prediction
 
 
@@ -45,6 +48,26 @@ def resume(directory: str | Path, *, dataset: Dataset | None = None, listen: Lis
     """Return the run, finished: it goes on to the result that it would have had without the interruption."""
     job = load_run(directory).job
     return resume_run(Path(directory), dataset=dataset, listen=tracked(listen, job.tracking))
+
+
+def tune(data: str | Path | Dataset, *, out: str | Path | None = None, trials: int = 30, workers: int = 1,
+         space: str | Path | None = None, config: str | Path | None = None, listen: Listen = silent,
+         **settings: Any) -> Tuned:
+    """Return the search for the best settings on `data`, with the proven run of the winner in `.run`.
+
+    settings: fields of `Job`; limit_time is that of the search. out: a folder; one that holds an unfinished search of
+    the same settings goes on; None takes the next free one in `tunes/`. workers: trials at the same time.
+    space: a YAML file with what to search. Raises ConfigError naming each wrong setting.
+    """
+    dataset = data if isinstance(data, Dataset) else None
+    if dataset is not None:
+        settings = {"format": dataset.format, "task": dataset.task, **settings}
+    source = str(dataset.root) if dataset is not None else str(data)
+    base, found = build_search({"data": source, **settings}, config=Path(config) if config else None,
+                               space=Path(space) if space else None)
+    directory = Path(out) if out else free_directory(Path("tunes"), Path(base.data).name or "data")
+    return search(base, found, directory, trials=trials, workers=workers, dataset=dataset,
+                  listen=tracked(listen, base.tracking))
 
 
 def check(data: str | Path | Dataset, *, listen: Listen = silent) -> CheckReport:

@@ -33,7 +33,7 @@ def inject(network: nn.Module, layers: Sequence[str], *, kind: str, rank: int, a
     if kind == "ia3":
         config = IA3Config(target_modules=names, feedforward_modules=[])
     else:
-        config = LoraConfig(target_modules=names, r=rank, lora_alpha=alpha,  # type: ignore[arg-type] (any number works)
+        config = LoraConfig(target_modules=names, r=rank, lora_alpha=alpha,  # type: ignore[arg-type]
                             lora_dropout=dropout, use_dora=kind == "dora")
     inject_adapter_in_model(config, network)
     for module in network.modules():

@@ -65,7 +65,7 @@ def repeat(before: Run, directory: Path, *, listen: Listen = silent) -> Run:
 
 
 def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Listen, *, resumed: bool) -> Run:
-    remaining = _countdown(job.limit_time)
+    remaining = countdown(job.limit_time)
     with exclusive(directory):
         torch.manual_seed(job.seed)
         record = Record(directory, listen)
@@ -74,7 +74,7 @@ def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Liste
             find(job.backbone)
         dataset, findings = admit(job, dataset, record.listen)
         splits, parts = _divide(job, dataset, record.listen)
-        model, job = _start(job, dataset, record.listen)
+        model, job = starting_model(job, dataset, record.listen)
         _refuse_unfit(job, model, splits, parts)
         with _recorded(record, job, resumed=resumed):
             _write_inputs(directory, job, model, dataset, splits, findings, resumed=resumed)
@@ -108,7 +108,7 @@ def _divide(job: Job, dataset: Dataset, listen: Listen) -> tuple[Splits, list[Sp
     return splits, parts
 
 
-def _start(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, Job]:
+def starting_model(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, Job]:
     """Return the model before any adapting, and the job with the backbone's name in place of `auto`."""
     refuse_unsupported(job, dataset.task)
     task = Catalog("tasks", Task).get(dataset.task)()  # type: ignore[type-abstract]
@@ -204,6 +204,7 @@ def _recorded(record: Record, job: Job, *, resumed: bool) -> Iterator[None]:
     record.listen(RunFinished(record.directory, "finished", record.metrics))
 
 
-def _countdown(limit: float | None) -> Callable[[], float]:
+def countdown(limit: float | None) -> Callable[[], float]:
+    """Return a function that says how many of `limit` seconds are left; None never ends."""
     deadline = time.monotonic() + limit if limit else float("inf")
     return lambda: deadline - time.monotonic()

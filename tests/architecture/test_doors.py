@@ -18,6 +18,7 @@ DOORS = {
     "mlflow": "tracking/recorder.py",
     "onnxruntime": "features/exported.py",
     "peft": "injection.py",
+    "optuna": "tuning/study.py",
     "rich": "cli/",
     "scipy.fft": "data/duplicates.py",
     "scipy.optimize": "evaluation/calibration.py",

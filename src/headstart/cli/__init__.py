@@ -15,7 +15,7 @@ import typer
 
 from headstart.errors import EXIT_BUG, HeadstartError, Interrupted
 
-VERBS = ("demo", "check", "models", "adapt", "resume", "evaluate", "predict", "compare", "runs", "verify",
+VERBS = ("demo", "check", "models", "adapt", "tune", "resume", "evaluate", "predict", "compare", "runs", "verify",
          "reproduce", "ui")
 HELP = """Transfer learning for computer vision: from a folder of images to a proven model.
 

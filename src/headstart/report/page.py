@@ -36,16 +36,22 @@ def write_report(directory: Path, *, images: Pictures = open_picture) -> Path:
 
 def render(record: Record, *, images: Pictures = open_picture) -> str:
     """Return the page as text."""
+    return fill(FOLDER / "template.html", term=words.term, number=words.number, percent=words.percent,
+                count=words.count, points=words.points, verdict=summary.verdict, shows=summary.shows,
+                **_content(record, images))
+
+
+def fill(template: Path, **names: Any) -> str:
+    """Return the page that the template makes of these names and the common style; markup in values is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(loader=FileSystemLoader(FOLDER, encoding="utf-8"), autoescape=True, trim_blocks=True,
-                              lstrip_blocks=True, undefined=StrictUndefined)
-    environment.globals.update(
-        term=words.term, number=words.number, percent=words.percent, count=words.count, of_metric=words.of_metric,
-        span=words.span, points=words.points, verdict=summary.verdict, shows=summary.shows)
+    environment = Environment(loader=FileSystemLoader(template.parent, encoding="utf-8"), autoescape=True,
+                              trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    # Macros see these, too.
+    environment.globals.update(of_metric=words.of_metric, span=words.span, **names)
     style = (FOLDER / "style.css").read_text(encoding="utf-8")
+    page = environment.get_template(template.name).render(style=style)
     # A file name that is no UTF-8 holds lone surrogates, which no page can carry.
-    page = environment.get_template("template.html").render(style=style, **_content(record, images))
     return page.encode("utf-8", "replace").decode("utf-8")
 
 

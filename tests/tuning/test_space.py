@@ -1,0 +1,156 @@
+"""What a search may choose from: the default, what the user pins, and the user's own."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from headstart.errors import ConfigError
+from headstart.job import METHODS
+from headstart.methods.finetune import Finetune
+from headstart.methods.probe import Probe
+from headstart.methods.scratch import Scratch
+from headstart.tuning.candidates import build_search, default_methods, job_with, longest, metric_of
+from headstart.tuning.space import SEARCHED, Choice, Range, default_space, own_space
+
+FIRST = {"scope": "all", "unfreeze": "none", "lr_head": 3e-4, "lr_backbone": 1e-4, "layer_decay": 1.0,
+         "weight_decay": 0.01, "augment": "light", "label_smoothing": 0.0}
+
+
+def own(settings, methods=None):
+    return own_space(list(methods or [Finetune()]), settings, where="space.yaml")
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / "space.yaml").write_text(text)
+    return folder / "space.yaml"
+
+
+def test_every_setting_that_is_searched_is_one_of_finetune():
+    assert set(SEARCHED) <= set(Finetune.model_fields)
+
+
+def test_the_first_trial_of_a_method_is_the_method_as_it_is():
+    space = default_space([Probe(), Finetune()])
+    assert space.start("probe") == {"method": "probe"}
+    assert space.start("finetune") == {"method": "finetune", **FIRST}
+    assert job_with(build_search({"data": "x"})[0], space.start("finetune")).method == (Probe(), Finetune())
+
+
+def test_a_method_with_nothing_to_search_is_settled():
+    space = default_space([Probe(), Finetune()])
+    assert (space.settled, space.open) == (["probe"], ["finetune"])
+
+
+def test_what_the_user_sets_is_kept_and_not_searched():
+    space = default_space([Finetune(lr_head=0.02, augment="strong")])
+    assert "lr_head" not in space.searched["finetune"]
+    assert "augment" not in space.searched["finetune"]
+    assert "lr_backbone" in space.searched["finetune"]
+
+
+def test_a_range_is_widened_to_hold_the_default_of_each_method():
+    space = default_space([Finetune(), Scratch()])
+    assert space.dimensions["lr_backbone"] == Range(low=1e-5, high=2e-3, log=True)
+    assert space.start("scratch")["lr_backbone"] == 2e-3
+
+
+def test_a_method_whose_default_is_no_choice_keeps_it():
+    class Adapter(Finetune):
+        scope: str = "norm-only adapter"
+
+    searched = default_space([Adapter()]).searched[Adapter.part_name]
+    assert "scope" not in searched
+    assert "lr_head" in searched
+
+
+def test_a_setting_without_effect_beside_the_others_is_not_drawn():
+    def head_only(name, dimension):
+        return "head" if name == "scope" else dimension.nearest(None)
+
+    assert list(default_space([Finetune()]).draw(head_only)) == ["method", "scope", "lr_head", "weight_decay",
+                                                                 "augment", "label_smoothing"]
+    assert "lr_backbone" not in default_space([Finetune(scope="head")]).start("finetune")
+
+
+def test_an_own_space_replaces_the_default_and_starts_inside():
+    space = own({"lr_backbone": {"low": 2e-4, "high": 1e-3, "log": True}, "scope": ["last-1", "last-2"],
+                 "epochs": {"low": 2, "high": 6}, "weight_decay": {"low": 0, "high": 1}})
+    assert space.start("finetune") == {"method": "finetune", "scope": "last-1", "lr_backbone": 2e-4, "epochs": 6,
+                                       "weight_decay": 0.01}
+    assert space.dimensions["epochs"].whole
+    assert not space.dimensions["weight_decay"].whole
+    assert longest(space) == 6
+
+
+def test_choices_may_be_parts_with_settings():
+    space = own({"loss": ["cross_entropy", {"loss": "cross_entropy"}]})
+    assert space.start("finetune")["loss"] == {"loss": "cross_entropy"}
+    assert space.dimensions["loss"] == Choice(values=({"loss": "cross_entropy"}, {"loss": "cross_entropy"}))
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"lr_heads": [1e-3]}, r'space.yaml: unknown setting "lr_heads" for finetune. Did you mean "lr_head"'),
+    ({"lr_head": 1e-3}, r"space.yaml: lr_head: write a list of values, or {low: ..., high: ..., log: true}; got 0.001"),
+    ({"lr_head": {"low": 1e-3, "hgh": 1e-2}}, r'unknown setting "hgh". Did you mean "high"'),
+    ({"lr_head": {"low": 1e-2, "high": 1e-3}}, r"low \(0.01\) must be less than high \(0.001\)"),
+    ({"dropout": {"low": 0.0, "high": 0.5, "log": True}}, r"on a log scale low must be above 0, not 0.0"),
+    ({"lr_head": {"low": 1e-3, "high": 1e3}}, r"space.yaml: lr_head: Input should be less than or equal to"),
+    ({"scope": ["last-1", "lst-2"]}, r'"lst-2" is no scope'),
+    ({"scope": []}, r"space.yaml: scope: values: .*at least 1 item"),
+])
+def test_mistakes_in_an_own_space_are_named(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        own(settings)
+
+
+def test_a_method_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r'space.yaml: unknown method "finetun". Did you mean "finetune"'):
+        build_search({"data": "x"}, space=written(tmp_path, "method: [probe, finetun]"))
+
+
+def test_candidates_are_the_default_ones_unless_named_in_any_place(tmp_path):
+    config = tmp_path / "job.yaml"
+    config.write_text(yaml.safe_dump({"data": "x", "method": "scratch"}))
+    own_file = written(tmp_path, "method: [scratch]\nlr_head: [0.001, 0.01]")
+    assert list(build_search({"data": "x"})[1].searched) == default_methods()
+    assert list(build_search({"data": "x", "method": "finetune"})[1].searched) == ["probe", "finetune"]
+    assert list(build_search({}, config=config)[1].searched) == ["scratch"]
+    assert list(build_search({"data": "x"}, assignments=["method=scratch"])[1].searched) == ["scratch"]
+    assert list(build_search({"data": "x"}, space=own_file)[1].searched) == ["scratch"]
+    base, space = build_search({"data": "x"}, assignments=["method.finetune.epochs=3"])
+    assert space.base["finetune"]["epochs"] == 3
+    assert base.method[1].epochs == 3
+
+
+def test_default_methods_exist():
+    assert set(default_methods()) <= set(METHODS.names())
+
+
+def test_a_method_is_tried_once_whatever_it_is_called():
+    with pytest.raises(ConfigError, match="a search tries each method once, not probe, finetune, finetune"):
+        build_search({"data": "x", "method": ["finetune", "finetune"]})
+
+
+def test_the_job_of_a_trial_has_the_users_settings_of_what_its_method_needs():
+    chain = [{"method": "probe", "l2": 0.5}, {"method": "finetune", "epochs": 2}]
+    base, _ = build_search({"data": "x", "method": chain})
+    job = job_with(base, {"method": "finetune", "lr_head": 0.01})
+    assert job.method == (Probe(l2=0.5), Finetune(epochs=2, lr_head=0.01))
+    assert job_with(base, {"method": "probe"}).method == (Probe(l2=0.5),)
+    with_start = base.model_copy(update={"init_from": "runs/before"})
+    assert job_with(with_start, {"method": "finetune"}).method == (Finetune(epochs=2),)
+
+
+def test_trials_are_judged_by_the_metric_that_the_methods_watch():
+    from headstart.tasks.classification import Classification
+
+    def metric(*methods):
+        base, space = build_search({"data": "x", "method": list(methods)})
+        return metric_of(base, space, Classification())
+
+    assert metric("probe") == "accuracy"
+    assert metric({"method": "finetune", "monitor": "f1_macro"}) == "f1_macro"
+    assert metric({"method": "finetune", "monitor": "loss"}) == "log_loss"
+    with pytest.raises(ConfigError, match=r"different metrics \(finetune by f1_macro, scratch by accuracy\)"):
+        metric({"method": "finetune", "monitor": "f1_macro"}, "scratch")
