@@ -18,6 +18,8 @@ import importlib.util
 import json
 import multiprocessing
 import os
+import signal
+import sys
 import time
 from collections.abc import Iterable
 from itertools import groupby
@@ -63,6 +65,8 @@ def in_own_process(cell: Cell, threads: int) -> dict[str, Any]:
         process.join()
         return {"error": f"the process ended with {process.exitcode}"}
     finally:
+        if sys.exc_info()[0] is not None:
+            process.kill()  # stopped from outside: a training would go on to its next checkpoint, alone
         process.join()
 
 
@@ -124,6 +128,7 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="write the tables and judge the figures")
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if options.cell:
         print(json.dumps(measure(Cell.parse(options.cell), options.threads), indent=2))
         return
