@@ -125,11 +125,11 @@ class Plan(Part):
 def uses_bf16(precision: Precision, device: str) -> bool:
     """Return whether the network computes in bfloat16 (weights, loss and optimizer stay float32).
 
-    `auto` does so where the hardware multiplies it natively: emulated on an older CPU it is slower than float32.
+    `auto` does so on a GPU or a CPU with matrix units (AMX). AVX-512's own bf16 is slower than float32: forward and
+    backward of EfficientNet-Lite0, batch 32, took 3.08 against 1.90 CPU seconds at 224 px, 0.46 against 0.21 at 64 px.
     """
     if precision != "auto":
         return precision == "bf16"
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    native = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    return any(getattr(torch.cpu, name, lambda: False)() for name in native)
+    return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
