@@ -26,8 +26,8 @@ def written(folder: Path, text: str) -> Path:
     return folder / "space.yaml"
 
 
-def test_every_setting_that_is_searched_is_one_of_finetune():
-    assert set(SEARCHED) <= set(Finetune.model_fields)
+def test_every_setting_that_is_searched_is_one_of_some_method():
+    assert set(SEARCHED) <= {name for part in METHODS.all().values() for name in part.model_fields}
 
 
 def test_the_first_trial_of_a_method_is_the_method_as_it_is():
@@ -49,15 +49,31 @@ def test_what_the_user_sets_is_kept_and_not_searched():
     assert "lr_backbone" in space.searched["finetune"]
 
 
-def test_a_range_is_widened_to_hold_the_default_of_each_method():
+def test_rates_are_searched_around_the_default_of_each_method():
     space = default_space([Finetune(), Scratch()])
-    assert space.dimensions["lr_backbone"] == Range(low=1e-5, high=2e-3, log=True)
-    assert space.start("scratch")["lr_backbone"] == 2e-3
+    assert space.searched["finetune"]["lr_backbone"] == Range(low=1e-5, high=1e-3, log=True)
+    assert space.searched["scratch"]["lr_backbone"] == Range(low=2e-4, high=2e-2, log=True)
+    assert space.searched["finetune"]["lr_head"] == Range(low=3e-5, high=3e-3, log=True)
+
+
+def test_methods_share_in_the_study_what_means_the_same():
+    space = default_space([Finetune(), Scratch()])
+    assert space.label("scratch", "augment") == "augment"
+    assert space.label("scratch", "lr_backbone") == "scratch.lr_backbone"
+
+
+@pytest.mark.parametrize("name", [name for name, part in METHODS.all().items() if "lr_head" in part.model_fields])
+def test_the_defaults_of_every_method_lie_in_its_space(name):
+    method = METHODS.get(name)()
+    plain = method.model_dump(mode="json")
+    drawn = default_space([method]).start(name)
+    assert len(drawn) > 4
+    assert drawn == {"method": name, **{key: plain[key] for key in drawn if key != "method"}}
 
 
 def test_a_method_whose_default_is_no_choice_keeps_it():
     class Adapter(Finetune):
-        scope: str = "norm-only adapter"
+        scope: str = "adapter"
 
     searched = default_space([Adapter()]).searched[Adapter.part_name]
     assert "scope" not in searched
@@ -78,18 +94,25 @@ def test_an_own_space_replaces_the_default_and_starts_inside():
                  "epochs": {"low": 2, "high": 6}, "weight_decay": {"low": 0, "high": 1}})
     assert space.start("finetune") == {"method": "finetune", "scope": "last-1", "lr_backbone": 2e-4, "epochs": 6,
                                        "weight_decay": 0.01}
-    assert space.dimensions["epochs"].whole
-    assert not space.dimensions["weight_decay"].whole
+    assert space.searched["finetune"]["epochs"].whole
+    assert not space.searched["finetune"]["weight_decay"].whole
     assert longest(space) == 6
 
 
 def test_choices_may_be_parts_with_settings():
     space = own({"loss": ["cross_entropy", {"loss": "cross_entropy"}]})
     assert space.start("finetune")["loss"] == {"loss": "cross_entropy"}
-    assert space.dimensions["loss"] == Choice(values=({"loss": "cross_entropy"}, {"loss": "cross_entropy"}))
+    assert space.searched["finetune"]["loss"] == Choice(values=({"loss": "cross_entropy"}, {"loss": "cross_entropy"}))
+
+
+def test_a_setting_may_be_searched_for_one_method_alone():
+    space = own({"scratch.lr_backbone": [0.01], "lr_backbone": [1e-4, 1e-3]}, [Finetune(), Scratch()])
+    assert space.searched == {"finetune": {"lr_backbone": Choice(values=(1e-4, 1e-3))},
+                              "scratch": {"lr_backbone": Choice(values=(0.01,))}}
 
 
 @pytest.mark.parametrize(("settings", "message"), [
+    ({"finetune.lr_hed": [1e-3]}, r'unknown setting "finetune.lr_hed" for finetune. Did you mean "finetune.lr_head"'),
     ({"lr_heads": [1e-3]}, r'space.yaml: unknown setting "lr_heads" for finetune. Did you mean "lr_head"'),
     ({"lr_head": 1e-3}, r"space.yaml: lr_head: write a list of values, or {low: ..., high: ..., log: true}; got 0.001"),
     ({"lr_head": {"low": 1e-3, "hgh": 1e-2}}, r'unknown setting "hgh". Did you mean "high"'),

@@ -34,7 +34,8 @@ def carry_out(study: Study, space, trials: int) -> list[dict]:
     while (trial := study.ask(trials)) is not None:
         settings = trial.draw(space)
         drawn.append(settings)
-        if any(trial.report(value(settings) * epoch / 3, spared=trial.number < 3) for epoch in range(1, 4)):
+        trial.spared = trial.number < 3
+        if any(trial.report(f"epoch {epoch}", value(settings) * epoch / 3) for epoch in range(1, 4)):
             trial.prune(seconds=0.0)
         else:
             trial.finish(value(settings), 0.5, seconds=0.0)
@@ -66,7 +67,7 @@ def test_the_sampler_learns(unbroken):
 def test_draws_stay_inside_the_space(unbroken):
     for outcome in unbroken:
         for name, drawn in outcome.settings.items():
-            dimension = SPACE.dimensions.get(name)
+            dimension = SPACE.searched[outcome.settings["method"]].get(name)
             assert dimension is None or dimension.nearest(drawn) == drawn
 
 
@@ -95,7 +96,7 @@ def test_a_trial_that_was_killed_begins_again_as_if_it_had_not(unbroken, tmp_pat
     try:
         settings = trial.draw(SPACE)
         for epoch in range(1, epochs + 1):
-            trial.report(value(settings) * epoch / 3)
+            trial.report(f"epoch {epoch}", value(settings) * epoch / 3)
     except Killed:
         pass
     study.close()
@@ -159,7 +160,7 @@ def test_hyperband_ends_the_worse_of_three_at_the_first_rung(tmp_path):
     for result in (0.5, 0.9, 0.8, 0.95):
         trial = study.ask(4)
         trial.draw(SPACE)
-        ends.append(trial.report(result))
+        ends.append(trial.report("epoch 1", result))
         trial.finish(result, 0.0, seconds=0.0)
     assert ends == [False, False, True, False]
 
@@ -169,7 +170,8 @@ def test_a_spared_trial_is_never_ended(tmp_path):
     for result in (0.9, 0.8, 0.1):
         trial = study.ask(3)
         trial.draw(SPACE)
-        assert not trial.report(result, spared=True)
+        trial.spared = True
+        assert not trial.report("epoch 1", result)
         trial.finish(result, 0.0, seconds=0.0)
 
 
@@ -178,10 +180,41 @@ def test_trials_are_compared_by_their_best_epoch_so_far(tmp_path, maximise):
     study = opened(tmp_path, maximise=maximise)
     trial = study.ask(1)
     trial.draw(SPACE)
-    for result in (0.6, 0.7, 0.5):
-        trial.report(result, spared=True)
+    trial.spared = True
+    for epoch, result in enumerate((0.6, 0.7, 0.5)):
+        trial.report(f"epoch {epoch}", result)
     trial.prune(seconds=0.0)
     assert study.outcomes()[0].value == (0.7 if maximise else 0.5)
+
+
+def test_an_epoch_that_is_told_twice_counts_once(tmp_path):
+    study = opened(tmp_path)
+    trial = study.ask(1)
+    trial.draw(SPACE)
+    for epoch in (1, 2, 2):
+        trial.report(f"epoch {epoch}", 0.5)
+    trial.finish(0.5, 0.5, seconds=0.0)
+    assert study.outcomes()[0].epochs == 2
+
+
+@pytest.mark.parametrize("again", [(), ("b 1",), ("a 1", "a 2", "b 1")])
+def test_epochs_that_nobody_tells_again_after_a_kill_count_all_the_same(tmp_path, again):
+    study = opened(tmp_path)
+    values = {"a 1": 0.2, "a 2": 0.6, "b 1": 0.4}
+    trial = study.ask(1)
+    trial.draw(SPACE)
+    for epoch, result in values.items():
+        trial.report(epoch, result)
+    study.close()
+    take_back(tmp_path / "study.db", maximise=True)
+    study = opened(tmp_path)
+    trial = study.ask(1)
+    trial.draw(SPACE)
+    for epoch in again:
+        trial.report(epoch, values[epoch])
+    trial.finish(0.6, 0.5, seconds=0.0)
+    stored = study._study.trials[0].intermediate_values
+    assert stored == {1: 0.2, 2: 0.6, 3: 0.6}
 
 
 def test_importance_finds_the_setting_that_matters(tmp_path):

@@ -174,9 +174,7 @@ def test_a_search_killed_at_any_moment_goes_on_to_the_same_end(unbroken, home, t
     out = tmp_path / "t"
     assert searched(home, out, **killed) == -signal.SIGKILL
     assert not (out / "best.yaml").exists()
-    notes: list[str] = []
     assert searched(home, out) == 0
-    del notes
     pd.testing.assert_frame_equal(table(out), table(unbroken))
     assert (out / "best.yaml").read_text() == (unbroken / "best.yaml").read_text()
     found, expected = (load_file(folder / "run" / "model.safetensors") for folder in (out, unbroken))
@@ -303,6 +301,11 @@ def test_a_search_of_which_all_trials_fail_is_an_error(home, tmp_path):
 
 def test_a_wrong_setting_ends_the_search(home, tmp_path):
     assert searched(home, tmp_path / "t", before=failing(1, error=ConfigError("no"))) == ConfigError.exit_code
+
+
+def test_drawn_settings_that_do_not_go_together_are_a_failed_trial(home, tmp_path):
+    assert searched(home, tmp_path / "t", trials=4, before=failing(2, error=ConfigError("no such stage"))) == 0
+    assert table(tmp_path / "t")["reason"][2] == "ConfigError: no such stage"
 
 
 def test_a_trial_that_others_left_behind_ends_early(home, tmp_path):

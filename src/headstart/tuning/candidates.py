@@ -80,7 +80,7 @@ def longest(space: Space) -> int:
     """Return the most epochs that a trial can have; 1 where no method has epochs."""
     found = [1]
     for method, searched in space.searched.items():
-        dimension = space.dimensions["epochs"] if "epochs" in searched else None
+        dimension = searched.get("epochs")
         if dimension is None:
             found.append(int(space.base[method].get("epochs", 1)))
         else:

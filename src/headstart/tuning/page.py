@@ -69,8 +69,9 @@ def sentences(found: Findings) -> list[str]:
     if proof is None:
         said.append("The final run, which reads the test images once, is still to come.")
     else:
-        again = found.metrics["val"][found.metric]
-        said.append(f"Trained once more, it reaches {of(again.value)} on validation and {of(proof.value)} on the "
+        again = found.metrics.get("val", {}).get(found.metric)
+        on_val = f"{of(again.value)} on validation and " if again else ""
+        said.append(f"Trained once more, it reaches {on_val}{of(proof.value)} on the "
                     f"held-out test images ({words.span(found.metric, proof.low, proof.high)}), which were read once. "
                     "The best validation value of many is too good to be true; the test value is the one to quote.")
     return said

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
 from headstart.adaptation import WORK, Adapted, adapt_all
 from headstart.data.dataset import Splits
-from headstart.errors import DivergedError, ResourceError
+from headstart.errors import ConfigError, DivergedError, ResourceError
 from headstart.events import EpochEnded, Event, Listen, Note, Progress
 from headstart.job import Job
 from headstart.metrics.registry import METRICS
@@ -64,48 +64,34 @@ class Search:
         return Study(self.directory / STUDY, seed=self.base.seed, maximise=self.maximise, epochs=longest(self.space))
 
 
-@dataclass
+@dataclass(frozen=True)
 class Ear:
     """Listens to a training: reports its epochs, and ends it when it is left behind or time is up."""
 
     trial: Trial
     metric: str
     """Name of the monitored metric in the events."""
-    last: int
-    """The epoch after which a trial is done anyway."""
-    spared: bool
-    """Whether it may not be pruned."""
     up: Callable[[], bool]
     listen: Listen
-    seen: set[tuple[str, int]] = field(default_factory=set)
 
     def __call__(self, event: Event) -> None:
         """Take the event. Raises Pruned or TimeUp, which end the training."""
         if isinstance(event, EpochEnded):
-            self._epoch(event)
+            value = event.values.get(self.metric)
+            if value is not None and self.trial.report(f"{event.method} {event.epoch}", value):
+                raise Pruned
         elif isinstance(event, Progress):
             if self.up():
                 raise TimeUp
-            self._say(f"{event.step.removesuffix(': training')} {event.detail}".strip())
-
-    def _epoch(self, event: EpochEnded) -> None:
-        value = event.values.get(self.metric)
-        if value is None or (event.method, event.epoch) in self.seen:
-            return
-        self.seen.add((event.method, event.epoch))
-        spared = self.spared or len(self.seen) >= self.last
-        if self.trial.report(value, spared=spared):
-            raise Pruned
-
-    def _say(self, detail: str) -> None:
-        self.listen(Progress(STEP, self.trial.number, f"trial {self.trial.number}: {detail}"))
+            detail = f"{event.step.removesuffix(': training')} {event.detail}".strip()
+            self.listen(Progress(STEP, self.trial.number, f"trial {self.trial.number}: {detail}"))
 
 
 def search(plan: Search, study: Study, start: Model, *, listen: Listen, remaining: Callable[[], float]) -> None:
     """Carry out trials until there are enough, or time is up; but go on until one has finished.
 
-    Raises ConfigError, DataError, IntegrityError or Interrupted; a trial that diverges or runs out of memory has
-    failed, and the search goes on.
+    Raises ConfigError, DataError, IntegrityError or Interrupted; a trial that diverges, runs out of memory, or whose
+    drawn settings don't go together, has failed, and the search goes on.
     """
     starts = Starts(plan, start)
     while remaining() > 0 or study.best() is None:
@@ -124,10 +110,10 @@ def _carry_out(plan: Search, study: Study, trial: Trial, starts: Starts, *, list
     if twin is not None and twin.value is not None and twin.loss is not None:
         trial.finish(twin.value, twin.loss, seconds=0.0, reason=f"same settings as trial {twin.number}")
         return
-    sure = study.best() is not None
+    sure, default = study.best() is not None, trial.number < len(plan.space.searched)
     job = job_with(plan.base, settings)
-    ear = Ear(trial, _watched(plan.metric), last=_epochs(job), spared=trial.number < len(plan.space.searched),
-              up=lambda: sure and remaining() <= 0, listen=listen)
+    trial.spared, trial.last = default, _epochs(job)
+    ear = Ear(trial, _watched(plan.metric), up=lambda: sure and remaining() <= 0, listen=listen)
     folder = plan.directory / WORK / f"trial-{trial.number:04d}"
     began = time.perf_counter()
 
@@ -144,7 +130,9 @@ def _carry_out(plan: Search, study: Study, trial: Trial, starts: Starts, *, list
         trial.prune(seconds=seconds())
     except TimeUp:
         trial.prune(seconds=seconds(), stopped="the time was up")
-    except (DivergedError, ResourceError) as error:
+    except (DivergedError, ResourceError, ConfigError) as error:
+        if default and isinstance(error, ConfigError):
+            raise  # it is not the draw that is wrong
         trial.fail(f"{type(error).__name__}: {error}", seconds=seconds())
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):

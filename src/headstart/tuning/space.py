@@ -61,19 +61,32 @@ class Range(Part):
         return self.model_copy(update={"low": min(self.low, value), "high": max(self.high, value)})
 
 
+class Around(Part):
+    """A range on a log scale around the default of each method: rates of different methods have different homes."""
+
+    factor: float = Field(10, gt=1)
+
+    def of(self, default: float) -> Range:
+        """Return the range from default/factor to default*factor."""
+        # In numbers that people would write: 0.001, not 0.0009999999999999998.
+        low, high = (float(f"{value:.6g}") for value in (default / self.factor, default * self.factor))
+        return Range(low=low, high=high, log=True)
+
+
 Dimension = Choice | Range
 Suggest = Callable[[str, Dimension], Any]
 """Draws a value for the setting of this name."""
 
-SEARCHED: Mapping[str, Dimension] = {
+SEARCHED: Mapping[str, Dimension | Around] = {
     "scope": Choice(values=("head", "last-1", "last-2", "norm-only", "all")),
     "unfreeze": Choice(values=("none", "fixed")),
-    "lr_head": Range(low=1e-4, high=1e-2, log=True),
-    "lr_backbone": Range(low=1e-5, high=1e-3, log=True),
+    "lr_head": Around(),
+    "lr_backbone": Around(),
     "layer_decay": Range(low=0.5, high=1.0),
     "weight_decay": Range(low=1e-4, high=0.3, log=True),
     "augment": Choice(values=("none", "light", "standard")),
     "label_smoothing": Choice(values=(0.0, 0.1)),
+    "rank": Choice(values=(4, 8, 16)),
 }
 """What is searched unless the user says otherwise, for each method that has the setting."""
 
@@ -94,10 +107,8 @@ FIRST = ("scope", "unfreeze")
 class Space:
     """What a search may choose from, and where it starts."""
 
-    dimensions: Mapping[str, Dimension]
-    """Setting -> what it may be."""
-    searched: Mapping[str, tuple[str, ...]]
-    """Method -> the settings that are searched for it, in the order in which they are drawn."""
+    searched: Mapping[str, Mapping[str, Dimension]]
+    """Method -> setting -> what it may be, in the order in which they are drawn."""
     base: Mapping[str, Mapping[str, Any]]
     """Method -> all its settings where the search leaves them alone, as plain values."""
 
@@ -119,18 +130,27 @@ class Space:
         if method is None:
             method = suggest(METHOD, Choice(values=tuple(self.open))) if len(self.open) > 1 else self.open[0]
         drawn: dict[str, Any] = {METHOD: method}
-        for name in self.searched[method]:
+        for name, dimension in self.searched[method].items():
             if not self._idle(name, {**self.base[method], **drawn}):
-                drawn[name] = suggest(name, self.dimensions[name])
+                drawn[name] = suggest(self.label(method, name), dimension)
         return drawn
 
     def start(self, method: str) -> dict[str, Any]:
         """Return the settings of the first trial of a method: what it does without a search, as near as may be."""
-        return self.draw(lambda name, dimension: dimension.nearest(self.base[method][name]), method=method)
+        base = self.base[method]
+        return self.draw(lambda label, dimension: dimension.nearest(base[label.rpartition(".")[2]]), method=method)
+
+    def label(self, method: str, name: str) -> str:
+        """Return what a setting of a method is called in the study: its name, where it is the same for all methods.
+
+        Else `method.name`, so that nothing is learned about one method from the rates of another.
+        """
+        others = [settings[name] for settings in self.searched.values() if name in settings]
+        return name if all(other == self.searched[method][name] for other in others) else f"{method}.{name}"
 
     def record(self) -> dict[str, Any]:
         """Return the space as plain values: method -> setting -> what it may be."""
-        return {method: {name: _plain(self.dimensions[name]) for name in settings}
+        return {method: {name: _plain(dimension) for name, dimension in settings.items()}
                 for method, settings in self.searched.items()}
 
     def _idle(self, name: str, settings: Mapping[str, Any]) -> bool:
@@ -143,37 +163,47 @@ def default_space(methods: Sequence[Method]) -> Space:
 
     The defaults always lie inside, so that no search ends with less than they give.
     """
-    dimensions = dict(SEARCHED)
-    searched: dict[str, tuple[str, ...]] = {}
+    searched: dict[str, dict[str, Dimension]] = {}
     for method in methods:
-        names = [name for name in SEARCHED if name in type(method).model_fields and not _changed(method, name)
-                 and _fits(SEARCHED[name], _default(method, name))]
-        searched[method.part_name] = _ordered(names)
-        for name in names:
-            dimension = dimensions[name]
-            if isinstance(dimension, Range):
-                dimensions[name] = dimension.including(_default(method, name))
-    return Space(dimensions, searched, _bases(methods))
+        found: dict[str, Dimension] = {}
+        for name, dimension in SEARCHED.items():
+            if name not in type(method).model_fields or _changed(method, name):
+                continue
+            default = _default(method, name)
+            if isinstance(dimension, Around):
+                found[name] = dimension.of(default)
+            elif isinstance(dimension, Range):
+                found[name] = dimension.including(default)
+            elif default in dimension.values:
+                # A method with another default, such as a scope of its own, means something else by the setting.
+                found[name] = dimension
+        searched[method.part_name] = _ordered(found)
+    return Space(searched, _bases(methods))
 
 
 def own_space(methods: Sequence[Method], settings: Mapping[str, Any], *, where: str) -> Space:
     """Return the space that the user wrote: {setting: [values]} or {setting: {low, high, log}}.
 
-    where: the file, for messages. Raises ConfigError naming each wrong setting, bound or value.
+    A key `method.setting` is for that method alone. where: the file, for messages.
+    Raises ConfigError naming each wrong setting, bound or value.
     """
-    fields = {name for method in methods for name in type(method).model_fields}
-    dimensions: dict[str, Dimension] = {}
-    for name, value in settings.items():
-        if name == METHOD:
+    searched: dict[str, dict[str, Dimension]] = {method.part_name: {} for method in methods}
+    # What is for one method comes last, so that it takes the place of what is for all.
+    for key, value in sorted(settings.items(), key=lambda item: "." in item[0]):
+        if key == METHOD:
             continue
-        having = [method for method in methods if name in type(method).model_fields]
+        only, _, name = key.rpartition(".")
+        having = [m for m in methods if name in type(m).model_fields and only in ("", m.part_name)]
         if not having:
-            raise ConfigError(f'{where}: unknown setting "{name}" for {", ".join(m.part_name for m in methods)}.'
-                              + nearest(name, fields | {METHOD}))
-        dimensions[name] = _dimension(name, value, having, where)
-    searched = {method.part_name: _ordered([name for name in dimensions if name in type(method).model_fields])
-                for method in methods}
-    return Space(dimensions, searched, _bases(methods))
+            fields = {field for method in methods for field in type(method).model_fields}
+            if only:
+                fields = {f"{method.part_name}.{field}" for method in methods for field in type(method).model_fields}
+            raise ConfigError(f'{where}: unknown setting "{key}" for {", ".join(m.part_name for m in methods)}.'
+                              + nearest(key, fields | {METHOD}))
+        dimension = _dimension(key, name, value, having, where)
+        for method in having:
+            searched[method.part_name][name] = dimension
+    return Space({name: _ordered(found) for name, found in searched.items()}, _bases(methods))
 
 
 def methods_of(settings: Mapping[str, Any] | None, *, where: str) -> list[str] | None:
@@ -187,8 +217,8 @@ def methods_of(settings: Mapping[str, Any] | None, *, where: str) -> list[str] |
     return list(dict.fromkeys(names))
 
 
-def _dimension(name: str, value: Any, having: Sequence[Method], where: str) -> Dimension:
-    place = f"{where}: {name}"
+def _dimension(key: str, name: str, value: Any, having: Sequence[Method], where: str) -> Dimension:
+    place = f"{where}: {key}"
     if isinstance(value, list):
         # As the method itself would write them down, so that equal values look equal.
         return Choice.parse({"values": tuple(_accepted(name, item, having, where) for item in value)}, where=place)
@@ -217,14 +247,8 @@ def _changed(method: Method, name: str) -> bool:
     return bool(method.model_dump(mode="json")[name] != _default(method, name))
 
 
-def _fits(dimension: Dimension, default: Any) -> bool:
-    """Whether the setting means here what the table means: a method with another default (a scope of its own) does
-    something else by it."""
-    return isinstance(dimension, Range) or default in dimension.values
-
-
-def _ordered(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(sorted(names, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST)))
+def _ordered(found: Mapping[str, Dimension]) -> dict[str, Dimension]:
+    return dict(sorted(found.items(), key=lambda item: FIRST.index(item[0]) if item[0] in FIRST else len(FIRST)))
 
 
 def _bases(methods: Sequence[Method]) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ import json
 import os
 import sqlite3
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +110,14 @@ class Trial:
 
     def __init__(self, study: Study, asked: Any) -> None:
         self.number: int = asked.number
+        self.spared = False
+        """Whether it is never ended early."""
+        self.last = study.epochs
+        """The epoch after which it is done anyway."""
         self._study, self._asked = study, asked
+        self._heard: dict[str, float] = dict(asked.user_attrs.get("heard", []))
+        self._reported: list[str] = []
         self._best: float | None = None
-        self._epochs = 0
 
     def draw(self, space: Space) -> dict[str, Any]:
         """Return the settings of this trial: those it was given, else new ones."""
@@ -121,21 +126,40 @@ class Trial:
             self._asked.set_user_attr("settings", settings)
         return settings
 
-    def report(self, value: float, *, spared: bool = False) -> bool:
-        """Take the value of the next epoch; return whether the trial should end, being worse than others so far.
+    def report(self, epoch: str, value: float) -> bool:
+        """Take the value of an epoch; return whether the trial should end, being worse than others so far.
 
-        What is compared is the best epoch so far, as it is the one that would be kept. spared: never end it.
+        epoch: its name, unlike that of any other epoch of the trial; one that comes again is left out.
+        What is compared is the best epoch so far, as it is the one that would be kept.
         """
-        self._epochs += 1
-        better = max if self._study.maximise else min
-        self._best = value if self._best is None else better(self._best, value)
+        if epoch in self._reported:
+            return False
+        known = list(self._heard)
         with _told(self._study.path):
-            self._asked.report(self._best, self._epochs)
-            return not spared and self._epochs < self._study.epochs and bool(self._asked.should_prune())
+            self._catch_up(known[:known.index(epoch)] if epoch in known else known)
+            self._heard[epoch] = value
+            self._asked.set_user_attr("heard", list(self._heard.items()))
+            return self._enter(epoch)
 
     def finish(self, value: float, loss: float, *, seconds: float, reason: str = "") -> None:
         """End the trial with its value."""
+        with _told(self._study.path):
+            self._catch_up(list(self._heard))
         self._end("COMPLETE", value=value, log_loss=loss, seconds=seconds, reason=reason)
+
+    def _catch_up(self, epochs: Sequence[str]) -> None:
+        """Report what a process that was killed had heard: a method that was done by then does not tell it again."""
+        for epoch in epochs:
+            if epoch not in self._reported:
+                self._enter(epoch)
+
+    def _enter(self, epoch: str) -> bool:
+        self._reported.append(epoch)
+        value, step = self._heard[epoch], len(self._reported)
+        better = max if self._study.maximise else min
+        self._best = value if self._best is None else better(self._best, value)
+        self._asked.report(self._best, step)
+        return not self.spared and step < min(self.last, self._study.epochs) and bool(self._asked.should_prune())
 
     def prune(self, *, seconds: float, stopped: str = "") -> None:
         """End the trial early. stopped: why, where it is not because others were better."""
@@ -147,7 +171,7 @@ class Trial:
 
     def _end(self, state: str, *, value: float | None = None, **told: Any) -> None:
         with _told(self._study.path):
-            for name, item in {**told, "epochs": self._epochs}.items():
+            for name, item in {**told, "epochs": len(self._reported)}.items():
                 self._asked.set_user_attr(name, item)
             self._study._study.tell(self._asked, value, state=self._study._optuna.trial.TrialState[state])
 
@@ -167,11 +191,12 @@ def begin(path: Path, space: Space, *, maximise: bool) -> None:
     """Write a new study, which first tries each method as it is without a search."""
     def fill(study: Any) -> None:
         for method in space.searched:
-            given = {name: _code(value) for name, value in space.start(method).items() if name != METHOD}
+            given = {space.label(method, name): _code(value) for name, value in space.start(method).items()
+                     if name != METHOD}
             if method in space.settled:
-                _put(study, given, method)
+                _put(study, given, {METHOD: method})  # not drawn, because it has this one trial
             else:
-                _put(study, {METHOD: method, **given}, None)
+                _put(study, {METHOD: method, **given} if len(space.open) > 1 else given, {})
 
     _rewrite(path, maximise, fill)
 
@@ -179,7 +204,7 @@ def begin(path: Path, space: Space, *, maximise: bool) -> None:
 def take_back(path: Path, *, maximise: bool) -> int:
     """Put the trials that a dead process was at back to where they begin; return how many.
 
-    They keep their number and what they drew; what they reported is forgotten, and will be reported again.
+    They keep their number, what they drew and what they heard of their epochs, which is reported again.
     """
     storage, before = _open(path, maximise=maximise)
     trials = before.get_trials()
@@ -192,17 +217,17 @@ def take_back(path: Path, *, maximise: bool) -> int:
                 study.add_trial(trial)
             else:
                 given = {**trial.user_attrs.get("given", {}), **trial.params}
-                _put(study, given, trial.user_attrs.get(METHOD))
+                kept = {name: trial.user_attrs[name] for name in (METHOD, "heard") if name in trial.user_attrs}
+                _put(study, given, kept)
 
     if dead:
         _rewrite(path, maximise, copy)
     return dead
 
 
-def _put(study: Any, given: Mapping[str, Any], method: str | None) -> None:
-    """Enqueue a trial. given: coded values by setting. method: one that is not drawn, because it has one trial."""
-    told = {"given": dict(given)} | ({METHOD: method} if method else {})
-    study.enqueue_trial(dict(given), user_attrs=told)
+def _put(study: Any, given: Mapping[str, Any], told: Mapping[str, Any]) -> None:
+    """Enqueue a trial. given: coded values by setting. told: what else is known of it."""
+    study.enqueue_trial(dict(given), user_attrs={**told, "given": dict(given)})
 
 
 def _rewrite(path: Path, maximise: bool, fill: Callable[[Any], None]) -> None:

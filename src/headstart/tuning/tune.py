@@ -66,6 +66,9 @@ def _find_best(base: Job, space: Space, directory: Path, *, trials: int, workers
     for note in splits.notes:
         listen(Note(note))
     start, resolved = starting_model(base, admitted, listen)
+    for name in space.searched:
+        for method in job_with(base, space.start(name)).method:
+            method.refuse_unfit(start, splits)
     metric = metric_of(base, space, start.task)
     _open(directory, base, resolved, space, metric, fingerprint(admitted), listen)
     blind = Splits(splits.train, splits.val, splits.test.subset([]))
