@@ -58,9 +58,10 @@ class Record:
     def finish(self, adapted: list[Adapted], metrics: Metrics) -> None:
         """Take the methods and metrics that run.json names."""
         self.metrics = metrics
+        told = [self._told(item.name) for item in adapted]
         self._methods = [{"name": item.name, "seconds": round(item.seconds, 2),
-                          "parameters_trained": self._told(item.name) or trained_parameters(item)}
-                         for item in adapted]
+                          "parameters_trained": trained_parameters(item) if count is None else count}
+                         for item, count in zip(adapted, told, strict=True)]
         self._write("running")
 
     def note(self, event: Event) -> None:
@@ -82,10 +83,10 @@ class Record:
             write_json(path, before | {event.method: {"factors": list(event.factors), "losses": list(event.losses),
                                                       "chosen": event.chosen}})
 
-    def _told(self, method: str) -> int:
-        """Return how many parameters the method said that it trained, on all folds together; 0 where it said none."""
+    def _told(self, method: str) -> int | None:
+        """Return how many parameters the method said that it trained, on all folds together; None where it did not."""
         names = [name for name in self._trained if name == method or name.startswith(in_fold(method, ""))]
-        return sum(self._trained[name] for name in names)
+        return sum(self._trained[name] for name in names) if names else None
 
     def _write(self, status: str) -> None:
         assert self.job is not None, "a run is written after it began"

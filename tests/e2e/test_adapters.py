@@ -15,7 +15,7 @@ from headstart.data.load import load_data
 from headstart.data.splits import split
 from headstart.events import Note
 from headstart.model import Model
-from headstart.run import _start
+from headstart.run import starting_model
 from tests.e2e.conftest import SMALL
 from tests.training.small import Events
 
@@ -68,7 +68,7 @@ def test_an_adapter_that_was_finished_before_a_break_is_still_there_after_it(dig
     job = hs.Job.parse({"data": str(digits), "method": [LORA], **SMALL})
     data, events = load_data(str(digits)), Events()
     parts = split(data, seed=0, val=0.2, test=0.2)
-    model, job = _start(job, data, events)
+    model, job = starting_model(job, data, events)
 
     def last() -> Model:
         return adapt_all(job, model, parts, work=tmp_path / "work", listen=events,

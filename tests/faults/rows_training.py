@@ -316,25 +316,25 @@ def shared_memory(folder: Path) -> None:
 
 
 def short_of_memory(limit: int) -> Callable:
-    real = Learner._logits
+    real = Learner._outputs
 
-    def logits(self, images):
+    def outputs(self, network, images):
         if torch.is_grad_enabled() and len(images) > limit:
             raise torch.OutOfMemoryError("fake: out of memory")
-        return real(self, images)
+        return real(self, network, images)
 
-    return logits
+    return outputs
 
 
 @row(55, "memory runs out: smaller micro-batches, the same effective batch")
 def memory_short(folder: Path) -> None:
     whole = fit(folder / "whole")
     events = Events()
-    with patched(Learner, "_logits", short_of_memory(2)):
+    with patched(Learner, "_outputs", short_of_memory(2)):
         trained = fit(folder / "a", listen=events)
     assert "memory ran out with 4 images at a time; going on with 2" in events.notes()
     for name, value in whole.backbone.state_dict().items():
         assert torch.allclose(trained.backbone.state_dict()[name].float(), value.float(), atol=1e-2), name
-    with (patched(Learner, "_logits", short_of_memory(0)),
+    with (patched(Learner, "_outputs", short_of_memory(0)),
           pytest.raises(ResourceError, match="memory ran out even with 1 images at a time")):
         fit(folder / "b")
