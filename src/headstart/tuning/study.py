@@ -259,16 +259,12 @@ def _close(storage: Any) -> None:
 
 
 def _outcome(trial: Any) -> Outcome:
-    told = trial.user_attrs
-    state = STATES[trial.state.name]
+    told, reason = trial.user_attrs, trial.user_attrs.get("reason", "")
+    state: State = "stopped" if trial.state.name == "PRUNED" and reason else STATES[trial.state.name]
     value = trial.value if trial.value is not None else next(reversed(trial.intermediate_values.values()), None)
-    reason = told.get("reason", "")
-    if state == "pruned" and reason:
-        state = "stopped"
     return Outcome(number=trial.number, state=state, settings=told.get("settings", {}),
                    value=None if state == "failed" else value, loss=told.get("log_loss"),
-                   epochs=told.get("epochs", len(trial.intermediate_values)), seconds=told.get("seconds"),
-                   reason=reason)
+                   epochs=told.get("epochs", len(trial.intermediate_values)), seconds=told.get("seconds"), reason=reason)
 
 
 def _code(value: Any) -> Any:
