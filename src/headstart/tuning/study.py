@@ -259,12 +259,13 @@ def _close(storage: Any) -> None:
 
 
 def _outcome(trial: Any) -> Outcome:
-    told, reason = trial.user_attrs, trial.user_attrs.get("reason", "")
+    told = trial.user_attrs
+    reason, epochs = told.get("reason", ""), told.get("epochs", len(trial.intermediate_values))
     state: State = "stopped" if trial.state.name == "PRUNED" and reason else STATES[trial.state.name]
     value = trial.value if trial.value is not None else next(reversed(trial.intermediate_values.values()), None)
     return Outcome(number=trial.number, state=state, settings=told.get("settings", {}),
                    value=None if state == "failed" else value, loss=told.get("log_loss"),
-                   epochs=told.get("epochs", len(trial.intermediate_values)), seconds=told.get("seconds"), reason=reason)
+                   epochs=epochs, seconds=told.get("seconds"), reason=reason)
 
 
 def _code(value: Any) -> Any:
