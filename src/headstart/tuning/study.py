@@ -219,7 +219,6 @@ def take_back(path: Path, *, maximise: bool) -> int:
                 given = {**trial.user_attrs.get("given", {}), **trial.params}
                 kept = {name: trial.user_attrs[name] for name in (METHOD, "heard") if name in trial.user_attrs}
                 _put(study, given, kept)
-
     if dead:
         _rewrite(path, maximise, copy)
     return dead
