@@ -48,7 +48,7 @@ def measure(cell: Cell, threads: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         if cell.method == "probe":
             os.environ["HEADSTART_CACHE"] = folder  # its price is the reading of the features
-        chain = adapt_all(job.model_copy(update={"baselines": ()}), model, splits, directory=Path(folder),
+        chain = adapt_all(job.model_copy(update={"baselines": ()}), model, splits, work=Path(folder),
                           listen=heard.append, remaining=lambda: float("inf"))
         row = proof(chain, splits, cell.seed)
     return {
