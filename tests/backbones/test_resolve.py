@@ -133,3 +133,11 @@ def test_timms_table_says_what_timms_own_records_say() -> None:
         own = BackboneSpec.model_validate({"architecture": spec.architecture, "source": "timm",
                                            **pretrained_record(row["library_name"])})
         assert (own.license, own.weights, own.preprocessing) == (spec.license, spec.weights, spec.preprocessing)
+
+
+def test_any_allows_every_licence_as_the_help_says():
+    from headstart.backbones.licenses import permitted
+
+    spec = resolve.find("mobilenet_v2").model_copy(update={"license": "unknown"})
+    assert permitted(spec, ("any",))
+    assert not permitted(spec, ("mit",))

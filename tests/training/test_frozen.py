@@ -79,3 +79,22 @@ def test_more_stages_than_there_are_is_refused(tmp_path):
 def test_an_unknown_scope_is_refused_with_the_choices():
     with pytest.raises(ValueError, match=r'"last" is no scope\. Write one of all, head, last-N, norm-only, bias-only'):
         plan(scope="last")
+
+
+def test_scope_adapter_without_an_adapter_is_refused(tmp_path):
+    from headstart.errors import ConfigError
+
+    with pytest.raises(ConfigError, match=r"scope adapter: timm/test_resnet has no adapter.*Use --method lora"):
+        train(fresh("timm/test_resnet"), splits(tmp_path / "data"), plan(scope="adapter"), context(tmp_path, silent))
+
+
+def test_weight_decay_spares_what_is_a_vector_whatever_its_shape():
+    from headstart.training.network import Network
+
+    model = fresh("timm/test_resnet")
+    stage = model.backbone.stages()[-1]
+    stage.members[0].register_parameter("scale", torch.nn.Parameter(torch.ones(1, 8, 1, 1)))
+    scale = stage.members[0].scale
+    settings = plan(weight_decay=0.1)
+    groups = Network(model.backbone, model.head, settings).groups(settings)
+    assert [g["weight_decay"] for g in groups if any(p is scale for p in g["params"])] == [0.0]

@@ -16,9 +16,9 @@ PERMISSIVE = ("0bsd", "apache-2.0", "bsd-2-clause", "bsd-3-clause", "cc-by-4.0",
 
 
 def permitted(spec: BackboneSpec, allowed: Sequence[str]) -> bool:
-    """Return whether the licence of the weights is among `allowed`; `all` allows every one."""
+    """Return whether the licence of the weights is among `allowed`; `any` allows every one."""
     words = {word.lower() for word in allowed}
-    return "all" in words or spec.license in words
+    return "any" in words or spec.license in words
 
 
 def require_permitted(spec: BackboneSpec, allowed: Sequence[str]) -> None:

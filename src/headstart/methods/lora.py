@@ -38,7 +38,7 @@ class Lora(Plan, Method):
     layers: Words = ()
     """Parts of names of the layers to adapt, such as attn.qkv; without, every linear layer and ordinary convolution
     but the stem's, where the adapter is smaller than the layer."""
-    lr_backbone: float = Field(1e-3, gt=0, le=10)
+    lr_backbone: float = Field(3e-3, gt=0, le=10)
     """Highest learning rate of the adapter: it starts from zero, so there is nothing in it to protect."""
     scope: Literal["adapter"] = "adapter"
     """Adapter and head; to train parts of the backbone itself, use finetune."""

@@ -102,9 +102,10 @@ class Network(nn.Module):
         groups: list[dict[str, object]] = []
         for name, parameters, base, strength in parts:
             learning = [p for p in parameters if p.requires_grad]
-            # Decay on biases and norms only shrinks what has no scale to control.
-            for decay, chosen in ((strength, [p for p in learning if p.ndim > 1]),
-                                  (0.0, [p for p in learning if p.ndim <= 1])):
+            # Decay on biases and norms only shrinks what has no scale to control; an adapter's may be [1, C, 1, 1].
+            matrices = [sum(side > 1 for side in p.shape) > 1 for p in learning]
+            for decay, kind in ((strength, True), (0.0, False)):
+                chosen = [p for p, matrix in zip(learning, matrices, strict=True) if matrix is kind]
                 if chosen:
                     groups.append({"params": chosen, "lr": base, "base": base, "weight_decay": decay,
                                    "own_decay": decay, "name": name})

@@ -65,4 +65,9 @@ def _biases(backbone: Backbone) -> set[str]:
 
 
 def _adapters(backbone: Backbone) -> set[str]:
-    return {name for name, _ in backbone.named_parameters() if PARAMETERS.search(name)}
+    """Return the names of the adapter's parameters. Raises ConfigError where the backbone has no adapter."""
+    found = {name for name, _ in backbone.named_parameters() if PARAMETERS.search(name)}
+    if not found:
+        raise ConfigError(f"scope adapter: {backbone.spec.architecture} has no adapter, so that the head alone would "
+                          "train. Use --method lora, or scope=head.")
+    return found
