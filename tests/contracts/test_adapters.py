@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import importlib
 import signal
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from headstart.job import METHODS
 from headstart.methods.method import Method
 from headstart.model import Model
 from headstart.tasks.classification import Classification
+from headstart.training import beside
 from tests.training.killing import in_child, kill_at_step
 from tests.training.small import SIZE, Events, context, digest, splits
 
@@ -76,10 +76,9 @@ def fitted(request, tmp_path_factory) -> Fitted:
     torch.set_num_threads(1)
     folder, model, events = tmp_path_factory.mktemp("fitted"), start(family), Events()
     before, kept = copy.deepcopy(model.backbone), []
-    module = importlib.import_module(f"headstart.methods.{kind}")
     with pytest.MonkeyPatch.context() as patch:
-        real = module.detach
-        patch.setattr(module, "detach", lambda adapted, recipe: (kept.append(adapted), real(adapted, recipe))[1])
+        real = beside.detach
+        patch.setattr(beside, "detach", lambda adapted, recipe: (kept.append(adapted), real(adapted, recipe))[1])
         made = method(kind).fit(model, splits(folder / "data"), context(folder, events))
     return Fitted(model, before, made, kept[0], events.notes())
 

@@ -70,7 +70,7 @@ def test_auto_takes_little_where_little_memory_is_free(tmp_path, monkeypatch):
 @pytest.mark.parametrize("decay", [1.0, 0.5])
 def test_layer_rates_fall_by_the_same_share_from_stage_to_stage(decay):
     start, settings = model(), plan(layer_decay=decay, lr_backbone=1e-3, lr_head=1e-2)
-    table = rate_table(Network(start.backbone, start.head, settings), settings)
+    table = rate_table(Network(start.backbone, start.head, settings).groups(settings))
     count = len(start.backbone.stages())
     expected = [0.001 * decay ** (count - 1 - stage) for stage in range(count)] + [0.01]
     assert [row.rate for row in table] == pytest.approx(expected)

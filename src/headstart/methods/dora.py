@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from headstart.adapter import Recipe, adaptable, attach, detach, said
+from headstart.adapter import Recipe, adaptable
 from headstart.backbones.backbone import Backbone
 from headstart.data.dataset import Splits
-from headstart.events import Note
 from headstart.methods.method import Context, Method
 from headstart.model import Model
 from headstart.part import Words
+from headstart.training.beside import train_beside
 from headstart.training.plan import Plan
-from headstart.training.train import train
 
 
 class Dora(Plan, Method):
@@ -53,12 +51,7 @@ class Dora(Plan, Method):
 
     def fit(self, model: Model, splits: Splits, context: Context) -> Model:
         """Return `model` with the adapter of the best epoch merged in. Raises as `refuse_unfit` and `train`."""
-        recipe = self.recipe(model.backbone)
-        adapted = attach(model.backbone, recipe, seed=context.seed)
-        context.listen(Note(f"dora: {said(adapted)}"))
-        trained = train(dataclasses.replace(model, backbone=adapted), splits, self, context)
-        backbone, adapter = detach(trained.backbone, recipe)
-        return dataclasses.replace(trained, backbone=backbone, adapter=adapter)
+        return train_beside(model, splits, self, context, recipe=self.recipe(model.backbone))
 
     def recipe(self, backbone: Backbone) -> Recipe:
         """Return which layers of the backbone get what."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from pydantic import Field
 from torchvision.transforms.v2 import CutMix as BoxMix
@@ -21,11 +23,6 @@ class CutMix(Mix):
     alpha: float = Field(1.0, gt=0, le=10)
     """Both parameters of the Beta distribution of the shares; at 1, as in the paper, all shares are equally likely."""
 
-    def __call__(self, images: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor,
-                 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return the pasted images, and targets and weights by area; a single image stays as it is."""
-        if len(images) < 2:
-            return images, targets, weights
-        # The weights are mixed like one more class.
-        mixed, labels = BoxMix(alpha=self.alpha)(images, torch.cat([targets, weights[:, None]], dim=1))
-        return mixed, labels[:, :-1], labels[:, -1]
+    def mixer(self) -> Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
+        """Return torchvision's transform."""
+        return BoxMix(alpha=self.alpha)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torchvision.transforms.v2 import MixUp
 
@@ -16,11 +18,6 @@ class Mixup(Mix):
     Source: Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
     """
 
-    def __call__(self, images: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor,
-                 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return the blended images, targets and weights; a single image stays as it is."""
-        if len(images) < 2:
-            return images, targets, weights
-        # The weights are mixed like one more class.
-        mixed, labels = MixUp(alpha=self.alpha)(images, torch.cat([targets, weights[:, None]], dim=1))
-        return mixed, labels[:, :-1], labels[:, -1]
+    def mixer(self) -> Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
+        """Return torchvision's transform."""
+        return MixUp(alpha=self.alpha)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 
 import pandas as pd
 
 from headstart.report import svg, words
+from headstart.report.axes import axes, labelled
 
 WIDTH, HEIGHT = 400, 262
 LEFT, RIGHT, TOP, BOTTOM = 48, 388, 34, 218
@@ -91,17 +91,10 @@ def _points(rows: pd.DataFrame, column: str) -> list[tuple[int, float]]:
 
 
 def _grid(x: svg.Scale, y: svg.Scale, marks: list[float], epochs: list[int], *, percent: bool) -> str:
-    # Enough decimals that neighbouring marks differ.
-    digits = max(0, -math.floor(math.log10(min(b - a for a, b in pairwise(marks))) + 1e-9))
-    labels = [words.percent(mark, max(0, digits - 2)) if percent else words.number(mark, digits) for mark in marks]
-    parts = []
-    for mark, label in zip(marks, labels, strict=True):
-        parts += [svg.element("line", x1=LEFT, x2=RIGHT, y1=y(mark), y2=y(mark), class_="grid"),
-                  svg.text(label, LEFT - 6, y(mark) + 4, anchor="end", class_="tick")]
     step = max(1, math.ceil((max(epochs) - min(epochs)) / 8))
-    parts += [svg.text(str(epoch), x(epoch), BOTTOM + 17, anchor="middle", class_="tick")
-              for epoch in range(min(epochs), max(epochs) + 1, step)]
-    return "".join(parts) + svg.text("epoch", (LEFT + RIGHT) / 2, BOTTOM + 36, anchor="middle", class_="label")
+    places = [(epoch, str(epoch)) for epoch in range(min(epochs), max(epochs) + 1, step)]
+    return (axes(x, y, labelled(marks, percent=percent), places)
+            + svg.text("epoch", (LEFT + RIGHT) / 2, BOTTOM + 36, anchor="middle", class_="label"))
 
 
 def _best_line(x: svg.Scale, best: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from headstart.report import svg
+from headstart.report.axes import axes
 from headstart.report.curves import svg_id
 from headstart.report.records import RatesRecord
 
@@ -22,17 +23,13 @@ def _figure(method: str, rates: RatesRecord) -> str:
     powers = [math.log10(factor) for factor in rates.factors]
     x = svg.Scale(math.floor(powers[0]), math.ceil(powers[-1]), LEFT, RIGHT)
     y = svg.Scale(marks[0], marks[-1], BOTTOM, TOP)
-    body = []
-    for mark in marks:
-        body += [svg.element("line", x1=LEFT, x2=RIGHT, y1=y(mark), y2=y(mark), class_="grid"),
-                 svg.text(f"{mark:g}", LEFT - 6, y(mark) + 4, anchor="end", class_="tick")]
-    for power in range(math.floor(powers[0]), math.ceil(powers[-1]) + 1):
-        body.append(svg.text(f"{10.0 ** power:g}", x(power), BOTTOM + 17, anchor="middle", class_="tick"))
+    decades = range(math.floor(powers[0]), math.ceil(powers[-1]) + 1)
     place = x(min(max(math.log10(rates.chosen), powers[0]), powers[-1]))
-    body += [svg.element("line", x1=place, x2=place, y1=TOP, y2=BOTTOM, class_="best"),
-             svg.text(f"chosen: {rates.chosen:.2g}", place + 5, BOTTOM - 6, class_="tick best-label"),
-             svg.line([(x(p), y(loss)) for p, loss in zip(powers, rates.losses, strict=True)], class_="line train"),
-             svg.text("factor on the learning rates", (LEFT + RIGHT) / 2, BOTTOM + 36, anchor="middle", class_="label")]
+    body = [axes(x, y, [(mark, f"{mark:g}") for mark in marks], [(power, f"{10.0 ** power:g}") for power in decades]),
+            svg.element("line", x1=place, x2=place, y1=TOP, y2=BOTTOM, class_="best"),
+            svg.text(f"chosen: {rates.chosen:.2g}", place + 5, BOTTOM - 6, class_="tick best-label"),
+            svg.line([(x(p), y(loss)) for p, loss in zip(powers, rates.losses, strict=True)], class_="line train"),
+            svg.text("factor on the learning rates", (LEFT + RIGHT) / 2, BOTTOM + 36, anchor="middle", class_="label")]
     return svg.picture(svg_id(f"rates-{method}"), svg.text(f"Learning-rate finder, {method}", 4, 16, class_="heading"),
                        *body, words=f"Learning-rate finder, {method}", width=WIDTH, height=HEIGHT,
                        description=f"Smoothed training loss while the learning rates rise; chosen: {rates.chosen:.2g} "

@@ -70,11 +70,9 @@ def blank(learner: Learner, count: int) -> Batch:
     """Return a batch of black images."""
     settings, device = learner.preprocessing, learner.context.device
     pixels = torch.zeros(count, settings.channels, settings.size, settings.size, dtype=torch.uint8, device=device)
-    classes = len(learner.objective.prior)
-    targets = torch.zeros((count, classes), device=device)
-    targets[:, 0] = 1
-    if not learner.objective.several:
-        targets = targets.argmax(dim=1)
+    objective = learner.objective
+    targets = (torch.zeros((count, len(objective.prior)), device=device) if objective.several
+               else torch.zeros(count, dtype=torch.int64, device=device))
     images = settings.normalise(pixels.contiguous(memory_format=torch.channels_last))
     weights, indices = torch.ones(count, device=device), torch.zeros(count, dtype=torch.int64, device=device)
     return Batch(images, targets, weights, indices)

@@ -90,7 +90,7 @@ class Learner(LightningModule):
     def on_train_batch_end(self, *_: object) -> None:
         """Report; close the epoch, save, or stop where it is time to."""
         state = self.state
-        self._report()
+        self.context.listen(progress(self.plan.part_name, state, self.watched.name))
         if state.step == (state.epoch + 1) * self.order.steps:
             if self.stop.requested is not None:
                 self.save()  # validation may take longer than a scheduler waits
@@ -238,9 +238,6 @@ class Learner(LightningModule):
             self.save()
         self.context.listen(Note(f"{self.plan.part_name}: the time limit ends training after {self.state.step} of "
                                  f"{self.order.total} steps; the best weights so far are kept", "warning"))
-
-    def _report(self) -> None:
-        self.context.listen(progress(self.plan.part_name, self.state, self.watched.name))
 
     # Checkpoints
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -63,14 +66,21 @@ class Network(nn.Module):
         """How many of the deepest stages the scope lets train in the end."""
         return scope.deepest(self.scope, self.backbone)
 
+    @contextlib.contextmanager
+    def all_thawed(self) -> Iterator[None]:
+        """Let all that the scope reaches be free for a while, as it will be in the end."""
+        now = self.thawed
+        self.thaw(None)
+        try:
+            yield
+        finally:
+            self.thaw(now)
+
     @property
     def moves_batch_norm(self) -> bool:
         """Whether some BatchNorm computes with the batch's own statistics, now or once all is unfrozen."""
-        now = self.thawed
-        self.thaw(None)
-        moves = any(isinstance(m, _BatchNorm) and m.training for m in self.modules())
-        self.thaw(now)
-        return moves
+        with self.all_thawed():
+            return any(isinstance(m, _BatchNorm) and m.training for m in self.modules())
 
     def train(self, mode: bool = True) -> Network:
         """Switch to training mode, but for what is frozen; the backbone sees to its frozen stages itself."""
@@ -87,21 +97,21 @@ class Network(nn.Module):
             raise ConfigError(f"drop_path={rate}: {self.backbone.spec.architecture} has no residual branch to drop. "
                               "Set drop_path=0, or use dropout.")
 
-    def groups(self, plan: Plan) -> list[dict[str, object]]:
+    def groups(self, plan: Plan) -> list[dict[str, Any]]:
         """Return AdamW's parameter groups, each with its `name` and the `base` rate that the schedule multiplies.
 
         Everything that the scope lets train is in a group from the start; what waits frozen gets no gradient.
         """
-        now = self.thawed
-        self.thaw(None)
         stages = self.backbone.stages()
         own_decay = 0.0 if any(r.replaces_decay for r in plan.regularisers) else plan.weight_decay
         parts = [(f"stage {number}", list(stage.parameters()), rate, own_decay) for number, (stage, rate)
                  in enumerate(zip(stages, stage_rates(plan, len(stages)), strict=True))]
         parts.append(("head", list(self.head.parameters()), plan.lr_head, plan.weight_decay))
-        groups: list[dict[str, object]] = []
+        with self.all_thawed():
+            free = {id(p) for p in self.parameters() if p.requires_grad}
+        groups: list[dict[str, Any]] = []
         for name, parameters, base, strength in parts:
-            learning = [p for p in parameters if p.requires_grad]
+            learning = [p for p in parameters if id(p) in free]
             # Decay on biases and norms only shrinks what has no scale to control; an adapter's may be [1, C, 1, 1].
             matrices = [sum(side > 1 for side in p.shape) > 1 for p in learning]
             for decay, kind in ((strength, True), (0.0, False)):
@@ -109,7 +119,6 @@ class Network(nn.Module):
                 if chosen:
                     groups.append({"params": chosen, "lr": base, "base": base, "weight_decay": decay,
                                    "own_decay": decay, "name": name})
-        self.thaw(now)
         return groups
 
 
@@ -131,21 +140,11 @@ def stage_rates(plan: Plan, stages: int) -> list[float]:
     return [plan.lr_backbone * plan.layer_decay ** (stages - 1 - number) for number in range(stages)]
 
 
-def rate_table(network: Network, plan: Plan) -> list[Rate]:
-    """Return the rates of all stages that train and of the head, shallow first."""
+def rate_table(groups: Iterable[Mapping[str, Any]]) -> list[Rate]:
+    """Return the rates of all stages that train and of the head, shallow first, from what `Network.groups` gave."""
     found: dict[str, Rate] = {}
-    for group in network.groups(plan):
-        name, parameters = str(group["name"]), group["params"]
-        count = sum(p.numel() for p in parameters)  # type: ignore[attr-defined]
+    for group in groups:
+        name, count = group["name"], sum(p.numel() for p in group["params"])
         before = found[name].parameters if name in found else 0
-        found[name] = Rate(name, float(group["base"]), before + count)  # type: ignore[arg-type]
+        found[name] = Rate(name, group["base"], before + count)
     return list(found.values())
-
-
-def trained_parameters(network: Network) -> int:
-    """Return how many parameters the scope lets train in the end, the head's included."""
-    now = network.thawed
-    network.thaw(None)
-    count = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    network.thaw(now)
-    return count

@@ -62,7 +62,7 @@ class Objective:
     def losses(self, logits: torch.Tensor, batch: Batch, rows: torch.Tensor) -> torch.Tensor:
         """Return float32 [B] for some rows of a prepared batch."""
         compute = self.plan.loss.sigmoid if self.several else self.plan.loss.softmax
-        losses = compute(logits, batch.targets[rows], self.prior.to(logits.device))
+        losses = compute(logits, batch.targets[rows], self.prior)
         if self.teaching is None:
             return losses
         taught = self.teaching.losses(batch.images[rows], logits)

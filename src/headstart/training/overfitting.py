@@ -43,8 +43,9 @@ def act(learner: Learner) -> None:
 def apply(learner: Learner) -> None:
     """Set drop path and weight decay to what the level asks for; the images are augmented by it where they are made."""
     plan, level = learner.plan, learner.state.level
-    learner.network.set_drop_path(plan.drop_path)
-    if level:
+    if not level:
+        learner.network.set_drop_path(plan.drop_path)
+    else:
         # An architecture without residual branches has the other two means.
         learner.network.backbone.set_drop_path(min(0.9, plan.drop_path + DROP_PATH * level))
     for group in learner.optimizer.param_groups:

@@ -44,17 +44,16 @@ def prepare(learner: Learner, images: TrainImages) -> None:
 def undone(learner: Learner) -> Iterator[None]:
     """Let everything train for a trial; afterwards weights, moments and sums are as they were."""
     weights = {name: tensor.detach().clone() for name, tensor in learner.network.state_dict().items()}
-    learner.network.thaw(None)
     learner.network.train()
     try:
-        yield
+        with learner.network.all_thawed():
+            yield
     finally:
         learner.network.load_state_dict(weights)
         learner.optimizer.zero_grad(set_to_none=True)
         learner.optimizer.state.clear()
         learner.state.loss_sum = learner.state.weight_sum = 0.0
         learner.watched.reset()
-        learner.network.thaw(learner.state.thawed)
 
 
 def _adapt_batch_norm(learner: Learner, images: TrainImages) -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from headstart.sealed import under
 from headstart.training.checkpoints import Checkpoint, Tensors
 from headstart.training.state import State
 
@@ -30,7 +31,7 @@ def moments(learner: Learner) -> Tensors:
 
 def kept_weights(checkpoint: Checkpoint) -> Tensors:
     """Return the weights that were validated: those of the average, where there was one by then."""
-    return _under(AVERAGE, checkpoint.optimizer) or checkpoint.weights
+    return under(AVERAGE, checkpoint.optimizer) or checkpoint.weights
 
 
 def restore(learner: Learner, checkpoint: Checkpoint) -> None:
@@ -47,12 +48,8 @@ def restore(learner: Learner, checkpoint: Checkpoint) -> None:
         # In the parameter's own memory layout: another one would round the sums in another order.
         like = torch.empty_like(parameter) if value.shape == parameter.shape else torch.empty_like(value)
         learner.optimizer.state[parameter][key] = like.copy_(value)
-    learner.watched.restore(_under(MONITOR, checkpoint.optimizer))
-    average = _under(AVERAGE, checkpoint.optimizer)
+    learner.watched.restore(under(MONITOR, checkpoint.optimizer))
+    average = under(AVERAGE, checkpoint.optimizer)
     if learner.averaging is not None and average:
         learner.averaging.restore(average)
     learner.enter_level()
-
-
-def _under(prefix: str, tensors: Tensors) -> Tensors:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -23,7 +23,7 @@ from headstart.training.learner import Learner
 from headstart.training.loading import possible_workers, val_loader
 from headstart.training.lr_finder import Tried
 from headstart.training.monitor import Monitor
-from headstart.training.network import Network, rate_table, trained_parameters
+from headstart.training.network import Network, rate_table
 from headstart.training.objective import Objective, Teaching
 from headstart.training.order import Order
 from headstart.training.pictures import SHARE, Pictures, TrainImages, ValImages, free_memory
@@ -37,10 +37,9 @@ from headstart.training.telling import epoch_ended, training_step_name
 def train(model: Model, splits: Splits, plan: Plan, context: Context, *, teaching: Teaching | None = None) -> Model:
     """Return a copy of `model` trained by `plan` on `splits.train`, with the weights that `splits.val` likes best.
 
-    teaching: a teacher's share in the loss.
-
     The start competes too: training never ends worse on validation than it began. Where `context.workspace` holds
     checkpoints of the same training, it goes on from the newest whole one, to the same bits as without a break.
+    teaching: a teacher's share in the loss.
     Raises ConfigError, DataError, DivergedError, ResourceError, IntegrityError or Interrupted.
     """
     refuse_empty(splits)
@@ -57,7 +56,8 @@ def train(model: Model, splits: Splits, plan: Plan, context: Context, *, teachin
         model = copy.deepcopy(model)
         network = Network(model.backbone, model.head, plan)
         averaging = Averaging(network, plan.average) if plan.average is not None else None
-        objective = Objective(plan, model.task, torch.from_numpy(prior(splits.train)), network, teaching=teaching,
+        shares = torch.from_numpy(prior(splits.train)).to(context.device)
+        objective = Objective(plan, model.task, shares, network, teaching=teaching,
                               averaged=averaging.averaged if averaging else None)
         order = _order(splits, plan, context, moving=network.moves_batch_norm)
         budget = SHARE * free_memory()
@@ -77,10 +77,12 @@ def train(model: Model, splits: Splits, plan: Plan, context: Context, *, teachin
 
 
 def _say_what_trains(learner: Learner) -> None:
-    network, plan, listen = learner.network, learner.plan, learner.context.listen
-    listen(Trained(plan.part_name, trained_parameters(network), sum(p.numel() for p in network.parameters())))
+    plan, listen = learner.plan, learner.context.listen
+    trained, everything = (sum(p.numel() for p in part) for part in (learner.learning, learner.network.parameters()))
+    listen(Trained(plan.part_name, trained, everything))
     if plan.layer_decay < 1:
-        rows = [f"  {row.name:<10} {row.rate:.3g}  {row.parameters:,} parameters" for row in rate_table(network, plan)]
+        rows = [f"  {row.name:<10} {row.rate:.3g}  {row.parameters:,} parameters"
+                for row in rate_table(learner.optimizer.param_groups)]
         listen(Note("\n".join([f"{plan.part_name}: highest learning rates, shallow first", *rows])))
 
 

@@ -10,6 +10,7 @@ import torch
 
 from headstart.errors import ConfigError, listed
 from headstart.model import Model
+from headstart.sealed import under
 
 # C classes
 
@@ -26,8 +27,7 @@ def with_weights(model: Model, weights: Mapping[str, torch.Tensor]) -> Model:
     """Return a copy of `model` in eval mode that has `weights`, and is not calibrated; `model` is left as it was."""
     backbone, head = copy.deepcopy(model.backbone), copy.deepcopy(model.head)
     for prefix, part in (("backbone.", backbone), ("head.", head)):
-        part.load_state_dict({name.removeprefix(prefix): tensor for name, tensor in weights.items()
-                              if name.startswith(prefix)})
+        part.load_state_dict(under(prefix, weights))
         part.eval()
     return dataclasses.replace(model, backbone=backbone, head=head, temperature=1.0)
 

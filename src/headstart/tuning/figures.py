@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from headstart.report import svg, words
+from headstart.report.axes import axes, labelled
 from headstart.tuning.outcome import Outcome
 
 WIDTH, HEIGHT = 760, 300
@@ -65,17 +66,10 @@ def _words(outcome: Outcome, metric: str) -> str:
 
 
 def _grid(x: svg.Scale, y: svg.Scale, marks: list[float], last: int, *, percent: bool) -> str:
-    # Enough decimals that neighbouring marks differ.
-    digits = max(0, -math.floor(math.log10(min(b - a for a, b in pairwise(marks))) + 1e-9))
-    parts = []
-    for mark in marks:
-        shown = words.percent(mark, max(0, digits - 2)) if percent else words.number(mark, digits)
-        parts += [svg.element("line", x1=LEFT, x2=RIGHT, y1=y(mark), y2=y(mark), class_="grid"),
-                  svg.text(shown, LEFT - 6, y(mark) + 4, anchor="end", class_="tick")]
     step = max(1, math.ceil((last + 1) / 15))
-    parts += [svg.text(str(number), x(number), BOTTOM + 17, anchor="middle", class_="tick")
-              for number in range(0, last + 1, step)]
-    return "".join(parts) + svg.text("trial", (LEFT + RIGHT) / 2, BOTTOM + 38, anchor="middle", class_="label")
+    places = [(number, str(number)) for number in range(0, last + 1, step)]
+    return (axes(x, y, labelled(marks, percent=percent), places)
+            + svg.text("trial", (LEFT + RIGHT) / 2, BOTTOM + 38, anchor="middle", class_="label"))
 
 
 def _legend(failed: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ from headstart.job import Job
 from headstart.metrics.registry import METRICS
 from headstart.model import Model
 from headstart.proof import measure
-from headstart.training.recovery import is_out_of_memory
+from headstart.training.memory_faults import is_out_of_memory
 from headstart.tuning.candidates import job_with, longest
 from headstart.tuning.outcome import Outcome, said
 from headstart.tuning.result import STUDY
