@@ -48,8 +48,10 @@ BATCH = 16
 RATES: dict[str, Settings] = {
     "drawings": {"lr_backbone": 1e-3, "lr_head": 1e-3, "augment": "light"},
     "photos": {"lr_backbone": 1e-4, "lr_head": 3e-4, "augment": "standard"}}
-FASTER = {"norm-only": 10, "bias-only": 10, "lora": 3, "dora": 3}
-"""Factor on the backbone's rate where few parameters train: they have farther to go."""
+FASTER = {"norm-only": (10, 3), "bias-only": (10, 3), "lora": (5, 5), "dora": (5, 5)}
+"""Factors on the rates of backbone and head where few parameters train: they have farther to go."""
+SHORT, SOONER = 60, (10, 3)
+"""Up to so many steps, such methods take these factors: an adapter that starts from zero gets nowhere else."""
 PRECISION = "float32"
 """The same arithmetic on every machine; bfloat16 is slower on CPUs without matrix units."""
 
@@ -64,7 +66,10 @@ def settings(name: str, kind: str, images: int | None, train: int) -> Settings:
         return dict(chosen)
     course: Settings = {"batch_size": BATCH, "epochs": max(1, round(STEPS[kind][images] * BATCH / train)),
                         "precision": PRECISION, **RATES[kind]}
-    course["lr_backbone"] *= FASTER.get(name, 1)
+    if name in FASTER:
+        factors = SOONER if STEPS[kind][images] <= SHORT else FASTER[name]
+        for key, factor in zip(("lr_backbone", "lr_head"), factors, strict=True):
+            course[key] = round(course[key] * factor, 9)
     if name in RANDOM_START:
         course = {key: value for key, value in course.items() if not key.startswith("lr_")}
     return course | chosen
