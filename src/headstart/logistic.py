@@ -6,12 +6,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
+from headstart.heads import LinearHead
+
+PENALTIES = tuple(float(l2) for l2 in np.logspace(1, -5, 13))
+"""From strong to weak, two a decade, for the mean loss on features of unit scale."""
+PATIENCE = 2
+"""The path ends after so many penalties in a row that are worse on validation."""
 TOLERANCE = 1e-5
 ITERATIONS = 1000
 # Above this many values the features stay float32: half a gigabyte is enough for a copy.
@@ -32,6 +39,14 @@ class LinearFit:
     def logits(self, features: np.ndarray) -> np.ndarray:
         """Return float64 [N, C]."""
         return np.asarray(features @ self.weights.T + self.bias)
+
+    def head(self) -> LinearHead:
+        """Return it as a head in float32 that reads raw features."""
+        head = LinearHead(self.weights.shape[1], self.weights.shape[0])
+        with torch.no_grad():
+            head.linear.weight.copy_(torch.from_numpy(self.weights))
+            head.linear.bias.copy_(torch.from_numpy(self.bias))
+        return head.eval()
 
 
 def fit_path(features: np.ndarray, targets: np.ndarray, *, classes: int, weights: np.ndarray,
@@ -54,6 +69,22 @@ def fit_path(features: np.ndarray, targets: np.ndarray, *, classes: int, weights
         coefficients, intercepts, converged = solver.fit(l2)
         folded = coefficients / scale
         yield LinearFit(folded, intercepts - folded @ mean, l2, converged)
+
+
+def likeliest(path: Iterable[LinearFit], loss: Callable[[LinearFit], float], *,
+              stop: Callable[[], bool] = lambda: False) -> LinearFit:
+    """Return the fit with the lowest loss, the first of equals; the path is left when it gets worse, or on `stop`."""
+    best, lowest, worse = None, np.inf, 0
+    for fit in path:
+        value = loss(fit)
+        if best is None or value < lowest:
+            best, lowest, worse = fit, value, 0
+        else:
+            worse += 1
+        if worse >= PATIENCE or stop():
+            break
+    assert best is not None, "a path has at least one penalty"
+    return best
 
 
 def moments(features: np.ndarray) -> tuple[np.ndarray, float]:

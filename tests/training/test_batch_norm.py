@@ -1,4 +1,6 @@
 import copy
+import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,8 +9,11 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from headstart.errors import DataError
-from headstart.training.batch_norm import adapt_statistics
+from headstart.methods.probe import Probe
+from headstart.training.batch_norm import adapt_statistics, adapted
+from headstart.training.pictures import Pictures
 from tests.contracts.test_backbones import fresh
+from tests.training import small
 
 WITH_BATCH_NORM = ("timm/test_resnet", "timm/test_efficientnet", "efficientnet_lite0", "timm/mobilenetv3_small_050",
                    "torchvision/shufflenet_v2_x0_5")
@@ -102,6 +107,29 @@ def test_without_batch_norm_nothing_happens() -> None:
 def test_single_images_alone_are_refused_and_leave_the_statistics_alone() -> None:
     model = copy.deepcopy(fresh("timm/test_resnet"))
     before = model.weights_hash()
-    with pytest.raises(DataError, match=r"none has two images. Give more images .* batch_norm=frozen"):
+    with pytest.raises(DataError, match=r"none has two images. Give more images.* batch_norm=frozen"):
         adapt_statistics(model, batches(1, 1))
     assert model.weights_hash() == before
+
+
+def test_a_plan_takes_the_statistics_of_the_pictures_without_augmentation(tmp_path: Path) -> None:
+    parts, start = small.splits(tmp_path), small.model()
+    train, val = (Pictures(part, small.SETTINGS, budget=1e9) for part in (parts.train, parts.val))
+    context = small.context(tmp_path, small.Events())
+    found = adapted(start, small.plan(batch_norm="adapt", augment="strong"), train, val, context)
+    expected = copy.deepcopy(start.backbone)
+    adapt_statistics(expected, [torch.stack([small.SETTINGS(sample.source) for sample in parts.train.samples])])
+    for mine, theirs in zip(norms(found.backbone), norms(expected), strict=True):
+        torch.testing.assert_close(mine.running_mean, theirs.running_mean, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(mine.running_var, theirs.running_var, rtol=1e-3, atol=1e-5)
+
+
+def test_a_plan_gives_the_head_that_the_probe_would_solve_on_the_new_features(tmp_path: Path) -> None:
+    """The head of the start was solved on features that are no more: with it the first steps would undo the backbone."""
+    parts, context = small.splits(tmp_path), small.context(tmp_path, small.Events())
+    start = Probe().fit(small.model(), parts, context)
+    train, val = (Pictures(part, small.SETTINGS, budget=1e9) for part in (parts.train, parts.val))
+    found = adapted(start, small.plan(batch_norm="adapt"), train, val, context)
+    expected = Probe().fit(dataclasses.replace(start, backbone=found.backbone), parts, context)
+    torch.testing.assert_close(found.head.state_dict(), expected.head.state_dict(), rtol=1e-2, atol=1e-3)
+    assert (found.head.linear.weight - start.head.linear.weight).abs().max() > 0.1

@@ -17,7 +17,7 @@ SCHEDULES = {
     "SWA": {"average": "swa", "batch_norm": "train"},
     "mixup, L2-SP and smoothing": {"mix": "mixup", "regularisers": ["l2_sp"], "label_smoothing": 0.1},
     "cutmix, drop path and dropout": {"mix": "cutmix", "drop_path": 0.3, "dropout": 0.2},
-    "adapted BatchNorm": {"batch_norm": "adapt"},
+    "adapted BatchNorm": {"batch_norm": "adapt", "regularisers": ["feature_distillation"], "average": "ema"},
     "found learning rates": {"find_lr": True},
     "micro-batches": {"micro_batch": 3},
     "balanced sampling and focal loss": {"sampling": "balanced", "loss": "focal"},

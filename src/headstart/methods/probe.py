@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from typing import ClassVar, Literal
 
@@ -13,18 +14,12 @@ from pydantic import Field
 from headstart.data.dataset import Dataset, Splits
 from headstart.errors import ConfigError, DataError, listed
 from headstart.events import Finished, Note, Progress, Started
-from headstart.heads import LinearHead
-from headstart.logistic import LinearFit, fit_path
+from headstart.logistic import PENALTIES, LinearFit, fit_path, likeliest
 from headstart.methods.method import Context, Method
 from headstart.model import Model
 from headstart.tasks.task import Task
 
 # N samples, D features, C classes
-
-PENALTIES = tuple(float(l2) for l2 in np.logspace(1, -5, 13))
-"""From strong to weak, two a decade, for the mean loss on features of unit scale."""
-PATIENCE = 2
-"""The path ends after so many penalties in a row that are worse on validation."""
 
 
 class Probe(Method):
@@ -61,25 +56,21 @@ class Probe(Method):
             context.listen(Note(f"probe: the solver stopped before it converged at l2 {best.l2:.2g}; "
                                 "a stronger penalty (a larger l2) converges faster.", "warning"))
         context.listen(Finished("probe", time.monotonic() - began, f"l2 {best.l2:.2g}"))
-        return dataclasses.replace(model, head=as_head(best), temperature=1.0)
+        return dataclasses.replace(model, head=best.head(), temperature=1.0)
 
     def choose(self, task: Task, splits: Splits, train: np.ndarray, val: np.ndarray, penalties: tuple[float, ...],
                context: Context) -> LinearFit:
         """Return the fit of the penalty with the lowest validation loss; the first where several are equal."""
         path = fit_path(train, splits.train.labels(), classes=len(splits.train.classes),
                         weights=self.weights(splits.train), penalties=penalties)
-        best, lowest, worse = None, np.inf, 0
-        for done, fit in enumerate(path, start=1):
-            loss = self.loss(task, fit, val, splits.val) if len(splits.val) else 0.0
-            context.listen(Progress("probe", done, f"l2 {fit.l2:.2g}  val loss {loss:.4f}"))
-            if best is None or loss < lowest:
-                best, lowest, worse = fit, loss, 0
-            else:
-                worse += 1
-            if worse >= PATIENCE or context.remaining() <= 0:
-                break
-        assert best is not None, "a path has at least one penalty"
-        return best
+        done = itertools.count(1)
+
+        def loss(fit: LinearFit) -> float:
+            value = self.loss(task, fit, val, splits.val) if len(splits.val) else 0.0
+            context.listen(Progress("probe", next(done), f"l2 {fit.l2:.2g}  val loss {value:.4f}"))
+            return value
+
+        return likeliest(path, loss, stop=lambda: context.remaining() <= 0)
 
     def loss(self, task: Task, fit: LinearFit, features: np.ndarray, dataset: Dataset) -> float:
         """Return the weighted mean log loss of the fit on a split, each class weighing as in training."""
@@ -130,12 +121,3 @@ def read_features(model: Model, part: Dataset, context: Context) -> np.ndarray:
                         f"{listed([part.samples[i].id for i in broken])}\nLook at these images and leave them out; "
                         "where it is all of them, the weights of the backbone are damaged: choose another one.")
     return features
-
-
-def as_head(fit: LinearFit) -> LinearHead:
-    """Return the fit as a head in float32 that reads raw features."""
-    head = LinearHead(fit.weights.shape[1], fit.weights.shape[0])
-    with torch.no_grad():
-        head.linear.weight.copy_(torch.from_numpy(fit.weights))
-        head.linear.bias.copy_(torch.from_numpy(fit.bias))
-    return head.eval()

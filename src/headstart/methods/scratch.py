@@ -29,8 +29,8 @@ class Scratch(Plan, Method):
     """Highest learning rate of the backbone: nothing in it is worth protecting."""
     weight_decay: float = Field(0.05, ge=0, le=10)
     """AdamW's pull towards zero; biases and norms are spared."""
-    batch_norm: Literal["frozen", "train", "adapt"] = "train"
-    """Without pretrained statistics there is nothing to freeze."""
+    batch_norm: Literal["train"] = "train"
+    """Without pretrained statistics there is nothing to freeze or to adapt."""
 
     def fit(self, model: Model, splits: Splits, context: Context) -> Model:
         """Return the architecture of `model` trained from seeded random weights. Raises as `training.train.train`."""

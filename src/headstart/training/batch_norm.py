@@ -1,16 +1,75 @@
-"""BatchNorm's statistics, taken anew from the training images."""
+"""BatchNorm's statistics, taken anew from the training images, and the head that goes with them."""
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections.abc import Iterable
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from headstart.errors import DataError
+from headstart.events import Note
+from headstart.features.eager import Eager
+from headstart.logistic import PENALTIES, fit_path, likeliest
+from headstart.methods.method import Context
+from headstart.model import Model
+from headstart.training.imbalance import train_weights
+from headstart.training.order import Order
+from headstart.training.pictures import Pictures
+from headstart.training.plan import Plan
 
 # B images
+
+BATCH = 32
+"""Images whose statistics are one sample of the mean over batches."""
+
+
+def adapted(model: Model, plan: Plan, train: Pictures, val: Pictures, context: Context) -> Model:
+    """Return `model` with the statistics of the training images as they are, not augmented, and a head solved anew.
+
+    The head is the probe's: logistic regression on the new features, its penalty by the log loss on validation. One
+    that was solved on the old features would send large gradients through the backbone.
+    Raises DataError where there is but one image.
+    """
+    backbone = copy.deepcopy(model.backbone).to(context.device)
+    order = Order(len(train.dataset), BATCH, 1, seed=context.seed, drop_single=True)
+    rows = ([index for _, index in batch] for batch in order)
+    layers = adapt_statistics(backbone, (_normalised(model, train, some).to(context.device) for some in rows))
+    backbone = backbone.cpu()
+    if not layers:
+        context.listen(Note(f"{plan.part_name}: batch_norm=adapt has no effect, there is no BatchNorm"))
+        return model
+    context.listen(Note(f"{plan.part_name}: {layers} BatchNorm layers took the statistics of the training images; the "
+                        "head was solved anew on the features that they give"))
+    model = dataclasses.replace(model, backbone=backbone)
+    return dataclasses.replace(model, head=_solved(model, plan, train, val, device=context.device))
+
+
+def _solved(model: Model, plan: Plan, train: Pictures, val: Pictures, *, device: str) -> nn.Module:
+    labels = train.dataset.labels()
+    if labels.ndim == 1 and len(np.unique(labels)) < 2:
+        return model.head  # nothing to tell apart
+    engine = Eager(model.backbone, model.preprocessing, device=device)
+    features, held_out = (np.concatenate([engine.pooled(_arranged(model, part, rows.tolist()))
+                                          for rows in torch.arange(len(part.dataset)).split(BATCH)])
+                          for part in (train, val))
+    truth, weights = torch.from_numpy(val.dataset.labels()), val.dataset.weights()
+    path = fit_path(features, labels, classes=len(model.classes), penalties=PENALTIES,
+                    weights=train_weights(train.dataset, plan.class_weights, sampling=plan.sampling).astype(np.float64))
+    return likeliest(path, lambda fit: float(np.average(
+        model.task.loss(torch.from_numpy(fit.logits(held_out)), truth).numpy(), weights=weights))).head()
+
+
+def _arranged(model: Model, pictures: Pictures, rows: list[int]) -> np.ndarray:
+    return np.stack([model.preprocessing.arrange(pictures[row]) for row in rows])
+
+
+def _normalised(model: Model, pictures: Pictures, rows: list[int]) -> torch.Tensor:
+    return model.preprocessing.normalise(torch.from_numpy(_arranged(model, pictures, rows)).permute(0, 3, 1, 2))
 
 
 def adapt_statistics(backbone: nn.Module, batches: Iterable[torch.Tensor]) -> int:
@@ -42,7 +101,7 @@ def adapt_statistics(backbone: nn.Module, batches: Iterable[torch.Tensor]) -> in
         backbone.eval()
     if not taken:
         raise DataError("batch_norm=adapt takes BatchNorm's statistics from batches of the training images, and none "
-                        "has two images. Give more images or a larger batch_size, or take batch_norm=frozen.")
+                        "has two images. Give more images, or take batch_norm=frozen.")
     return len(norms)
 
 

@@ -34,13 +34,17 @@ class Pictures:
         self.preprocessing = preprocessing
         self.budget = budget
         self._kept: list[np.ndarray | None] = [None] * len(dataset)
+        self.used: int | None = None
+        """Bytes kept; None before `load`."""
 
     def load(self, *, step: str, listen: Listen, check: Callable[[], None]) -> int:
-        """Decode every file once, in threads, and return the bytes kept.
+        """Decode every file once, in threads, and return the bytes kept; a second call finds it done.
 
         Raises DataError naming all files that can't be read: none of them ends a run in the middle of an epoch.
         check: called now and then; raises if the user asked to stop.
         """
+        if self.used is not None:
+            return self.used
         listen(Started(step, len(self.dataset), "images"))
         broken: list[str] = []
         used = 0
@@ -59,6 +63,7 @@ class Pictures:
         if broken:
             raise DataError(f"{len(broken)} of {len(self.dataset)} images can't be read:\n{listed(broken)}\n"
                             "Repair them, or leave them out with --skip-bad.")
+        self.used = used
         return used
 
     def __getitem__(self, position: int) -> np.ndarray:

@@ -59,7 +59,7 @@ class Plan(Part):
     """Epochs, as `unfreeze` counts them."""
     batch_norm: Literal["frozen", "train", "adapt"] = "frozen"
     """`frozen` keeps BatchNorm's pretrained statistics, `train` lets them follow the batches, `adapt` takes those of
-    the training images once, before the first step."""
+    the training images once, before the first step, and solves the head anew."""
 
     # Regularisation
     weight_decay: float = Field(0.01, ge=0, le=10)

@@ -1,4 +1,4 @@
-"""Preparation: what a plan wants done before the first step: statistics, the size of a micro-batch, learning rates."""
+"""Preparation: what a plan wants found out before the first step: the size of a micro-batch, learning rates."""
 
 from __future__ import annotations
 
@@ -6,13 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import torch
-
 from headstart.events import Note
 from headstart.training import batch_finder, lr_finder
-from headstart.training.batch_norm import adapt_statistics
-from headstart.training.loading import train_loader
-from headstart.training.order import Order
 from headstart.training.pictures import TrainImages
 
 if TYPE_CHECKING:
@@ -22,10 +17,6 @@ if TYPE_CHECKING:
 def prepare(learner: Learner, images: TrainImages) -> None:
     """Do it in that order; a resumed training that has begun finds the results in its state."""
     plan, listen = learner.plan, learner.context.listen
-    if plan.batch_norm == "adapt":
-        adapted = _adapt_batch_norm(learner, images)
-        listen(Note(f"{plan.part_name}: {adapted} BatchNorm layers took the statistics of the training images"
-                    if adapted else f"{plan.part_name}: batch_norm=adapt has no effect, there is no BatchNorm"))
     if plan.micro_batch == "auto":
         with undone(learner):
             learner.state.micro_batch = batch_finder.largest(learner)
@@ -54,13 +45,3 @@ def undone(learner: Learner) -> Iterator[None]:
         learner.optimizer.state.clear()
         learner.state.loss_sum = learner.state.weight_sum = 0.0
         learner.watched.reset()
-
-
-def _adapt_batch_norm(learner: Learner, images: TrainImages) -> int:
-    plan, context = learner.plan, learner.context
-    order = Order(len(images), plan.batch_size, 1, seed=context.seed, drop_single=True)
-    batches = (learner.batch(items).images for items in train_loader(images, order, workers=0, pinned=False))
-    with torch.no_grad():
-        found = adapt_statistics(learner.network.backbone, batches)
-    learner.network.train()
-    return found

@@ -16,6 +16,7 @@ from headstart.methods.method import Context
 from headstart.model import Model
 from headstart.training import overfitting, snapshot
 from headstart.training.averaging import Averaging
+from headstart.training.batch_norm import adapted
 from headstart.training.checkpoints import Checkpoint, Checkpoints
 from headstart.training.exact import exact
 from headstart.training.imbalance import check_plan, prior, sampling_probabilities, train_weights
@@ -53,15 +54,18 @@ def train(model: Model, splits: Splits, plan: Plan, context: Context, *, teachin
         keep_pages()
     threads = saved.state["threads"] if saved else torch.get_num_threads()
     with StopSignals() as stop, exact(context.device, threads=threads):
+        train_pictures, val = (Pictures(part, model.preprocessing, budget=SHARE * free_memory())
+                               for part in (splits.train, splits.val))
         model = copy.deepcopy(model)
+        if plan.batch_norm == "adapt":
+            _decode(train_pictures, val, plan, context, stop)
+            model = adapted(model, plan, train_pictures, val, context)
         network = Network(model.backbone, model.head, plan)
         averaging = Averaging(network, plan.average) if plan.average is not None else None
         shares = torch.from_numpy(prior(splits.train)).to(context.device)
         objective = Objective(plan, model.task, shares, network, teaching=teaching,
                               averaged=averaging.averaged if averaging else None)
         order = _order(splits, plan, context, moving=network.moves_batch_norm)
-        budget = SHARE * free_memory()
-        val = Pictures(splits.val, model.preprocessing, budget=budget)
         batches = val_loader(ValImages(val), plan.batch_size, pinned=context.device == "cuda")
         learner = Learner(
             network, model, plan, context, objective=objective, averaging=averaging, order=order,
@@ -70,9 +74,9 @@ def train(model: Model, splits: Splits, plan: Plan, context: Context, *, teachin
             _take_up(learner, saved)
         _say_what_trains(learner)
         if not learner.state.finished or learner.state.best is None:
-            train_pictures = Pictures(splits.train, model.preprocessing, budget=budget)
+            _decode(train_pictures, val, plan, context, stop)
             with recomputed(network.backbone.stages() if plan.gradient_checkpointing else []):
-                _run(learner, train_pictures, val)
+                _run(learner, train_pictures)
         return _result(model, learner)
 
 
@@ -86,19 +90,21 @@ def _say_what_trains(learner: Learner) -> None:
         listen(Note("\n".join([f"{plan.part_name}: highest learning rates, shallow first", *rows])))
 
 
-def _run(learner: Learner, train_pictures: Pictures, val_pictures: Pictures) -> None:
+def _decode(train_pictures: Pictures, val_pictures: Pictures, plan: Plan, context: Context, stop: StopSignals) -> None:
+    def check() -> None:
+        stop.raise_if_requested(f"{plan.part_name}, decoding")
+
+    val_pictures.budget = train_pictures.budget - train_pictures.load(
+        step=f"{plan.part_name}: decoding train", listen=context.listen, check=check)
+    val_pictures.load(step=f"{plan.part_name}: decoding val", listen=context.listen, check=check)
+
+
+def _run(learner: Learner, train_pictures: Pictures) -> None:
     plan, context = learner.plan, learner.context
     checkpoints, listen = learner.checkpoints, context.listen
     # Weights and AdamW's two moments.
     checkpoints.require_space(3 * sum(t.numel() * t.element_size() for t in learner.network.state_dict().values()))
-
-    def check() -> None:
-        learner.stop.raise_if_requested(f"{plan.part_name}, decoding")
-
     began = time.perf_counter()
-    used = train_pictures.load(step=f"{plan.part_name}: decoding train", listen=listen, check=check)
-    val_pictures.budget -= used
-    val_pictures.load(step=f"{plan.part_name}: decoding val", listen=listen, check=check)
     weights = train_weights(train_pictures.dataset, plan.class_weights, sampling=plan.sampling)
 
     def images(level: int) -> TrainImages:
