@@ -101,16 +101,23 @@ def refuse_leaks(runs: Sequence[PastRun], splits: Splits, *, where: str) -> None
     Test images may be neither in its train nor in its val split, validation images not in its train split. An image
     that this job has in both parts itself is left to the check of the data.
     """
-    samples = {name: part.samples for name, part in splits.items()}
-    hashes = {name: content_hashes(part) for name, part in splits.items()}
     for run in runs:
-        leaked = []
-        for mine, its in (("val", "train"), ("test", "train"), ("test", "val")):
-            known = run.images(its) - set(hashes[its])
-            leaked += [f"{sample.id}: in {mine} here, in {its} there"
-                       for sample, content in zip(samples[mine], hashes[mine], strict=True) if content in known]
+        leaked = leaks(run, splits)
         if leaked:
             raise DataError(f"{where}: {run} has learned from, or was chosen on, {len(leaked)} images that are to "
                             f"measure this job's result, which would look too good:\n{listed(leaked)}\nUse the same "
                             "data and the same seed for all runs: then they have the same splits. With --folds each "
                             "image is to be validated on, so that no run on the same data can be built on.")
+
+
+def leaks(run: PastRun, splits: Splits, *, of: Sequence[str] = ("val", "test")) -> list[str]:
+    """Return a line for each image in the parts `of` this job that `run` learned from, or (test images) chose by."""
+    hashes = {name: content_hashes(part) for name, part in splits.items()}
+    found = []
+    for mine, its in (("val", "train"), ("test", "train"), ("test", "val")):
+        if mine in of:
+            known = run.images(its) - set(hashes[its])
+            found += [f"{sample.id}: in {mine} here, in {its} there"
+                      for sample, content in zip(dict(splits.items())[mine].samples, hashes[mine], strict=True)
+                      if content in known]
+    return found

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from safetensors.torch import load_file
 from typer.testing import CliRunner
@@ -134,11 +136,36 @@ def test_a_run_stopped_by_a_signal_resumes_to_identical_weights(sign: signal.Sig
 
 
 def test_init_from_maps_the_head_by_class_name(probed: hs.Run, tmp_path: Path) -> None:
-    data = write_digits(tmp_path / "other", digits=(1, 4, 7))
+    data = write_digits(tmp_path / "other", digits=(1, 4, 7), start=20)
     found = headstart("adapt", data, "--init-from", probed, "--method", "finetune", "--set",
                       "method.finetune.epochs=1", "--set", "tracking=off", "--out", tmp_path / "run")
     assert "2 classes kept by name (digit 1, digit 7), 1 new (digit 4)" in " ".join(found.stderr.split())
     assert [m.part_name for m in hs.load_run(tmp_path / "run").job.method] == ["finetune"]
+
+
+def test_init_from_refuses_a_run_that_learned_from_the_test_images(probed: hs.Run, digits: Path,
+                                                                   tmp_path: Path) -> None:
+    words = ["adapt", digits, "--init-from", probed, "--method", "probe", "--set", "tracking=off"]
+    error = headstart(*words, "--seed", 1, "--out", tmp_path / "other", code=3).stderr
+    assert "in test here, in train there" in error
+    assert "the same seed" in error
+    assert not (tmp_path / "other").exists()
+    headstart(*words, "--out", tmp_path / "same")
+
+
+def test_init_from_says_when_the_run_learned_from_validation_images(digits: Path, probed: hs.Run,
+                                                                    tmp_path: Path) -> None:
+    table = pd.read_parquet(probed.directory / "samples.parquet")
+    moved = tmp_path / "moved"
+    for part, target in (("test", "test"), ("train", "val"), ("val", "train")):
+        for path in table.query(f"split == '{part}'")["path"]:
+            place = moved / target / Path(path).parent.name
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, place)
+    found = headstart("adapt", moved, "--init-from", probed, "--method", "probe", "--set", "tracking=off", "--out",
+                      tmp_path / "run")
+    count = len(table.query("split == 'train'"))
+    assert f"has learned from {count} of {count} validation images" in " ".join(found.stderr.split())
 
 
 def test_a_mistake_leaves_no_run_behind(digits: Path, tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_a_plan_takes_the_statistics_of_the_pictures_without_augmentation(tmp_pa
 
 
 def test_a_plan_gives_the_head_that_the_probe_would_solve_on_the_new_features(tmp_path: Path) -> None:
-    """The head of the start was solved on features that are no more: with it the first steps would undo the backbone."""
+    """The head of the start was solved on features that are no more; the first steps would undo the backbone."""
     parts, context = small.splits(tmp_path), small.context(tmp_path, small.Events())
     start = Probe().fit(small.model(), parts, context)
     train, val = (Pictures(part, small.SETTINGS, budget=1e9) for part in (parts.train, parts.val))

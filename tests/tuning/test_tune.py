@@ -352,6 +352,19 @@ def test_methods_without_settings_are_tried_once_each(home, tmp_path):
 # Budgets
 
 
+def test_with_folds_the_search_judges_by_one_split_and_the_winner_goes_through_all(home, tmp_path):
+    heard = tmp_path / "heard"
+    assert searched(home, tmp_path / "out", trials=2, folds=2,
+                    listen=lambda e: isinstance(e, Note) and heard.open("a").write(e.text + "\n")) == 0
+    tuned = Tuned(tmp_path / "out")
+    rows = tuned.run.predictions
+    assert set(rows["split"]) == {"val", "test"}
+    judged = re.search(r"judged by accuracy on (\d+) validation images", heard.read_text())
+    assert judged
+    assert int(judged[1]) < (rows["split"] == "val").sum()
+    assert tuned.run.job.folds == 2
+
+
 def test_time_that_is_up_ends_the_search_and_the_winner_is_trained_all_the_same(home, tmp_path):
     notes = tmp_path / "notes.txt"
 

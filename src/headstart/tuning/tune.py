@@ -11,18 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from headstart.adaptation import WORK
-from headstart.backbones.resolve import AUTO, find
 from headstart.data.dataset import Dataset, Splits
 from headstart.data.fingerprint import fingerprint
 from headstart.data.splits import split
 from headstart.errors import ConfigError, DataError, Interrupted
 from headstart.events import Finished, Listen, Note, Started, silent
 from headstart.files import exclusive, write_json, write_text
-from headstart.gate import admit
 from headstart.job import Job
 from headstart.metrics.registry import METRICS
 from headstart.model import Model
-from headstart.run import countdown, resume, run, starting_model
+from headstart.opening import open_job
+from headstart.run import countdown, resume, run
 from headstart.runs import load_run, read_json
 from headstart.tuning.candidates import job_with, metric_of
 from headstart.tuning.parallel import search_together
@@ -59,18 +58,13 @@ def _find_best(base: Job, space: Space, directory: Path, *, trials: int, workers
     remaining = countdown(base.limit_time)
     base = base.model_copy(update={"limit_time": None})
     # Nothing is written before all inputs are known to be sound: a mistake leaves no search behind.
-    if base.backbone != AUTO and not base.init_from:
-        find(base.backbone)
-    admitted, _ = admit(base, dataset, listen)
-    splits = split(admitted, seed=base.seed, val=base.val, test=base.test)
-    for note in splits.notes:
-        listen(Note(note))
-    start, resolved = starting_model(base, admitted, listen)
-    for name in space.searched:
-        for method in job_with(base, space.start(name)).method:
-            method.refuse_unfit(start, splits)
+    candidates = [method for name in space.searched for method in job_with(base, space.start(name)).method]
+    opened = open_job(base, dataset, listen, methods=candidates)
+    start, splits = opened.model, opened.splits
+    if opened.parts:  # the search judges by one validation split, the winner alone goes through the folds
+        splits = split(opened.dataset, seed=base.seed, val=base.val, test=base.test)
     metric = metric_of(base, space, start.task)
-    _open(directory, base, resolved, space, metric, fingerprint(admitted), listen)
+    _open(directory, base, opened.job, space, metric, fingerprint(opened.dataset), listen)
     blind = Splits(splits.train, splits.val, splits.test.subset([]))
     plan = Search(directory, _resolved(directory), space, blind, metric, trials)
     study = plan.study()

@@ -1,0 +1,142 @@
+"""Opening: from a job to what a run starts with: data admitted and split, a model, and no mistake left to find late."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from headstart.backbones.resolve import AUTO, find, load
+from headstart.catalog import Catalog
+from headstart.data.dataset import Dataset, Splits
+from headstart.data.folds import folds, pooled
+from headstart.data.splits import split
+from headstart.errors import ConfigError, DataError
+from headstart.events import Listen, Note
+from headstart.gate import admit
+from headstart.job import METHODS, Job
+from headstart.methods.method import Method
+from headstart.model import Model
+from headstart.past_runs import find_past_run, leaks, refuse_leaks
+from headstart.runs import load_run
+from headstart.tasks.task import Task
+from headstart.training.imbalance import check_plan
+from headstart.training.plan import Plan
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A job whose inputs are known to be sound."""
+
+    job: Job
+    """As it was given, with the backbone's name in place of `auto`."""
+    dataset: Dataset
+    findings: list[dict[str, Any]]
+    """What the check of the data found."""
+    splits: Splits
+    """With folds, `train` holds the images of all of them and `val` is empty."""
+    parts: list[Splits]
+    """The folds; empty without."""
+    model: Model
+    """Before any adapting."""
+
+
+def open_job(job: Job, dataset: Dataset | None, listen: Listen, *, methods: Sequence[Method] = ()) -> Opened:
+    """Return what the job starts with; nothing is written.
+
+    dataset: the data already read, or None; methods: more of them that must fit, besides the job's own.
+    Raises HeadstartError.
+    """
+    if job.backbone != AUTO and not job.init_from:
+        find(job.backbone)
+    dataset, findings = admit(job, dataset, listen)
+    splits, parts = _divide(job, dataset, listen)
+    model, job = starting_model(job, dataset, listen)
+    opened = Opened(job, dataset, findings, splits, parts, model)
+    _refuse_unfit((*job.baselines, *job.method, *methods), opened, listen)
+    return opened
+
+
+def _divide(job: Job, dataset: Dataset, listen: Listen) -> tuple[Splits, list[Splits]]:
+    """Return the splits, and the folds where the job asks for some."""
+    splits = split(dataset, seed=job.seed, val=job.val, test=job.test)
+    parts = folds(splits, job.folds, seed=job.seed) if job.folds else []
+    if parts:
+        splits = Splits(pooled(splits), splits.val.subset([]), splits.test, (*splits.notes, *parts[0].notes))
+    for note in splits.notes:
+        listen(Note(note))
+    if parts and job.val != Job.model_fields["val"].default:
+        listen(Note(f"val={job.val:g} has no effect on the folds: each validates on 1/{job.folds} of the images that "
+                    "are not held out", "warning"))
+    return splits, parts
+
+
+def starting_model(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, Job]:
+    """Return the model before any adapting, and the job with the backbone's name in place of `auto`."""
+    _refuse_unsupported(job, dataset.task)
+    task = Catalog("tasks", Task).get(dataset.task)()  # type: ignore[type-abstract]
+    if job.init_from:
+        return _start_from(load_run(job.init_from).model, dataset, task, listen), job
+    backbone, note = load(job.backbone, channels=job.channels, size=job.image_size,
+                          allow_licenses=job.allow_licenses)
+    if note:
+        listen(Note(note))
+    preprocessing = backbone.spec.preprocessing
+    if job.fit:
+        preprocessing = preprocessing.model_copy(update={"fit": job.fit})
+    fresh = Model.fresh(backbone, task, dataset.classes, preprocessing=preprocessing)
+    return fresh, job.model_copy(update={"backbone": backbone.spec.architecture})
+
+
+def _refuse_unsupported(job: Job, task: str) -> None:
+    """Raise ConfigError, before anything runs, where a method can't do the task or a setting has no effect on it."""
+    if job.thresholds != "half" and task != "multilabel":
+        raise ConfigError(f"thresholds {job.thresholds}: an image of a {task} data set gets its most probable class, "
+                          "so that this would have no effect. Leave it out.")
+    for method in (*job.baselines, *job.method):
+        if task not in method.tasks:
+            able = [name for name, part in METHODS.all().items() if task in part.tasks]
+            raise ConfigError(f"method {method.part_name} can't do {task}. Methods that can: {', '.join(able)}.")
+        if isinstance(method, Plan):
+            check_plan(method, task)
+
+
+def _refuse_unfit(methods: Sequence[Method], opened: Opened, listen: Listen) -> None:
+    """Raise HeadstartError where a method, or the run to start from, does not fit the job, or knows what judges it."""
+    job, model, splits = opened.job, opened.model, opened.splits
+    before = find_past_run(job.init_from, where="init_from") if job.init_from else None
+    for method in methods:
+        method.refuse_unfit(model, splits)
+    if before and not opened.parts:
+        refuse_leaks([before], dataclasses.replace(splits, val=splits.val.subset([])), where="init_from")
+        known = leaks(before, splits, of=["val"])
+        if known:
+            listen(Note(f"init_from: {before} has learned from {len(known)} of {len(splits.val)} validation images; "
+                        "choices made on them will lean towards the start. The test images are new to it.", "warning"))
+    try:
+        for part in opened.parts:
+            for method in methods:
+                method.refuse_unfit(model, part)
+            if before:
+                refuse_leaks([before], part, where="init_from")
+    except DataError as error:
+        raise DataError(f"{error}\nBut with --folds every image outside the test split validates once, so that nothing "
+                        "may have learned from any of them before: leave --folds out.") from None
+
+
+def _start_from(model: Model, dataset: Dataset, task: Task, listen: Listen) -> Model:
+    """Return `model` with its head mapped to the data's classes by name; rows of new classes are zero."""
+    fresh = Model.fresh(model.backbone, task, dataset.classes, preprocessing=model.preprocessing)
+    known = [name for name in dataset.classes if name in model.classes]
+    with torch.no_grad():
+        for name in known:
+            row, old = dataset.classes.index(name), model.classes.index(name)
+            for mine, its in zip(fresh.head.parameters(), model.head.parameters(), strict=True):
+                mine[row] = its[old]
+    new = [name for name in dataset.classes if name not in model.classes]
+    listen(Note(f"head: {len(known)} classes kept by name ({', '.join(known) or 'none'}), "
+                f"{len(new)} new ({', '.join(new) or 'none'})"))
+    return fresh
