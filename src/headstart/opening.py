@@ -23,8 +23,8 @@ from headstart.model import Model
 from headstart.past_runs import find_past_run, leaks, refuse_leaks
 from headstart.runs import load_run
 from headstart.tasks.task import Task
-from headstart.training.imbalance import check_plan
 from headstart.training.plan import Plan
+from headstart.training.train import refuse_impossible
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ def open_job(job: Job, dataset: Dataset | None, listen: Listen, *, methods: Sequ
         find(job.backbone)
     dataset, findings = admit(job, dataset, listen)
     splits, parts = _divide(job, dataset, listen)
+    for part in (splits, *parts):
+        _refuse_weightless(part)
     model, job = starting_model(job, dataset, listen)
     opened = Opened(job, dataset, findings, splits, parts, model)
     _refuse_unfit((*job.baselines, *job.method, *methods), opened, listen)
@@ -72,6 +74,14 @@ def _divide(job: Job, dataset: Dataset, listen: Listen) -> tuple[Splits, list[Sp
         listen(Note(f"val={job.val:g} has no effect on the folds: each validates on 1/{job.folds} of the images that "
                     "are not held out", "warning"))
     return splits, parts
+
+
+def _refuse_weightless(splits: Splits) -> None:
+    """Raise DataError where all images of a part weigh 0: nothing can be learned from it, or measured on it."""
+    for name, part in splits.items():
+        if len(part) and not part.weights().any():
+            raise DataError(f"every image of the {name} split has weight 0, so that it says nothing. Mend the weights, "
+                            'or leave them out with --set reader.weight="".')
 
 
 def starting_model(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, Job]:
@@ -100,8 +110,6 @@ def _refuse_unsupported(job: Job, task: str) -> None:
         if task not in method.tasks:
             able = [name for name, part in METHODS.all().items() if task in part.tasks]
             raise ConfigError(f"method {method.part_name} can't do {task}. Methods that can: {', '.join(able)}.")
-        if isinstance(method, Plan):
-            check_plan(method, task)
 
 
 def _refuse_unfit(methods: Sequence[Method], opened: Opened, listen: Listen) -> None:
@@ -109,6 +117,8 @@ def _refuse_unfit(methods: Sequence[Method], opened: Opened, listen: Listen) -> 
     job, model, splits = opened.job, opened.model, opened.splits
     before = find_past_run(job.init_from, where="init_from") if job.init_from else None
     for method in methods:
+        if isinstance(method, Plan):
+            refuse_impossible(method, model)
         method.refuse_unfit(model, splits)
     if before and not opened.parts:
         refuse_leaks([before], dataclasses.replace(splits, val=splits.val.subset([])), where="init_from")

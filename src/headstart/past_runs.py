@@ -71,6 +71,12 @@ class PastRun:
         """Return the names of the methods that made it, in order."""
         return [item["method"] for item in read_yaml(self.directory / "job.yaml")["method"]]
 
+    @cached_property
+    def moved_statistics(self) -> bool:
+        """Return whether one of its methods let BatchNorm's statistics go from those that it started with."""
+        items = read_yaml(self.directory / "job.yaml")["method"]
+        return any(item.get("batch_norm", "frozen") != "frozen" for item in items)
+
     def images(self, split: str) -> set[str]:
         """Return the SHA-256 of each image file in one of its splits."""
         import pandas as pd

@@ -152,7 +152,8 @@ def judge(job: Job, item: Proven, splits: Splits, rows: list[dict[str, Any]], li
     if name == "majority":
         return None
     logits = logits_on(job, item.adapted, splits.train, listen, step=f"{name} on train")
-    train = evaluate(logits, splits.train.labels(), splits.train.classes, task, resamples=0)
+    train = evaluate(logits, splits.train.labels(), splits.train.classes, task, weights=splits.train.weights(),
+                     resamples=0)
     return watch_gap(train.metrics[task.monitor], item.evaluations["val"].metrics[task.monitor], monitor=task.monitor)
 
 

@@ -14,7 +14,7 @@ from headstart.adaptation import WORK, adapt_all, save_model
 from headstart.crossvalidation import cross_validate
 from headstart.data.dataset import Dataset
 from headstart.data.fingerprint import fingerprint
-from headstart.errors import ConfigError, DataError, HeadstartError, Interrupted
+from headstart.errors import ConfigError, DataError, Interrupted
 from headstart.events import Listen, Note, RunFinished, RunStarted, silent
 from headstart.files import exclusive, write_json
 from headstart.job import Job
@@ -106,7 +106,7 @@ def _recorded(record: Record, job: Job, *, resumed: bool) -> Iterator[None]:
     except (Interrupted, KeyboardInterrupt):
         record.end("interrupted")
         raise
-    except HeadstartError:
+    except BaseException:
         record.end("failed")
         raise
     record.end("finished")

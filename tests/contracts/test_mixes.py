@@ -58,9 +58,33 @@ def test_no_label_and_no_weight_is_lost_or_made(mix: Mix, seed: int) -> None:
     images, targets, weights = batch(6)
     _, after, carried = mixed(mix, seed, images, targets, weights)
     torch.testing.assert_close(after.sum(dim=1), torch.ones(6))
-    torch.testing.assert_close(after.sum(dim=0), targets.sum(dim=0))
+    torch.testing.assert_close((carried[:, None] * after).sum(dim=0), (weights[:, None] * targets).sum(dim=0))
     torch.testing.assert_close(carried.sum(), weights.sum())
     assert ((after >= 0) & (after <= 1)).all()
+
+
+@every_mix
+@pytest.mark.parametrize("seed", range(5))
+def test_an_image_of_weight_0_brings_no_label(mix: Mix, seed: int) -> None:
+    images, targets, _ = batch(6)
+    weights = torch.tensor([1.0, 1.0, 0.0, 1.0, 1.0, 0.0])  # class 2 is that of the third and the sixth image
+    _, after, carried = mixed(mix, seed, images, targets, weights)
+    assert (carried[:, None] * after)[:, 2].abs().max() == 0
+    assert torch.isfinite(after).all()
+    alone = mixed(mix, seed, images, targets, torch.zeros(6))
+    assert torch.isfinite(alone[1]).all()
+    assert alone[2].abs().max() == 0
+
+
+@every_mix
+@pytest.mark.parametrize("seed", range(5))
+def test_the_loss_of_a_mix_is_the_mix_of_the_weighted_losses(mix: Mix, seed: int) -> None:
+    """Cross-entropy, linear in the targets, on answers that do not depend on the image, in float64."""
+    images, targets, weights = batch(6)
+    log_likely = torch.log_softmax(torch.tensor([0.3, -1.0, 2.0], dtype=torch.float64), dim=0)
+    _, after, carried = mixed(mix, seed, images, targets, weights)
+    alone = -(weights.double() * (targets.double() @ log_likely)).sum()
+    torch.testing.assert_close(-(carried.double() * (after.double() @ log_likely)).sum(), alone, rtol=1e-5, atol=1e-6)
 
 
 @every_mix
@@ -77,9 +101,9 @@ def test_labels_and_weights_have_the_share_of_the_pixels(mix: Mix, seed: int) ->
 def test_several_labels_an_image_stay_within_0_and_1(mix: Mix) -> None:
     images, _, weights = batch(4)
     targets = torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [0.0, 1.0, 0.0]])
-    _, after, _ = mixed(mix, 0, images, targets, weights)
-    assert ((after >= 0) & (after <= 1)).all()
-    torch.testing.assert_close(after.sum(dim=0), targets.sum(dim=0))
+    _, after, carried = mixed(mix, 0, images, targets, weights)
+    assert ((after >= 0) & (after <= 1 + 1e-6)).all()
+    torch.testing.assert_close((carried[:, None] * after).sum(dim=0), (weights[:, None] * targets).sum(dim=0))
 
 
 @every_mix

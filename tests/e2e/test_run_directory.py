@@ -1,5 +1,6 @@
 """What a finished run leaves behind, and that it is true."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss
 
 import headstart as hs
+from headstart.errors import DataError
 from headstart.files import sha256_file
+from tests.e2e.conftest import SMALL
 
 FILES = {"job.yaml", "data.json", "samples.parquet", "backbone.json", "environment.json", "metrics.json",
          "baselines.json", "details.json", "watch.json", "comparison.json", "predictions.parquet",
@@ -70,3 +73,24 @@ def test_the_job_is_written_resolved_and_reads_back_equal(probed: hs.Run) -> Non
 def test_a_second_run_into_the_same_folder_is_refused(probed: hs.Run, digits: Path) -> None:
     with pytest.raises(hs.HeadstartError, match="there is a run here already"):
         hs.adapt(digits, out=probed.directory)
+
+
+def test_an_error_of_ours_leaves_a_run_that_says_it_failed(digits: Path, tmp_path: Path,
+                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("headstart.run.prove", broken)
+    with pytest.raises(ZeroDivisionError):
+        hs.adapt(digits, method="probe", out=tmp_path / "run", **SMALL)
+    assert hs.load_run(tmp_path / "run").status == "failed"
+
+
+def test_a_split_without_weight_is_refused_before_anything_runs(digits: Path, tmp_path: Path) -> None:
+    data = hs.load_data(digits)
+    parts = ["train", "train", "train", "val", "test"] * len(data)
+    samples = tuple(dataclasses.replace(s, split=p, weight=float(p != "val"))
+                    for s, p in zip(data.samples, parts, strict=False))
+    with pytest.raises(DataError, match="every image of the val split has weight 0"):
+        hs.adapt(dataclasses.replace(data, samples=samples), method="probe", out=tmp_path / "run", **SMALL)
+    assert not (tmp_path / "run").exists()

@@ -172,3 +172,12 @@ def test_runs_are_stored_as_absolute_paths_where_they_exist(kitchen, tmp_path, m
     assert found.runs == (str((tmp_path / "runs" / "a").resolve()), "runs/none")
     with pytest.raises(ConfigError, match=r"soup: runs\.0: Input should be a valid string"):
         Soup.parse({"runs": [3]}, where="soup")
+
+
+@pytest.mark.parametrize("policy", ["train", "adapt"])
+def test_a_run_whose_statistics_moved_is_refused(kitchen, tmp_path, policy):
+    start, parts, _, runs = kitchen
+    path = runs[1] / "job.yaml"
+    path.write_text(path.read_text() + f"  batch_norm: {policy}\n")
+    with pytest.raises(ConfigError, match="not trained with batch_norm=frozen"):
+        Soup(runs=runs).refuse_unfit(start, parts)

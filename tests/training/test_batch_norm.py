@@ -124,6 +124,17 @@ def test_a_plan_takes_the_statistics_of_the_pictures_without_augmentation(tmp_pa
         torch.testing.assert_close(mine.running_var, theirs.running_var, rtol=1e-3, atol=1e-5)
 
 
+def test_a_balanced_draw_balances_the_new_head_too(tmp_path: Path) -> None:
+    parts, context = small.splits(tmp_path, train=21), small.context(tmp_path, small.Events())
+    rare = dataclasses.replace(parts, train=parts.train.subset([n for n in range(21) if n % 2 or n < 6]))
+    train, val = (Pictures(part, small.SETTINGS, budget=1e9) for part in (rare.train, rare.val))
+    start = small.model()
+    drawn, weighted, plain = (adapted(start, small.plan(batch_norm="adapt", **more), train, val, context).head
+                              for more in ({"sampling": "balanced"}, {"class_weights": "balanced"}, {}))
+    assert torch.equal(drawn.linear.bias, weighted.linear.bias)
+    assert not torch.equal(drawn.linear.bias, plain.linear.bias)
+
+
 def test_a_plan_gives_the_head_that_the_probe_would_solve_on_the_new_features(tmp_path: Path) -> None:
     """The head of the start was solved on features that are no more; the first steps would undo the backbone."""
     parts, context = small.splits(tmp_path), small.context(tmp_path, small.Events())

@@ -4,10 +4,13 @@ import pytest
 import torch
 
 from headstart.backbones import resolve
+from headstart.errors import ConfigError
 from headstart.events import EpochEnded, silent
+from headstart.methods.finetune import Finetune
 from headstart.model import Model
 from headstart.tasks.classification import Classification
 from headstart.training.checkpoints import Checkpoints
+from headstart.training.network import Network
 from headstart.training.train import train
 from tests.training.small import SETTINGS, Events, context, plan, splits
 
@@ -81,16 +84,24 @@ def test_an_unknown_scope_is_refused_with_the_choices():
         plan(scope="last")
 
 
-def test_scope_adapter_without_an_adapter_is_refused(tmp_path):
-    from headstart.errors import ConfigError
+def test_scope_adapter_is_refused_where_there_is_none():
+    with pytest.raises(ConfigError, match=r"scope adapter belongs to lora, dora and ia3.*use --method lora"):
+        Finetune.parse({"scope": "adapter"})
 
-    with pytest.raises(ConfigError, match=r"scope adapter: timm/test_resnet has no adapter.*Use --method lora"):
-        train(fresh("timm/test_resnet"), splits(tmp_path / "data"), plan(scope="adapter"), context(tmp_path, silent))
+
+@pytest.mark.parametrize("name", ["timm/test_vit", "torchvision/swin_t"])
+def test_weight_decay_spares_position_embeddings(name):
+    start, settings = fresh(name), plan(weight_decay=0.1)
+    network = Network(start.backbone, start.head, settings)
+    decays = {id(p): group["weight_decay"] for group in network.groups(settings) for p in group["params"]}
+    found = {key: decays[id(p)] for key, p in network.backbone.named_parameters()
+             if "pos_embed" in key or key.endswith("bias_table")}
+    assert found
+    assert set(found.values()) == {0.0}
+    assert all(decays[id(m.weight)] == 0.1 for m in network.backbone.modules() if isinstance(m, torch.nn.Linear))
 
 
 def test_weight_decay_spares_what_is_a_vector_whatever_its_shape():
-    from headstart.training.network import Network
-
     model = fresh("timm/test_resnet")
     stage = model.backbone.stages()[-1]
     stage.members[0].register_parameter("scale", torch.nn.Parameter(torch.ones(1, 8, 1, 1)))

@@ -70,6 +70,24 @@ def test_raised_regularisation_resumes_to_the_same_bits(always_overfitting, tmp_
     assert ("It helped." in again.notes()) != ("It did not help." in again.notes())
 
 
+def test_a_teacher_that_is_an_average_begins_anew_at_each_level(always_overfitting, tmp_path):
+    settings = plan(checkpoint_seconds=0.02, epochs=12, on_overfit="regularise", batch_size=10, average="ema",
+                    regularisers=["self_distillation"])
+    parts, events = splits(tmp_path / "data"), Events()
+    unbroken = train(model(), parts, settings, context(tmp_path / "unbroken", events))
+    raised = 2 * [row["level"] for row in rows(events)].index(1)
+    for step in (raised, raised + 1):  # with the checkpoint that was written as the level was raised, and after
+        assert in_child(lambda at=step: train(model(), parts, settings, context(tmp_path, kill_at_step(at)))) == -9
+    assert digest(train(model(), parts, settings, context(tmp_path, Events()))) == digest(unbroken)
+
+
+def test_the_watch_acts_where_the_loss_is_monitored(always_overfitting, tmp_path):
+    events = Events()
+    train(model(), splits(tmp_path / "data"), plan(epochs=12, on_overfit="stop", monitor="loss"),
+          context(tmp_path, events))
+    assert "stopped after epoch" in events.notes()
+
+
 def test_raising_goes_back_to_the_best_weights_and_raises_what_it_says(always_overfitting, tmp_path):
     from headstart.training.learner import Learner
 

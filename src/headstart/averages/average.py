@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import BeforeValidator, PlainSerializer
@@ -16,6 +16,12 @@ Tensors = list[torch.Tensor]
 
 class Average(Part):
     """Says when the weights are taken into the mean, and how."""
+
+    follows: ClassVar[bool] = False
+    """Whether it is a mean of what was learned from the first step on, fit to teach the network."""
+    fresh_statistics: ClassVar[bool] = False
+    """Whether BatchNorm's statistics, where they move, are taken anew for the mean: the mean of the statistics of
+    distant weights is not that of their mean."""
 
     @abstractmethod
     def due(self, step: int, *, steps: int, total: int) -> bool:

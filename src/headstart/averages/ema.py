@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from pydantic import Field
 
@@ -14,6 +16,8 @@ class EMA(Average):
     The warm-up of d lets a short training forget where it began.
     Source: Polyak & Juditsky, SIAM 1992; the warm-up is that of TensorFlow's ExponentialMovingAverage.
     """
+
+    follows: ClassVar[bool] = True
 
     decay: float = Field(0.99, gt=0, lt=1)
     """Share of the mean that a step keeps; 1 / (1 - decay) steps are remembered."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from pydantic import Field
 
@@ -9,10 +11,12 @@ from headstart.averages.average import Average, Tensors
 
 
 class SWA(Average):
-    """Equal-weight mean over the epochs after `start`; BatchNorm's statistics are averaged like the weights.
+    """Equal-weight mean over the epochs after `start`; where BatchNorm trains, its statistics are taken anew for it.
 
     Source: Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization", UAI 2018.
     """
+
+    fresh_statistics: ClassVar[bool] = True
 
     start: float = Field(0.5, ge=0, lt=1)
     """Share of training after which the epochs' weights are averaged."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from headstart.data.dataset import Splits
+from headstart.errors import ConfigError
 from headstart.events import Note
 from headstart.methods.method import Context, Method
 from headstart.model import Model
@@ -26,8 +27,17 @@ class Finetune(Plan, Method):
     interpolate: Literal["none", "validation"] = "none"
     """`validation` goes back from the fine-tuned weights towards the start's, as far as validation likes (WiSE-FT)."""
 
+    def refuse_unfit(self, model: Model, splits: Splits) -> None:
+        """Raise ConfigError where `interpolate` has no two ends that fit together."""
+        if self.interpolate != "none" and self.batch_norm != "frozen":
+            raise ConfigError(f"finetune: interpolate={self.interpolate} needs batch_norm=frozen: between weights with "
+                              "other statistics there is none that fits. Leave out the one or the other.")
+
     def fit(self, model: Model, splits: Splits, context: Context) -> Model:
-        """Return `model` with the weights of the best epoch, or between these and its own. Raises as `train`."""
+        """Return `model` with the weights of the best epoch, or between these and its own.
+
+        Raises as `refuse_unfit` and `train`.
+        """
         tuned = train(model, splits, self, context)
         if self.interpolate == "none":
             return tuned

@@ -139,6 +139,9 @@ def refuse_other_start(run: PastRun, first: PastRun) -> None:
     if "scratch" in run.methods:
         raise ConfigError(f"soup: {run} was trained from random weights. Only models with a common, pretrained start "
                           "can be averaged; leave it out.")
+    if run.moved_statistics:
+        raise ConfigError(f"soup: {run} was not trained with batch_norm=frozen. The mean of BatchNorm's statistics is "
+                          "not that of the mean weights; choose runs that kept those they started with.")
     if run.backbone["weights_sha256"] != first.backbone["weights_sha256"]:
         raise ConfigError(f"soup: {run} started from other weights than {first}. Only models with a common start can "
                           "be averaged; choose runs that fine-tuned the same pretrained model.")

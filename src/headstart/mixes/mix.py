@@ -27,12 +27,16 @@ class Mix(Part):
 
     def __call__(self, images: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor,
                  ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return images [B, channels, H, W], targets [B, C] and weights [B], mixed; a single image stays as it is."""
+        """Return images [B, channels, H, W], targets [B, C] and weights [B], mixed; a single image stays as it is.
+
+        weights * targets is what is mixed: a loss that is linear in the targets then is the mix of the weighted losses.
+        """
         if len(images) < 2:
             return images, targets, weights
-        # The weights are mixed like one more class.
-        mixed, labels = self.mixer()(images, torch.cat([targets, weights[:, None]], dim=1))
-        return mixed, labels[:, :-1], labels[:, -1]
+        # Each label brings its image's weight along: a share of 0.3 of an image of weight 0 is no label at all.
+        mixed, labels = self.mixer()(images, torch.cat([targets * weights[:, None], weights[:, None]], dim=1))
+        weighted, carried = labels[:, :-1], labels[:, -1]
+        return mixed, torch.where(carried[:, None] > 0, weighted / carried[:, None], targets), carried
 
 
 MIXES: Catalog[Mix] = Catalog("mixes", Mix)  # type: ignore[type-abstract]

@@ -5,9 +5,13 @@ from __future__ import annotations
 import copy
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from headstart.averages.average import Average
+from headstart.methods.method import Context
+from headstart.training.batch_norm import take_statistics
 from headstart.training.network import Network
+from headstart.training.pictures import Pictures
 
 Tensors = dict[str, torch.Tensor]
 
@@ -28,10 +32,25 @@ class Averaging:
         names = [name for name, tensor in ours.items() if tensor.is_floating_point()]
         with torch.no_grad():
             if taken == 0:
-                self.averaged.load_state_dict(theirs)
+                self.restart()
             else:
                 self.average.update([ours[name] for name in names], [theirs[name] for name in names], taken)
         return taken + 1
+
+    def settle(self, pictures: Pictures, context: Context) -> None:
+        """Take BatchNorm's statistics anew for the mean, where those of the network move and the average asks for it.
+
+        Source: Izmailov et al., UAI 2018, algorithm 1.
+        """
+        if self.average.fresh_statistics:
+            moving = {name for name, module in self.network.backbone.named_modules()
+                      if isinstance(module, _BatchNorm) and module.training}
+            if moving:
+                take_statistics(self.averaged.backbone, pictures, context, names=moving)
+
+    def restart(self) -> None:
+        """Begin with the network's weights, before any set is taken in."""
+        self.averaged.load_state_dict(self.network.state_dict())
 
     def tensors(self) -> Tensors:
         """Return the mean, for a checkpoint."""

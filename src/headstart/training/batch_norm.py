@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 import numpy as np
 import torch
@@ -33,12 +33,10 @@ def adapted(model: Model, plan: Plan, train: Pictures, val: Pictures, context: C
 
     The head is the probe's: logistic regression on the new features, its penalty by the log loss on validation. One
     that was solved on the old features would send large gradients through the backbone.
-    Raises DataError where there is but one image.
+    Raises DataError where there is but one image, or a feature is not finite.
     """
     backbone = copy.deepcopy(model.backbone).to(context.device)
-    order = Order(len(train.dataset), BATCH, 1, seed=context.seed, drop_single=True)
-    rows = ([index for _, index in batch] for batch in order)
-    layers = adapt_statistics(backbone, (_normalised(model, train, some).to(context.device) for some in rows))
+    layers = take_statistics(backbone, train, context)
     backbone = backbone.cpu()
     if not layers:
         context.listen(Note(f"{plan.part_name}: batch_norm=adapt has no effect, there is no BatchNorm"))
@@ -54,33 +52,45 @@ def _solved(model: Model, plan: Plan, train: Pictures, val: Pictures, *, device:
     if labels.ndim == 1 and len(np.unique(labels)) < 2:
         return model.head  # nothing to tell apart
     engine = Eager(model.backbone, model.preprocessing, device=device)
-    features, held_out = (np.concatenate([engine.pooled(_arranged(model, part, rows.tolist()))
+    features, held_out = (np.concatenate([engine.pooled(_arranged(part, rows.tolist()))
                                           for rows in torch.arange(len(part.dataset)).split(BATCH)])
                           for part in (train, val))
+    if not (np.isfinite(features).all() and np.isfinite(held_out).all()):
+        raise DataError(f"{plan.part_name}: with the statistics of the training images some features are NaN or "
+                        "infinite. Take batch_norm=frozen, or look for broken images with `headstart check`.")
     truth, weights = torch.from_numpy(val.dataset.labels()), val.dataset.weights()
+    # A balanced draw has no part in this fit: the classes are balanced by weights instead.
+    balance = "balanced" if plan.sampling == "balanced" else plan.class_weights
     path = fit_path(features, labels, classes=len(model.classes), penalties=PENALTIES,
-                    weights=train_weights(train.dataset, plan.class_weights, sampling=plan.sampling).astype(np.float64))
+                    weights=train_weights(train.dataset, balance).astype(np.float64))
     return likeliest(path, lambda fit: float(np.average(
         model.task.loss(torch.from_numpy(fit.logits(held_out)), truth).numpy(), weights=weights))).head()
 
 
-def _arranged(model: Model, pictures: Pictures, rows: list[int]) -> np.ndarray:
-    return np.stack([model.preprocessing.arrange(pictures[row]) for row in rows])
+def _arranged(pictures: Pictures, rows: list[int]) -> np.ndarray:
+    return np.stack([pictures.preprocessing.arrange(pictures[row]) for row in rows])
 
 
-def _normalised(model: Model, pictures: Pictures, rows: list[int]) -> torch.Tensor:
-    return model.preprocessing.normalise(torch.from_numpy(_arranged(model, pictures, rows)).permute(0, 3, 1, 2))
+def take_statistics(backbone: nn.Module, pictures: Pictures, context: Context, *,
+                    names: Container[str] | None = None) -> int:
+    """Give BatchNorms the statistics of the pictures as they are, in an order that the seed decides; see below."""
+    order = Order(len(pictures.dataset), BATCH, 1, seed=context.seed, drop_single=True)
+    arranged = (_arranged(pictures, [index for _, index in batch]) for batch in order)
+    return adapt_statistics(backbone, (pictures.preprocessing.normalise(
+        torch.from_numpy(pixels).to(context.device).permute(0, 3, 1, 2)) for pixels in arranged), names=names)
 
 
-def adapt_statistics(backbone: nn.Module, batches: Iterable[torch.Tensor]) -> int:
-    """Give every BatchNorm the mean of its batches' means and variances; return how many there are.
+def adapt_statistics(backbone: nn.Module, batches: Iterable[torch.Tensor], *,
+                     names: Container[str] | None = None) -> int:
+    """Give every BatchNorm, or those of these names, the mean of its batches' means and variances; return how many.
 
     batches: float32 [B, channels, H, W], preprocessed; each counts the same, those of one image not at all.
     No weight changes; dropout and drop path rest, and all modules are in eval mode afterwards.
     Raises DataError where no batch has two images. Source: Li et al., "Revisiting Batch Normalization For Practical
     Domain Adaptation" (AdaBN), 2016.
     """
-    norms = [module for module in backbone.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    norms = [module for name, module in backbone.named_modules()
+             if isinstance(module, _BatchNorm) and module.track_running_stats and (names is None or name in names)]
     backbone.eval()
     if not norms:
         return 0

@@ -23,8 +23,8 @@ def interpolate(a: Model, b: Model, alpha: float) -> Model:
     """Return the model with the weights (1 - alpha) a + alpha b: `a` itself at 0, `b` itself at 1, bit for bit.
 
     Every floating tensor of backbone and head is a straight line in float64, BatchNorm's means and variances too: the
-    variance in between is not that of the features in between, but a fine-tuning leaves these statistics alone unless
-    `batch_norm` says otherwise, and then they are equal at both ends. Integer buffers are those of `b`.
+    variance in between is not that of the features in between, so that both ends should have the same statistics, as
+    after a fine-tuning with batch_norm=frozen. Integer buffers are those of `b`.
     Raises ConfigError for models of other shapes or classes, and for an alpha outside 0..1.
     Source: Wortsman et al., "Robust fine-tuning of zero-shot models" (WiSE-FT), CVPR 2022, equation 1.
     """

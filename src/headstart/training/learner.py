@@ -11,7 +11,7 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -30,12 +30,12 @@ from headstart.training.monitor import Monitor
 from headstart.training.network import Network
 from headstart.training.objective import Objective
 from headstart.training.order import Order
-from headstart.training.pictures import Item
+from headstart.training.pictures import Item, Pictures
 from headstart.training.plan import Plan, uses_bf16
 from headstart.training.signals import StopSignals
 from headstart.training.state import Best, State
 from headstart.training.telling import epoch_ended, progress
-from headstart.types import Batch, Sample
+from headstart.types import Batch
 
 # B images in a batch, C classes
 
@@ -44,13 +44,13 @@ class Learner(LightningModule):
     """Trains `network` by `plan`. `state` and the tensors are what a checkpoint holds."""
 
     def __init__(self, network: Network, model: Model, plan: Plan, context: Context, *, objective: Objective,
-                 averaging: Averaging | None, order: Order, samples: Sequence[Sample], val: DataLoader[Item],
+                 averaging: Averaging | None, order: Order, pictures: Pictures, val: DataLoader[Item],
                  monitor: Monitor, checkpoints: Checkpoints, stop: StopSignals) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.network = network
         self.task, self.preprocessing = model.task, model.preprocessing
-        self.plan, self.context, self.order, self.samples, self.val = plan, context, order, samples, val
+        self.plan, self.context, self.order, self.pictures, self.val = plan, context, order, pictures, val
         self.objective, self.averaging = objective, averaging
         self.watched, self.checkpoints, self.stop = monitor, checkpoints, stop
         self.bf16 = uses_bf16(plan.precision, context.device)
@@ -116,6 +116,8 @@ class Learner(LightningModule):
         self.optimizer.zero_grad(set_to_none=True)
         prepared = self.objective.prepared(batch)
         parts = -(-len(batch.targets) // self.state.micro_batch)
+        if self.order.drop_single:
+            parts = max(1, min(parts, len(batch.targets) // 2))  # BatchNorm can't learn on one image
         return sum(self._backward(prepared, batch.targets, rows)
                    for rows in torch.arange(len(batch.targets)).tensor_split(parts))
 
@@ -126,18 +128,22 @@ class Learner(LightningModule):
         return Batch(images, targets, weights, indices)
 
     def _outputs(self, network: Network, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        with torch.autocast(self.context.device, torch.bfloat16, enabled=self.bf16):
+        with self._autocast():
             features, logits = network.features_and_logits(images)
         return features.float(), logits.float()
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.context.device, torch.bfloat16, enabled=self.bf16)
 
     def _backward(self, batch: Batch, truth: torch.Tensor, rows: torch.Tensor) -> float:
         """Add the gradient of some rows of the batch; return their share of its loss. truth: targets as they came."""
         count, share = len(batch.targets), len(rows) / len(batch.targets)
         images, weights = (batch.images, batch.weights) if share == 1 else (batch.images[rows], batch.weights[rows])
         features, logits = self._outputs(self.network, images)
-        loss = (self.objective.losses(logits, batch, rows) * weights).sum() / count
-        if self.plan.regularisers:
-            loss = loss + share * self.objective.penalty(self.network, images, features, logits)
+        with self._autocast():  # a teacher and a reference compute as the network does
+            loss = (self.objective.losses(logits, batch, rows) * weights).sum() / count
+            if self.plan.regularisers:
+                loss = loss + share * self.objective.penalty(self.network, images, features, logits)
         loss.backward()
         # The curve shows the plain loss, so that it can be held against validation's.
         shown = truth[rows] if self.plan.mix is None else batch.targets[rows]
@@ -158,8 +164,7 @@ class Learner(LightningModule):
     def validate(self) -> tuple[float, float]:
         """Return (metric, mean loss) on the validation split. Raises NonFinite, or Interrupted on a signal."""
         began = time.monotonic()
-        metric = Monitor(self.watched.name, self.task, self.watched.classes)
-        total = weight_sum = 0.0
+        answers, truth, weights = [], [], []
         self.network.eval()
         with torch.no_grad():
             for items in self.val:
@@ -167,21 +172,21 @@ class Learner(LightningModule):
                     self.save()
                     self._raise_if_stopped()
                 batch = self.batch(items)
-                logits = torch.cat([self._outputs(self.kept, part)[1]
-                                    for part in batch.images.split(self.state.micro_batch)])
-                total += float((self.task.loss(logits, batch.targets) * batch.weights).sum())
-                weight_sum += float(batch.weights.sum())
-                metric.update(logits, batch.targets)
+                answers += [self._outputs(self.kept, part)[1] for part in batch.images.split(self.state.micro_batch)]
+                truth.append(batch.targets)
+                weights.append(batch.weights)
+            logits, targets, weight = torch.cat(answers), torch.cat(truth), torch.cat(weights)
+            loss = float((self.task.loss(logits, targets) * weight).sum(dtype=torch.float64) / weight.sum())
         self.network.train()
         self._val_seconds = time.monotonic() - began
-        loss = total / weight_sum
         check_number("the validation loss", loss)
-        return metric.value(loss), loss
+        return self.watched.judged(logits, targets, weight, loss), loss
 
     def begin(self) -> None:
         """Validate the weights as they are, make them the best so far, and write a checkpoint."""
         metric, loss = self.validate()
         self.state.best = Best(self.checkpoints.next, self.state.epoch, metric, loss)
+        self.state.counted = (metric, loss)
         self.save()
         self._epoch_began = time.monotonic()
 
@@ -190,6 +195,8 @@ class Learner(LightningModule):
         state, name = self.state, self.watched.name
         train_loss = state.loss_sum / state.weight_sum
         train_metric = self.watched.value(train_loss)
+        if self.averaging is not None and state.taken:
+            self.averaging.settle(self.pictures, self.context)
         metric, loss = self.validate()
         row = {"epoch": state.epoch + 1, "step": state.step, "train_loss": train_loss, "val_loss": loss}
         if name != "loss":
@@ -213,10 +220,11 @@ class Learner(LightningModule):
     def _compare(self, metric: float, loss: float) -> None:
         state = self.state
         assert state.best is not None, "training begins with a validation"
-        old = (state.best.metric, state.best.loss)
-        improved = self.watched.better((metric, loss), old, by=self.plan.min_delta)
-        state.stale, state.waiting = (0, 0) if improved else (state.stale + 1, state.waiting + 1)
-        if self.watched.better((metric, loss), old):
+        if self.watched.better((metric, loss), state.counted, by=self.plan.min_delta):
+            state.counted, state.stale, state.waiting = (metric, loss), 0, 0
+        else:
+            state.stale, state.waiting = state.stale + 1, state.waiting + 1
+        if self.watched.better((metric, loss), (state.best.metric, state.best.loss)):
             state.best = Best(self.checkpoints.next, state.epoch, metric, loss)
 
     def _rates(self) -> dict[str, float]:

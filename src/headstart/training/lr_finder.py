@@ -60,7 +60,8 @@ def search(learner: Learner, images: TrainImages) -> Tried:
     of the rate with the lowest loss is the rule of thumb of the fastai course.
     """
     seed, size = learner.context.seed, learner.plan.batch_size
-    order = Order(len(images), size, STEPS, seed=seeds.derive(seed, "lr finder"), drop_single=learner.order.drop_single)
+    order = Order(len(images), size, STEPS, seed=seeds.derive(seed, "lr finder"), drop_single=learner.order.drop_single,
+                  probabilities=learner.order.probabilities)
     factors: list[float] = []
     losses: list[float] = []
     mean = 0.0

@@ -1,6 +1,7 @@
 """Monitor: the metric that is watched while training. The only door to torchmetrics.
 
-The final metrics, with intervals, are computed elsewhere from the stored predictions.
+Validation is judged by the very metric that metrics.json will show; torchmetrics keeps the running one of training,
+which must fit into a checkpoint, and does without the weights of samples.
 """
 
 from __future__ import annotations
@@ -8,9 +9,11 @@ from __future__ import annotations
 import math
 import warnings
 
+import numpy as np
 import torch
 
 from headstart.errors import ConfigError, nearest
+from headstart.metrics.compute import compute
 from headstart.tasks.task import Task
 
 MODES = {"loss": "min", "accuracy": "max", "balanced_accuracy": "max", "f1_macro": "max", "auroc": "max",
@@ -22,7 +25,7 @@ BINS = 200
 
 
 class Monitor:
-    """Accumulates one metric over batches."""
+    """One metric: running over the batches of training, or exact over a whole split."""
 
     def __init__(self, name: str, task: Task, classes: int) -> None:
         others = set().union(*(names for kind, names in ONLY.items() if kind != task.part_name))
@@ -47,9 +50,20 @@ class Monitor:
         if self._metric is None:
             return loss
         with warnings.catch_warnings():
-            # A class that the split lacks is left out of the mean, as the final metrics do.
             warnings.simplefilter("ignore")
             return float(self._metric.compute())
+
+    def judged(self, logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor, loss: float) -> float:
+        """Return the metric of a whole split, as metrics.json will show it; `loss` where that is what is monitored.
+
+        logits [N, C]; targets as in `Batch`; weights [N]. NaN where the metric is undefined.
+        """
+        if self.name == "loss":
+            return loss
+        probabilities = self.task.probabilities(logits.float().cpu().numpy())
+        found = compute(targets.cpu().numpy().astype(np.int64), probabilities, names=[self.name],
+                        weights=weights.cpu().numpy())
+        return float(found[self.name][0])
 
     def reset(self) -> None:
         """Forget all batches."""

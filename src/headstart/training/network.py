@@ -109,13 +109,15 @@ class Network(nn.Module):
         parts.append(("head", list(self.head.parameters()), plan.lr_head, plan.weight_decay))
         with self.all_thawed():
             free = {id(p) for p in self.parameters() if p.requires_grad}
+        # Decay on biases, norms and position embeddings only shrinks what has no scale to control; an adapter's vector
+        # may be [1, C, 1, 1].
+        decaying = {id(p) for name, p in self.named_parameters()
+                    if name.endswith("weight") and sum(side > 1 for side in p.shape) > 1}
         groups: list[dict[str, Any]] = []
         for name, parameters, base, strength in parts:
             learning = [p for p in parameters if id(p) in free]
-            # Decay on biases and norms only shrinks what has no scale to control; an adapter's may be [1, C, 1, 1].
-            matrices = [sum(side > 1 for side in p.shape) > 1 for p in learning]
             for decay, kind in ((strength, True), (0.0, False)):
-                chosen = [p for p, matrix in zip(learning, matrices, strict=True) if matrix is kind]
+                chosen = [p for p in learning if (id(p) in decaying) is kind]
                 if chosen:
                     groups.append({"params": chosen, "lr": base, "base": base, "weight_decay": decay,
                                    "own_decay": decay, "name": name})

@@ -40,7 +40,7 @@ class Objective:
         self.several = task.part_name == "multilabel"
         """Whether an image can have several labels."""
         self.averaged, self.teaching = averaged, teaching
-        _refuse_impossible(plan)
+        refuse_lacking(plan)
         needed = {name for regulariser in plan.regularisers for name in regulariser.uses}
         self.reference = copy.deepcopy(network).requires_grad_(False).eval() if "reference" in needed else None
 
@@ -75,9 +75,9 @@ class Objective:
         return sum((regulariser.penalty(step) for regulariser in self.plan.regularisers), logits.new_zeros(()))
 
 
-def _refuse_impossible(plan: Plan) -> None:
+def refuse_lacking(plan: Plan) -> None:
     """Raise ConfigError where a regulariser lacks what it needs."""
     for regulariser in plan.regularisers:
-        if "averaged" in regulariser.uses and plan.average is None:
+        if "averaged" in regulariser.uses and not (plan.average is not None and plan.average.follows):
             raise ConfigError(f"{plan.part_name}: {regulariser.part_name} learns from the average of the weights; "
                               "set average=ema.")

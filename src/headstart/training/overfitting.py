@@ -30,7 +30,9 @@ def act(learner: Learner) -> None:
     if plan.on_overfit == "report" or state.finished:
         return
     since = state.interventions[-1]["epoch"] if state.interventions else 0
-    found = watch([row for row in state.history if row["epoch"] > since], learner.watched.name)
+    # The loss is in every row anyway; beside it the watch looks at a metric.
+    name = learner.task.monitor if learner.watched.name == "loss" else learner.watched.name
+    found = watch([row for row in state.history if row["epoch"] > since], name)
     if found.verdict != "overfitting":
         return
     if plan.on_overfit == "stop":
@@ -72,6 +74,8 @@ def _raise_level(learner: Learner, why: str) -> None:
     now = best.checkpoint == learner.checkpoints.next
     learner.network.load_state_dict(dict(learner.kept.state_dict()) if now else
                                     snapshot.kept_weights(learner.checkpoints.read(best.checkpoint)))
+    if learner.averaging is not None:
+        learner.averaging.restart()
     learner.optimizer.state.clear()
     state.taken = state.stale = state.waiting = 0
     learner.context.listen(Note(f"{learner.plan.part_name}: {why} Going back to the weights of epoch {best.epoch} with "

@@ -82,7 +82,7 @@ def _after_non_finite(learner: Learner, fault: NonFinite) -> None:
     """Go back to the last good checkpoint with half the learning rates, three times at most."""
     step, epoch, retries = learner.state.step, learner.state.epoch, learner.state.retries
     rate = max(group["lr"] for group in learner.optimizer.param_groups)
-    ids = [learner.samples[index].id for index in fault.indices]
+    ids = [learner.pictures.dataset.samples[index].id for index in fault.indices]
     where = f"{learner.plan.part_name}: {fault.what} at epoch {epoch + 1}, step {step + 1}, learning rate {rate:.2g}"
     if retries >= RETRIES or not _restore(learner):
         raise DivergedError(f"{where}, after {retries} retries with halved learning rates. "
@@ -103,7 +103,7 @@ def _after_worker_fault(learner: Learner, error: BaseException, count: int, work
     if count > 1:
         batches = itertools.islice(learner.order.after(learner.state.step), workers * PREFETCH)
         positions = [index for batch in batches for _, index in batch]
-        raise worker_error(error, learner.samples, positions) from error
+        raise worker_error(error, learner.pictures.dataset.samples, positions) from error
     learner.context.listen(Note(f"{learner.plan.part_name}: a loader worker died or hung at step {learner.state.step}; "
                                 "the workers are started once more from the last checkpoint", "warning"))
     _restore(learner)
@@ -113,7 +113,10 @@ def _after_out_of_memory(learner: Learner, error: BaseException) -> None:
     """Halve the micro-batch and add up gradients: the effective batch stays what the plan says."""
     micro, batch, halvings = learner.state.micro_batch, learner.plan.batch_size, learner.state.halvings
     smaller = -(-micro // 2)
-    if micro == 1 or halvings >= RETRIES or not _restore(learner):
+    least = 2 if learner.order.drop_single else 1  # BatchNorm can't learn on one image
+    # Before the first checkpoint nothing has been learned: the weights are still those of the start.
+    whole = _restore(learner) or learner.state.step == 0
+    if micro <= least or halvings >= RETRIES or not whole:
         raise ResourceError(f"{learner.plan.part_name}: memory ran out even with {micro} images at a time "
                             f"({str(error).splitlines()[0] if str(error) else type(error).__name__}). Choose a "
                             "smaller image_size, a smaller backbone or fewer trained stages.") from error

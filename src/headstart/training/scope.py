@@ -12,14 +12,16 @@ from headstart.adapter import PARAMETERS
 from headstart.backbones.backbone import Backbone
 from headstart.errors import ConfigError
 
-WORDS = ("all", "head", "last-N", "norm-only", "bias-only", "adapter")
+WORDS = ("all", "head", "last-N", "norm-only", "bias-only")
 NORMS = re.compile(r"norm", re.IGNORECASE)
 
 
 def _known(scope: str) -> str:
+    if scope == "adapter":
+        raise ValueError("scope adapter belongs to lora, dora and ia3, which have one: use --method lora.")
     if (scope in WORDS and scope != "last-N") or re.fullmatch(r"last-[1-9]\d*", scope):
         return scope
-    raise ValueError(f'"{scope}" is no scope. Write one of {", ".join(WORDS[:-1])}, such as last-2.')
+    raise ValueError(f'"{scope}" is no scope. Write one of {", ".join(WORDS)}, such as last-2.')
 
 
 Scope = Annotated[str, AfterValidator(_known)]
@@ -65,9 +67,5 @@ def _biases(backbone: Backbone) -> set[str]:
 
 
 def _adapters(backbone: Backbone) -> set[str]:
-    """Return the names of the adapter's parameters. Raises ConfigError where the backbone has no adapter."""
-    found = {name for name, _ in backbone.named_parameters() if PARAMETERS.search(name)}
-    if not found:
-        raise ConfigError(f"scope adapter: {backbone.spec.architecture} has no adapter, so that the head alone would "
-                          "train. Use --method lora, or scope=head.")
-    return found
+    """Return the names of the adapter's parameters."""
+    return {name for name, _ in backbone.named_parameters() if PARAMETERS.search(name)}

@@ -50,6 +50,6 @@ def restore(learner: Learner, checkpoint: Checkpoint) -> None:
         learner.optimizer.state[parameter][key] = like.copy_(value)
     learner.watched.restore(under(MONITOR, checkpoint.optimizer))
     average = under(AVERAGE, checkpoint.optimizer)
-    if learner.averaging is not None and average:
-        learner.averaging.restore(average)
+    if learner.averaging is not None:
+        learner.averaging.restore(average) if average else learner.averaging.restart()
     learner.enter_level()

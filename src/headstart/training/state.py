@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
@@ -30,6 +31,8 @@ class State:
     history: list[dict[str, float]] = field(default_factory=list)
     """One row an epoch: the values of EpochEnded, with `epoch` (from 1) and `step`."""
     best: Best | None = None
+    counted: tuple[float, float] = (math.nan, math.inf)
+    """Metric and loss of the last epoch that counted as an improvement, which `min_delta` is measured from."""
     stale: int = 0
     """Epochs since the last improvement."""
     retries: int = 0
@@ -75,4 +78,4 @@ class State:
     def of(cls, record: dict[str, Any]) -> Self:
         """Return the state that `record` was made of."""
         best = record["best"]
-        return cls(**{**record, "best": Best(**best) if best else None})
+        return cls(**{**record, "best": Best(**best) if best else None, "counted": tuple(record["counted"])})

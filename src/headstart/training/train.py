@@ -25,7 +25,7 @@ from headstart.training.loading import possible_workers, val_loader
 from headstart.training.lr_finder import Tried
 from headstart.training.monitor import Monitor
 from headstart.training.network import Network, rate_table
-from headstart.training.objective import Objective, Teaching
+from headstart.training.objective import Objective, Teaching, refuse_lacking
 from headstart.training.order import Order
 from headstart.training.pictures import SHARE, Pictures, TrainImages, ValImages, free_memory
 from headstart.training.plan import Plan
@@ -44,7 +44,7 @@ def train(model: Model, splits: Splits, plan: Plan, context: Context, *, teachin
     Raises ConfigError, DataError, DivergedError, ResourceError, IntegrityError or Interrupted.
     """
     refuse_empty(splits)
-    check_plan(plan, model.task.part_name)
+    refuse_impossible(plan, model)
     monitor = Monitor(plan.monitor or model.task.monitor, model.task, len(model.classes))
     checkpoints = Checkpoints(context.workspace, context.listen)
     saved = checkpoints.newest()
@@ -57,7 +57,8 @@ def train(model: Model, splits: Splits, plan: Plan, context: Context, *, teachin
         train_pictures, val = (Pictures(part, model.preprocessing, budget=SHARE * free_memory())
                                for part in (splits.train, splits.val))
         model = copy.deepcopy(model)
-        if plan.batch_norm == "adapt":
+        done = saved is not None and saved.state["finished"] and saved.state["best"] is not None
+        if plan.batch_norm == "adapt" and not done:
             _decode(train_pictures, val, plan, context, stop)
             model = adapted(model, plan, train_pictures, val, context)
         network = Network(model.backbone, model.head, plan)
@@ -69,7 +70,7 @@ def train(model: Model, splits: Splits, plan: Plan, context: Context, *, teachin
         batches = val_loader(ValImages(val), plan.batch_size, pinned=context.device == "cuda")
         learner = Learner(
             network, model, plan, context, objective=objective, averaging=averaging, order=order,
-            samples=splits.train.samples, monitor=monitor, checkpoints=checkpoints, stop=stop, val=batches)
+            pictures=train_pictures, monitor=monitor, checkpoints=checkpoints, stop=stop, val=batches)
         if saved is not None:
             _take_up(learner, saved)
         _say_what_trains(learner)
@@ -78,6 +79,18 @@ def train(model: Model, splits: Splits, plan: Plan, context: Context, *, teachin
             with recomputed(network.backbone.stages() if plan.gradient_checkpointing else []):
                 _run(learner, train_pictures)
         return _result(model, learner)
+
+
+def refuse_impossible(plan: Plan, model: Model) -> None:
+    """Raise ConfigError where the plan can't be carried out on the model's task or backbone; reads no image."""
+    check_plan(plan, model.task.part_name)
+    Monitor(plan.monitor or model.task.monitor, model.task, len(model.classes))
+    refuse_lacking(plan)
+    network = Network(copy.deepcopy(model.backbone), copy.deepcopy(model.head), plan)
+    network.set_drop_path(plan.drop_path)
+    if plan.batch_size == 1 and network.moves_batch_norm:
+        raise ConfigError(f"{plan.part_name}: BatchNorm can't learn on batches of one image. Raise batch_size, or set "
+                          "batch_norm=frozen.")
 
 
 def _say_what_trains(learner: Learner) -> None:
@@ -102,8 +115,8 @@ def _decode(train_pictures: Pictures, val_pictures: Pictures, plan: Plan, contex
 def _run(learner: Learner, train_pictures: Pictures) -> None:
     plan, context = learner.plan, learner.context
     checkpoints, listen = learner.checkpoints, context.listen
-    # Weights and AdamW's two moments.
-    checkpoints.require_space(3 * sum(t.numel() * t.element_size() for t in learner.network.state_dict().values()))
+    size = sum(t.numel() * t.element_size() for t in learner.network.state_dict().values())
+    checkpoints.require_space((3 if plan.average is None else 4) * size)  # AdamW has two moments
     began = time.perf_counter()
     weights = train_weights(train_pictures.dataset, plan.class_weights, sampling=plan.sampling)
 

@@ -62,9 +62,7 @@ class Validation:
             return Judged(math.nan, math.inf)
         losses = model.task.loss(logits, self.labels).numpy()
         loss = float(np.average(losses, weights=self.weights))
-        self.monitor.reset()
-        self.monitor.update(logits, self.labels)
-        return Judged(self.monitor.value(loss), loss)
+        return Judged(self.monitor.judged(logits, self.labels, torch.from_numpy(self.weights), loss), loss)
 
     def logits(self, model: Model) -> torch.Tensor:
         """Return float32 [N, C]."""

@@ -23,7 +23,7 @@ GAP = 0.10
 """A difference of the monitored metric between train and validation that is worth a word."""
 
 REGULARISE = ("Use stronger augmentation (augment: standard or strong).",
-              "Train fewer stages of the backbone (stages), or use the probe alone.",
+              "Train fewer stages of the backbone (scope: last-2), or use the probe alone.",
               "Raise weight_decay or label_smoothing, or add images of the classes that are confused most.")
 LEARN_MORE = ("Train for more epochs.",
               "Raise the learning rates (lr_head, lr_backbone), or train more stages of the backbone.",
