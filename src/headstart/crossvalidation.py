@@ -13,19 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from headstart.adaptation import WORK, Adapted, adapt_all
 from headstart.data.dataset import Splits
 from headstart.ensemble import mean_of
 from headstart.evaluation.spread import Spread, spread
-from headstart.events import EpochEnded, Event, Finished, Listen, Note, Progress, RatesTried, Started, Trained
-from headstart.files import write_json
+from headstart.events import EpochEnded, Event, Finished, Kept, Listen, Note, Progress, RatesTried, Started, Trained
+from headstart.files import read_json, write_json
 from headstart.job import Job
 from headstart.model import Model
 from headstart.proof import Proven, conclude, decisive, evaluated, judge, logits_on, measure, prediction_rows
 from headstart.record import in_fold, write_table
-from headstart.report.curves import best_epoch
 from headstart.runs import SCHEMA, read_history
 from headstart.training.watch import Watch
 
@@ -87,12 +85,11 @@ def _fit(job: Job, model: Model, number: int, part: Splits, *, directory: Path, 
     told = heard_in(number, listen)
     adapted = adapt_all(job, model, part, work=directory / WORK / f"fold-{number}", listen=told, remaining=remaining)
     history = read_history(directory)
-    chain = [item.model for item in adapted[len(job.baselines):]]
     members = []
-    for item, start in zip(adapted, [*[model] * len(job.baselines), model, *chain[:-1]], strict=True):
+    for item in adapted:
         proven = measure(job, item, part, told)
         rows = [row for row in history if row["method"] == in_fold(item.name, number)]
-        epoch = 0 if rows and _same(start, item.model) else best_epoch(pd.DataFrame(rows)) if rows else None
+        epoch = read_json(directory / "run.json")["kept"].get(in_fold(item.name, number))
         members.append(Member(proven, judge(job, proven, part, rows, told), epoch))
     return Fold(number, part, members)
 
@@ -101,7 +98,7 @@ def heard_in(number: int, listen: Listen) -> Listen:
     """Return a listener that tells `listen` of which fold (from 1) an event is."""
     def told(event: Event) -> None:
         match event:
-            case EpochEnded() | Trained() | RatesTried():
+            case EpochEnded() | Kept() | Trained() | RatesTried():
                 listen(replace(event, method=in_fold(event.method, number)))
             case Note():
                 listen(replace(event, text=f"fold {number}: {event.text}"))
@@ -116,12 +113,6 @@ def share_of(remaining: Callable[[], float], share: float) -> Callable[[], float
     """Return the seconds left of a share of what is left now: without it the first fold would take all the time."""
     end = time.monotonic() + share * remaining()
     return lambda: end - time.monotonic()
-
-
-def _same(one: Model, other: Model) -> bool:
-    heads = [model.head.state_dict() for model in (one, other)]
-    return all(tensor.equal(heads[1][name]) for name, tensor in heads[0].items()) and (
-        one.backbone.weights_hash() == other.backbone.weights_hash())
 
 
 def _ensemble(job: Job, members: Sequence[Proven], together: Splits, listen: Listen) -> Proven:

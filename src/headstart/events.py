@@ -81,6 +81,15 @@ class Trained:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """Which epoch's weights a method kept."""
+
+    method: str
+    epoch: int
+    """0 is the start, before any step: no epoch was better on validation."""
+
+
+@dataclass(frozen=True, slots=True)
 class RatesTried:
     """What the learning-rate finder saw."""
 
@@ -102,7 +111,7 @@ class RunFinished:
     metrics: Mapping[str, Mapping[str, Mapping[str, float | None]]] = field(default_factory=dict)
 
 
-Event = RunStarted | Note | Started | Progress | Finished | EpochEnded | Trained | RatesTried | RunFinished
+Event = RunStarted | Note | Started | Progress | Finished | EpochEnded | Trained | Kept | RatesTried | RunFinished
 Listen = Callable[[Event], None]
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from headstart.adaptation import Adapted
 from headstart.data.dataset import Dataset, Splits
-from headstart.events import EpochEnded, Event, Listen, Note, RatesTried, RunFinished, Trained, broadcast
+from headstart.events import EpochEnded, Event, Kept, Listen, Note, RatesTried, RunFinished, Trained, broadcast
 from headstart.files import atomic_write, read_json, write_json, write_text
 from headstart.job import Job
 from headstart.model import Model
@@ -34,6 +34,7 @@ class Record:
         self._rows: dict[tuple[str, int], dict[str, Any]] = {}
         self._methods: list[dict[str, Any]] = []
         self._trained: dict[str, int] = {}
+        self._kept: dict[str, int] = {}
         self._seconds_before = 0.0
 
     def begin(self, job: Job, *, resumed: bool) -> None:
@@ -42,7 +43,7 @@ class Record:
         if resumed:
             before = read_json(self.directory / "run.json")
             self._seconds_before = before["seconds"]
-            self._trained = before.get("trained", {})
+            self._trained, self._kept = before.get("trained", {}), before.get("kept", {})
             self._notes = before["notes"] + [note for note in self._notes if note not in before["notes"]]
             self._rows = {(row["method"], row["epoch"]): row for row in read_history(self.directory)}
         else:
@@ -77,6 +78,9 @@ class Record:
         elif isinstance(event, Trained):
             self._trained[event.method] = event.parameters
             self._write("running")  # a method that a resumed run takes as it is does not tell again
+        elif isinstance(event, Kept):
+            self._kept[event.method] = event.epoch
+            self._write("running")
         elif isinstance(event, RatesTried):
             path = self.directory / "lr_finder.json"
             before = read_json(path) if path.exists() else {}
@@ -94,7 +98,8 @@ class Record:
             "schema": SCHEMA, "name": self.directory.name, "status": status, "pid": os.getpid(),
             "seconds": round(self._seconds_before + time.perf_counter() - self._began, 2),
             "data": self.job.data, "method": self.job.method[-1].part_name, "methods": self._methods,
-            "headline": self.metrics.get("test", {}), "trained": self._trained, "notes": self._notes,
+            "headline": self.metrics.get("test", {}), "trained": self._trained, "kept": self._kept,
+            "notes": self._notes,
         })
 
     def _write_history(self) -> None:

@@ -57,7 +57,7 @@ def train(hot: np.ndarray, *, epochs: int, rows: int = 1000) -> tuple[np.ndarray
 
 
 def write_run(folder: Path, *, classes: list[str] = DIGITS, labels: np.ndarray | None = None, epochs: int = 8,
-              method: str = "finetune", history: bool = True) -> Path:
+              method: str = "finetune", history: bool = True, kept: int = 4) -> Path:
     """Write a run directory. labels: int [N] classes or bool [N, C] labels of the digits; None takes the digits."""
     labels = digits()[1] if labels is None else labels
     several = labels.ndim == 2
@@ -87,7 +87,8 @@ def write_run(folder: Path, *, classes: list[str] = DIGITS, labels: np.ndarray |
     if history:
         pd.DataFrame(rows).assign(method=method).to_csv(folder / "history.csv", index=False)
     write_images(folder, hot, logits, link, several=several)
-    write_records(folder, classes, hot, several=several, method=method, found=found, epochs=epochs)
+    write_records(folder, classes, hot, several=several, method=method, found=found, epochs=epochs,
+                  kept=kept)
     return folder
 
 
@@ -135,7 +136,7 @@ def write_images(folder: Path, hot: np.ndarray, logits: np.ndarray, link, *, sev
 
 
 def write_records(folder: Path, classes: list[str], hot: np.ndarray, *, several: bool, method: str, found: dict,
-                  epochs: int) -> None:
+                  epochs: int, kept: int) -> None:
     """Write what the run says of its data, network, machine and itself."""
     splits = {name: {"count": part.stop - part.start,
                      "per_class": dict(zip(classes, hot[part].sum(0).tolist(), strict=True))}
@@ -163,7 +164,8 @@ def write_records(folder: Path, classes: list[str], hot: np.ndarray, *, several:
         "schema": 1, "name": folder.name, "status": "running", "pid": 1, "seconds": 83.25, "data": "digits/",
         "method": method, "methods": [{"name": "probe", "seconds": 4.5, "parameters_trained": 12810},
                                       {"name": method, "seconds": 61.0, "parameters_trained": 3383834}],
-        "headline": found["test"], "notes": [{"level": "warning", "text": "near the limit of memory"}]})
+        "headline": found["test"], "kept": {method: kept},
+        "notes": [{"level": "warning", "text": "near the limit of memory"}]})
     (folder / "job.yaml").write_text(JOB.format(epochs=epochs), encoding="utf-8")
     write_json(folder / "manifest.json", {path.name: sha256_file(path) for path in sorted(folder.iterdir())})
 

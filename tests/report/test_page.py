@@ -12,7 +12,7 @@ from headstart.files import write_json
 from headstart.report.page import write_report
 from headstart.report.reading import Record
 from headstart.report.reading import read as read_run
-from tests.report.conftest import HOSTILE, KINDS, read
+from tests.report.conftest import HOSTILE, KINDS, read, write_run
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 
@@ -165,11 +165,17 @@ def test_a_probe_has_no_learning_curves_but_the_watch(runs):
     assert "probe: healthy." in page.text
 
 
-def test_the_best_epoch_is_marked(runs):
-    history = pd.read_csv(runs("ten") / "history.csv")
-    best = history.sort_values(["val_accuracy", "val_loss"], ascending=[False, True])["epoch"].iloc[0]
+def test_the_epoch_that_was_kept_is_marked(runs):
+    page = Page(runs("ten") / "report.html")
+    assert "the weights of epoch 4 were the best" in page.text
+    assert "Kept: epoch 4." in page.text
 
-    assert f"the weights of epoch {best} were the best" in Page(runs("ten") / "report.html").text
+
+def test_a_start_that_no_epoch_beat_is_said_to_be_kept(tmp_path):
+    page = Page(write_report(write_run(tmp_path / "run", kept=0)))
+    assert "none was better on validation than the start, whose weights were kept" in page.text
+    assert "were the best" not in page.text
+    assert "best-label" not in (tmp_path / "run" / "report.html").read_text().split("<svg", 1)[1]
 
 
 OPTIONAL = {"baselines.json": "baselines", "details.json": "confusion", "history.csv": None, "watch.json": None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -20,32 +21,25 @@ class Curves:
 
     method: str
     figures: list[str]
-    best: int
-    """The epoch whose weights were kept."""
+    kept: int | None
+    """The epoch whose weights were kept, 0 being the start; None where the run does not say."""
     epochs: int
 
 
-def learning_curves(history: pd.DataFrame | None) -> list[Curves]:
-    """Return the curves of each method that trained by epochs."""
+def learning_curves(history: pd.DataFrame | None, kept: Mapping[str, int]) -> list[Curves]:
+    """Return the curves of each method that trained by epochs. kept: the epoch that each of them kept."""
     if history is None or history.empty:
         return []
-    return [_of_method(str(name), rows.sort_values("epoch")) for name, rows in history.groupby("method", sort=False)]
+    return [_of_method(str(name), rows.sort_values("epoch"), kept.get(str(name)))
+            for name, rows in history.groupby("method", sort=False)]
 
 
-def best_epoch(rows: pd.DataFrame) -> int:
-    """Return the epoch with the best monitored validation metric; equal ones are decided by the validation loss."""
+def _of_method(method: str, rows: pd.DataFrame, kept: int | None) -> Curves:
     metric = _monitored(rows)
-    ranked = rows.assign(_metric=-rows[f"val_{metric}"] if metric else 0.0,
-                         _loss=rows.get("val_loss", 0.0))
-    return int(ranked.sort_values(["_metric", "_loss", "epoch"], kind="stable")["epoch"].iloc[0])
-
-
-def _of_method(method: str, rows: pd.DataFrame) -> Curves:
-    best, metric = best_epoch(rows), _monitored(rows)
     names = [("loss", "Loss")] + ([(metric, words.term(metric).label)] if metric else [])
-    figures = [_chart(f"curve-{number}-{method}", rows, name, label, method=method, best=best)
+    figures = [_chart(f"curve-{number}-{method}", rows, name, label, method=method, kept=kept)
                for number, (name, label) in enumerate(names)]
-    return Curves(method, [figure for figure in figures if figure], best, len(rows))
+    return Curves(method, [figure for figure in figures if figure], kept, len(rows))
 
 
 def _monitored(rows: pd.DataFrame) -> str | None:
@@ -54,7 +48,7 @@ def _monitored(rows: pd.DataFrame) -> str | None:
     return names[0] if names else None
 
 
-def _chart(name: str, rows: pd.DataFrame, column: str, label: str, *, method: str, best: int) -> str:
+def _chart(name: str, rows: pd.DataFrame, column: str, label: str, *, method: str, kept: int | None) -> str:
     """Return one figure with a training and a validation line; empty where there is nothing to draw."""
     found = {part: _points(rows, f"{part}_{column}") for part in ("train", "val")}
     values = [y for points in found.values() for _, y in points]
@@ -64,7 +58,9 @@ def _chart(name: str, rows: pd.DataFrame, column: str, label: str, *, method: st
     epochs = [int(epoch) for epoch in rows["epoch"]]
     x = svg.Scale(min(epochs) - 0.3, max(epochs) + 0.3, LEFT, RIGHT)
     y = svg.Scale(marks[0], marks[-1], BOTTOM, TOP)
-    body = [_grid(x, y, marks, epochs, percent=words.term(column).percent), _best_line(x, best)]
+    body = [_grid(x, y, marks, epochs, percent=words.term(column).percent)]
+    if kept in epochs:
+        body.append(_kept_line(x, kept))
     for part, wording in (("train", "training"), ("val", "validation")):
         points = [(x(epoch), y(value)) for epoch, value in found[part]]
         dots = [svg.element("circle", svg.title(f"epoch {epoch}, {wording}: {value:.4g}"), cx=x(epoch), cy=y(value),
@@ -75,7 +71,7 @@ def _chart(name: str, rows: pd.DataFrame, column: str, label: str, *, method: st
         svg_id(name), svg.text(label, 4, 16, class_="heading"), *_legend(found), *body,
         words=f"{label} by epoch, {method}", width=WIDTH, height=HEIGHT,
         description=f"Last values: {', '.join(f'{part} {value}' for part, value in last.items())}. "
-                    f"Best epoch: {best}.")
+                    f"Kept: {'not known' if kept is None else f'epoch {kept}' if kept else 'the start'}.")
 
 
 def svg_id(name: str) -> str:
@@ -97,11 +93,11 @@ def _grid(x: svg.Scale, y: svg.Scale, marks: list[float], epochs: list[int], *, 
             + svg.text("epoch", (LEFT + RIGHT) / 2, BOTTOM + 36, anchor="middle", class_="label"))
 
 
-def _best_line(x: svg.Scale, best: int) -> str:
-    place = x(best)
+def _kept_line(x: svg.Scale, kept: int) -> str:
+    place = x(kept)
     anchor, beside = ("end", place - 5) if place > (LEFT + RIGHT) / 2 else ("start", place + 5)
     return (svg.element("line", x1=place, x2=place, y1=TOP, y2=BOTTOM, class_="best")
-            + svg.text("best", beside, BOTTOM - 6, anchor=anchor, class_="tick best-label"))
+            + svg.text("kept", beside, BOTTOM - 6, anchor=anchor, class_="tick best-label"))
 
 
 def _legend(found: dict[str, list[tuple[int, float]]]) -> list[str]:

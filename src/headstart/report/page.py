@@ -66,7 +66,7 @@ def _content(record: Record, images: Pictures) -> dict[str, Any]:
         "others": [name for name in record.proof if name not in headline],
         "splits": sorted(record.metrics, key=lambda name: name != record.split), "methods": _methods(record),
         "forest": figures.forest(record.monitor, _on(record, record.monitor)),
-        "curves": learning_curves(record.history), "rates": rate_figures(record.rates),
+        "curves": learning_curves(record.history, record.run.kept), "rates": rate_figures(record.rates),
         "reliability": _reliability(record),
         "confusion": confusion(record), "scores": _scores(record), "many": MANY_CLASSES, "worst": WORST,
         "mistakes": mistakes, "wrong": wrong, "card": model_card(record), "surroundings": surroundings(record),

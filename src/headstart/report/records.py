@@ -83,6 +83,7 @@ class RunRecord(Shape):
     seconds: float | None = None
     method: str | None = None
     methods: list[MethodRecord] = []
+    kept: dict[str, int] = {}
     notes: list[RunNote] = []
 
 

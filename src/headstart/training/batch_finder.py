@@ -28,7 +28,7 @@ def largest(learner: Learner) -> int:
     BatchNorm's statistics, see `preparation.undone`.
     """
     budget = SHARE * available(learner.context.device)
-    size = min(learner.plan.batch_size, max(1, int(budget / bytes_per_image(learner))))
+    size = min(learner.plan.batch_size, learner.order.count, max(1, int(budget / bytes_per_image(learner))))
     while size > 1:
         try:
             learner.state.micro_batch = size

@@ -10,7 +10,7 @@ import torch
 
 from headstart.data.dataset import Splits
 from headstart.errors import ConfigError, DataError, IntegrityError
-from headstart.events import Finished, Note, Started, Trained
+from headstart.events import Finished, Kept, Note, Started, Trained
 from headstart.memory import keep_pages
 from headstart.methods.method import Context
 from headstart.model import Model
@@ -181,6 +181,7 @@ def _take_up(learner: Learner, saved: Checkpoint) -> None:
 def _result(model: Model, learner: Learner) -> Model:
     best = learner.state.best
     assert best is not None, "training ends with a best"
+    learner.context.listen(Kept(learner.plan.part_name, best.epoch))
     if best.epoch == 0:
         learner.context.listen(Note(f"{learner.plan.part_name}: no epoch was better on validation than the start "
                                     f"({learner.watched.name} {best.metric:.3f}), whose weights are kept", "warning"))

@@ -54,11 +54,16 @@ class _Curves:
     train: np.ndarray
     val: np.ndarray
     best: int
-    """Position of the lowest smoothed validation loss."""
+    """Position of the lowest smoothed validation loss: where the course turns. The lowest single value may be luck."""
     rise: float
     """Mean validation loss of the end minus that lowest."""
     noise: float
     """Standard deviation of the validation loss from epoch to epoch around its course."""
+
+    @property
+    def lowest(self) -> int:
+        """Return the position of the lowest validation loss."""
+        return int(self.val.argmin())
 
     @property
     def end(self) -> int:
@@ -126,17 +131,17 @@ def _diverging(curves: _Curves, numbers: dict[str, float | None], monitor: str) 
 
 
 def _overfitting(curves: _Curves, numbers: dict[str, float | None], monitor: str) -> Watch | None:
-    after, lowest = len(curves.epochs) - 1 - curves.best, curves.val[curves.best]
+    after, turn = len(curves.epochs) - 1 - curves.best, curves.val[curves.best]
     # Few epochs tell little of their own noise, so more of it is asked for.
-    needed = max(RISE * lowest, NOISE * (1 + 4 / len(curves.epochs)) * curves.noise)
+    needed = max(RISE * turn, NOISE * (1 + 4 / len(curves.epochs)) * curves.noise)
     learnt = curves.train[curves.best] - curves.train[-curves.end:].mean()
     if after < 2 or curves.rise <= needed or learnt <= 0:
         return None
     epoch = int(curves.epochs[curves.best])
     numbers["from_epoch"] = epoch
-    text = (f"Overfitting from epoch {epoch} on: validation loss rose from {lowest:.3f} to "
-            f"{lowest + curves.rise:.3f} while training loss went on falling, from {curves.train[curves.best]:.3f} to "
-            f"{curves.train[-1]:.3f}.")
+    text = (f"Overfitting from epoch {epoch} on: validation loss rose from {turn:.3f} to "
+            f"{curves.val[-curves.end:].mean():.3f} while training loss went on falling, from "
+            f"{curves.train[curves.best]:.3f} to {curves.train[-1]:.3f}.")
     fallen = numbers["val_metric_fall"]
     if fallen is not None and fallen < 0.01:
         text += f" {word(monitor)} holds: it is the confidence that suffers, which temperature scaling mends in part."
@@ -178,11 +183,11 @@ def _plateau(curves: _Curves, numbers: dict[str, float | None], monitor: str) ->
 
 def _healthy(curves: _Curves, numbers: dict[str, float | None], monitor: str) -> Watch:
     text = (f"A healthy fit: training loss {curves.train[-1]:.3f}, validation loss {curves.val[-1]:.3f}, lowest at "
-            f"epoch {curves.epochs[curves.best]}.")
+            f"epoch {curves.epochs[curves.lowest]}.")
     if curves.train[-1] > curves.val[-1]:
         text += " Training loss is the higher one, as it is where images are augmented in training only."
     gap = numbers["metric_gap"]
-    if gap is not None and gap > GAP:
+    if gap is not None and gap > GAP + 1e-6:  # metrics come in float32
         return Watch("healthy", f"{text} But {word(monitor, lower=True)} is {gap:.3f} better on train than on "
                      "validation: more images or augmentation may close the gap.", numbers, REGULARISE)
     return Watch("healthy", text, numbers)
@@ -194,9 +199,10 @@ def _numbers(curves: _Curves, rows: Sequence[Mapping[str, Any]], monitor: str) -
     train, val = _number(rows[-1], f"train_{monitor}"), _number(rows[-1], f"val_{monitor}")
     at_best = _number(rows[curves.best], f"val_{monitor}")
     return {
-        "epochs": len(rows), "best_epoch": int(curves.epochs[curves.best]),
+        "epochs": len(rows), "best_epoch": int(curves.epochs[curves.lowest]),
         "train_loss": float(curves.train[-1]), "val_loss": float(curves.val[-1]),
-        "lowest_val_loss": float(curves.val[curves.best]), "val_loss_rise": curves.rise, "val_loss_noise": curves.noise,
+        "lowest_val_loss": float(curves.val[curves.lowest]),
+        "val_loss_rise": curves.rise, "val_loss_noise": curves.noise,
         "train_metric": number_or_none(train), "val_metric": number_or_none(val),
         "metric_gap": None if train is None or val is None else number_or_none(sign * (train - val)),
         "val_metric_fall": None if at_best is None or val is None else number_or_none(sign * (at_best - val)),
