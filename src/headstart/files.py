@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -82,6 +82,27 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def refuse_foreign(folder: Path, *, ours: Container[str]) -> None:
+    """Raise ConfigError where something lies in `folder` that is not `ours`: nothing may be mixed with it."""
+    if folder.is_dir():
+        others = sorted(path.name for path in folder.iterdir() if path.name not in ours and path.name[0] != ".")
+        if others:
+            raise ConfigError(f"{folder}: this folder holds other things already ({', '.join(others[:3])}"
+                              f"{', ...' if len(others) > 3 else ''}). Choose another --out.")
+
+
+def is_held(folder: Path) -> bool:
+    """Return whether a living process holds `folder`, as `exclusive` does."""
+    try:
+        with (folder / ".lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # no lock, or none that can be asked
+    return False
 
 
 @contextlib.contextmanager

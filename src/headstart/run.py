@@ -16,7 +16,7 @@ from headstart.data.dataset import Dataset
 from headstart.data.fingerprint import fingerprint
 from headstart.errors import ConfigError, DataError, Interrupted
 from headstart.events import Listen, Note, RunFinished, RunStarted, silent
-from headstart.files import exclusive, write_json
+from headstart.files import exclusive, refuse_foreign, write_json
 from headstart.job import Job
 from headstart.opening import Opened, open_job
 from headstart.proof import prove
@@ -35,6 +35,7 @@ def run(job: Job, directory: Path, *, dataset: Dataset | None = None, listen: Li
     if (directory / "run.json").exists():
         raise ConfigError(f"{directory}: there is a run here already. Go on with `headstart resume {directory}`, "
                           "or choose another --out.")
+    refuse_foreign(directory, ours=("job.yaml",))
     return _carry_out(job, directory, dataset, listen, resumed=False)
 
 

@@ -12,7 +12,7 @@ from headstart.configuration import read_yaml
 from headstart.errors import ConfigError, IntegrityError, nearest
 from headstart.evaluation.intervals import Interval
 from headstart.events import Listen, silent
-from headstart.files import read_json
+from headstart.files import is_held, read_json
 from headstart.job import Job
 from headstart.model import Model
 from headstart.types import Prediction
@@ -43,8 +43,12 @@ class Run:
 
     @property
     def status(self) -> str:
-        """Return `running`, `finished`, `interrupted` or `failed`."""
-        return str(self.record["status"])
+        """Return `running`, `finished`, `interrupted` or `failed`.
+
+        A run that was killed could not write that it was interrupted: its folder is no process's any more.
+        """
+        written = str(self.record["status"])
+        return "interrupted" if written == "running" and not is_held(self.directory) else written
 
     @cached_property
     def job(self) -> Job:

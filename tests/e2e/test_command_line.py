@@ -124,7 +124,8 @@ def test_a_run_stopped_by_a_signal_resumes_to_identical_weights(sign: signal.Sig
     run = tmp_path / "run"
     words = ["adapt", digits, "--method", "finetune", "--set", "method.finetune.epochs=2", "--out", run, *SMALL]
     assert killed(words, run, sign, epochs=1) == code
-    assert hs.load_run(run).status == ("running" if sign == signal.SIGKILL else "interrupted")
+    assert hs.load_run(run).status == "interrupted"  # after SIGKILL too, though run.json could not be told
+    assert json.loads(headstart("runs", run.parent, "--json").stdout)["runs"][0]["status"] == "interrupted"
     headstart("resume", run)
     expected = load_file(finetuned.directory / "model.safetensors")
     found = load_file(run / "model.safetensors")
@@ -166,6 +167,17 @@ def test_init_from_says_when_the_run_learned_from_validation_images(digits: Path
                       tmp_path / "run")
     count = len(table.query("split == 'train'"))
     assert f"has learned from {count} of {count} validation images" in " ".join(found.stderr.split())
+
+
+def test_nothing_is_mixed_with_what_is_there(probed: hs.Run, digits: Path, tmp_path: Path) -> None:
+    data = write_digits(tmp_path / "own", each=6)
+    before = sorted(data.rglob("*"))
+    error = headstart("adapt", data, "--method", "probe", "--out", data, *SMALL, code=2).stderr
+    assert "holds other things already (digit 0, digit 1, digit 7)" in " ".join(error.split())
+    assert sorted(data.rglob("*")) == before
+    error = headstart("tune", digits, "--method", "probe", "--trials", 1, "--out", probed.directory, code=2).stderr
+    assert "holds other things already (backbone.json" in " ".join(error.split())
+    assert not (probed.directory / "tune.json").exists()
 
 
 def test_a_mistake_leaves_no_run_behind(digits: Path, tmp_path: Path) -> None:

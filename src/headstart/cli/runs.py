@@ -21,9 +21,8 @@ def runs(
 
     found = list_runs(folder)
     if json:
-        print_json({"runs": [{"run": str(run), **{key: run.record[key] for key in
-                                                  ("status", "method", "data", "seconds", "headline")}}
-                             for run in found]})
+        print_json({"runs": [{"run": str(run), "status": run.status, **{
+            key: run.record[key] for key in ("method", "data", "seconds", "headline")}} for run in found]})
         return
     if not found:
         say(f"no runs in {folder}/; `headstart adapt DATA` makes one")
@@ -34,6 +33,6 @@ def runs(
     for run in found:
         record = run.record
         headline = record["headline"].get("accuracy") or record["headline"].get("average_precision")
-        table.add_row(str(run), record["status"], record["method"], record["data"], f"{record['seconds']:.0f}",
+        table.add_row(str(run), run.status, record["method"], record["data"], f"{record['seconds']:.0f}",
                       f"{headline['value']:.3f}" if headline else "-")
     print_table(table)

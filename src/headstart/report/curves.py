@@ -59,7 +59,7 @@ def _chart(name: str, rows: pd.DataFrame, column: str, label: str, *, method: st
     x = svg.Scale(min(epochs) - 0.3, max(epochs) + 0.3, LEFT, RIGHT)
     y = svg.Scale(marks[0], marks[-1], BOTTOM, TOP)
     body = [_grid(x, y, marks, epochs, percent=words.term(column).percent)]
-    if kept in epochs:
+    if kept and kept in epochs:
         body.append(_kept_line(x, kept))
     for part, wording in (("train", "training"), ("val", "validation")):
         points = [(x(epoch), y(value)) for epoch, value in found[part]]

@@ -16,7 +16,7 @@ from headstart.data.fingerprint import fingerprint
 from headstart.data.splits import split
 from headstart.errors import ConfigError, DataError, Interrupted
 from headstart.events import Finished, Listen, Note, Started, silent
-from headstart.files import exclusive, write_json, write_text
+from headstart.files import exclusive, refuse_foreign, write_json, write_text
 from headstart.job import Job
 from headstart.metrics.registry import METRICS
 from headstart.model import Model
@@ -45,6 +45,8 @@ def tune(base: Job, space: Space, directory: Path, *, trials: int = 30, workers:
     """
     if trials < 1 or workers < 1:
         raise ConfigError(f"trials={trials}, workers={workers}: at least one trial and one worker are needed.")
+    if not (directory / RECORD).exists():
+        refuse_foreign(directory, ours=(STUDY, WORK))
     with exclusive(directory), _stoppable(directory):
         _require_same(directory, base, space)
         if not (directory / BEST).exists():
