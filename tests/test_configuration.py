@@ -82,3 +82,8 @@ def test_an_assignment_that_leads_nowhere_says_why(assignment: str, message: str
 def test_files_that_other_yaml_readers_read_agree_on_plain_values() -> None:
     text = to_yaml({"names": ["no", "0123", "null", ""], "n": 3})
     assert yaml.safe_load(text) == parse_yaml(text)
+
+
+def test_a_word_can_be_given_settings_of_its_own() -> None:
+    found = override({}, ["method=finetune", "method.finetune.mix=mixup", "method.finetune.mix.alpha=0.4"])
+    assert found == {"method": [{"method": "finetune", "mix": {"mix": "mixup", "alpha": 0.4}}]}

@@ -95,6 +95,9 @@ def _assign(target: Any, steps: list[str], value: Any, assignment: str) -> None:
                 # `method: finetune` stands for a list of one.
                 if isinstance(existing, str | dict) and place == "method":
                     target[place] = [existing]
+                # `mix: mixup` stands for {mix: mixup}, which can have settings of its own.
+                elif isinstance(existing, str):
+                    target[place] = {place: existing}
                 elif existing is None:
                     target[place] = {}
         else:

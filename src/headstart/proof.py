@@ -70,6 +70,7 @@ def conclude(job: Job, proven: Sequence[Proven], splits: Splits, verdicts: dict[
     write_json(directory / "details.json", _details(final))
     write_json(directory / "comparison.json", differences)
     write_json(directory / "watch.json", verdicts)
+    _say_fit(final.adapted.name, verdicts.get(final.adapted.name), listen)
     write_table(directory / "predictions.parquet", prediction_rows(final, splits))
     _say_negative_transfer(differences, listen)
 
@@ -125,6 +126,14 @@ def _difference(job: Job, final: Proven, other: Proven, test: Dataset) -> dict[s
         decisions=(task.decide(mine), its.decide(theirs)), groups=test.groups(), weights=test.weights(),
         seed=derive(job.seed, "bootstrap"))
     return {"a": final.adapted.name, "b": other.adapted.name, **found.to_json()}
+
+
+def _say_fit(name: str, verdict: dict[str, Any] | None, listen: Listen) -> None:
+    if verdict is not None:
+        good = verdict["verdict"] in ("healthy", "plateau", "too_short")
+        advice = "" if good or not verdict["advice"] else f" {verdict['advice'][0]}"
+        listen(Note(f"{name}: {verdict['verdict'].replace('_', ' ')}. {verdict['text']}{advice}",
+                    "info" if good else "warning"))
 
 
 def _say_negative_transfer(differences: Sequence[dict[str, Any]], listen: Listen) -> None:

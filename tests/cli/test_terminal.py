@@ -99,7 +99,15 @@ def test_a_long_step_speaks_from_time_to_time_and_says_how_long_it_takes(monkeyp
     text = plain(events.Started("extract features", 100, "images"),
                  *[events.Progress("extract features", done) for done in (20, 50, 60, 80)])
     assert text.splitlines() == ["extract features: 50 of 100 images, 10 s left",
-                                 "extract features: 80 of 100 images, 5.0 s left"]
+                                 "extract features: 80 of 100 images, 5.3 s left"]
+
+
+def test_the_time_before_the_first_step_says_nothing_of_the_pace(monkeypatch):
+    clock = iter([0.0, 60.0, 66.0, 71.0])
+    monkeypatch.setattr(subject.time, "monotonic", lambda: next(clock))
+    text = plain(events.Started("finetune", 48, "steps"),
+                 *[events.Progress("finetune", done) for done in (1, 7, 12)])
+    assert text.splitlines() == ["finetune: 1 of 48 steps", "finetune: 12 of 48 steps, 36 s left"]
 
 
 def test_a_step_of_unknown_length_needs_no_start(monkeypatch):

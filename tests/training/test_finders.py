@@ -13,6 +13,9 @@ def test_finder_takes_a_tenth_of_the_factor_with_the_lowest_loss():
     tried = Tried([0.01, 0.1, 1.0, 10.0, 100.0], [2.0, 1.5, 0.7, 0.4, 3.0])
     assert tried.chosen == pytest.approx(1.0)
     assert Tried([0.01, 0.1], [1.0, 2.0]).chosen == 0.01
+    assert not tried.at_edge
+    assert Tried([0.01, 0.1], [1.0, 2.0]).at_edge
+    assert Tried([0.01, 10.0, 100.0], [1.0, 0.9, 0.8]).at_edge
 
 
 def test_finder_leaves_no_trace_but_the_factor(tmp_path):

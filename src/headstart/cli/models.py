@@ -58,7 +58,7 @@ def table(specs: list[BackboneSpec]) -> Table:
     from rich.table import Table
 
     found = Table(box=None, pad_edge=False)
-    found.add_column("name", overflow="fold")
+    found.add_column("name", no_wrap=True)
     found.add_column("source")
     for name in ("params", "GMACs", "input", "top-1 %"):
         found.add_column(name, justify="right", no_wrap=True)

@@ -20,6 +20,7 @@ def predict(
     from headstart.cli.output import print_json
     from headstart.cli.terminal import terminal
     from headstart.errors import ConfigError
+    from headstart.events import Note
     from headstart.files import write_json, write_text
     from headstart.predictions import expand, to_csv, to_json
     from headstart.runs import load_model
@@ -27,7 +28,11 @@ def predict(
     if out and out.suffix not in (".csv", ".json"):
         raise ConfigError(f"--out {out}: the ending says what is written; use .csv or .json.")
     model = load_model(run)
-    predictions = model.predict(expand(paths), listen=terminal())
+    listen = terminal()
+    predictions = model.predict(expand(paths), listen=listen)
+    broken = [found for found in predictions if found.error]
+    if broken:
+        listen(Note(f"{len(broken)} of {len(predictions)} images could not be read; each has an `error`", "warning"))
     plain = {"run": str(run), "classes": list(model.classes), "predictions": to_json(predictions)}
     if out and out.suffix == ".json":
         write_json(out, plain)

@@ -29,7 +29,7 @@ def runs(
         return
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("run", "status", "method", "data", "seconds", "test accuracy"):
-        table.add_column(column, overflow="fold", no_wrap=column in ("status", "seconds"))
+        table.add_column(column, overflow="fold", no_wrap=column in ("run", "status", "seconds"))
     for run in found:
         record = run.record
         headline = record["headline"].get("accuracy") or record["headline"].get("average_precision")

@@ -78,8 +78,9 @@ class Step:
 
     total: int | None
     unit: str
-    began: float
     spoke: float
+    first: tuple[float, int] | None = None
+    """When it was first heard of, and how far it was then: the time until that is no measure of its pace."""
 
 
 class Lines:
@@ -96,7 +97,7 @@ class Lines:
         with self.lock:
             match event:
                 case events.Started(step=step, total=total, unit=unit):
-                    self.steps[step] = Step(total, unit, now, now)
+                    self.steps[step] = Step(total, unit, now)
                 case events.Progress():
                     self._advance(event, now)
                 case events.Finished(step=step):
@@ -110,14 +111,16 @@ class Lines:
                     show_note(self.console, event)
 
     def _advance(self, event: events.Progress, now: float) -> None:
-        step = self.steps.setdefault(event.step, Step(None, "", now, now))
+        step = self.steps.setdefault(event.step, Step(None, "", now))
+        step.first = step.first or (now, event.done)
         if now - step.spoke < PLAIN_SECONDS:
             return
         step.spoke = now
         of = f" of {step.total}" if step.total else ""
         left = ""
-        if step.total and event.done:
-            left = f", {duration((now - step.began) / event.done * (step.total - event.done))} left"
+        since, before = step.first
+        if step.total and event.done > before:
+            left = f", {duration((now - since) / (event.done - before) * (step.total - event.done))} left"
         self._say(f"{event.step}: {event.done}{of} {step.unit}".rstrip() + left
                   + (f"  {event.detail}" if event.detail else ""))
 

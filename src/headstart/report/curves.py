@@ -54,7 +54,7 @@ def _chart(name: str, rows: pd.DataFrame, column: str, label: str, *, method: st
     values = [y for points in found.values() for _, y in points]
     if not values:
         return ""
-    marks = svg.ticks(min(values), max(values))
+    marks = svg.ticks(min(values), max(values), share=words.term(column).percent)
     epochs = [int(epoch) for epoch in rows["epoch"]]
     x = svg.Scale(min(epochs) - 0.3, max(epochs) + 0.3, LEFT, RIGHT)
     y = svg.Scale(marks[0], marks[-1], BOTTOM, TOP)

@@ -47,10 +47,10 @@ class Scale:
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
-def ticks(low: float, high: float, *, about: int = 5) -> list[float]:
+def ticks(low: float, high: float, *, about: int = 5, share: bool = False) -> list[float]:
     """Return round numbers that cover low..high, in steps of 1, 2 or 5 times a power of ten.
 
-    A range of zero width, or one that floats can't divide, is widened.
+    A range of zero width, or one that floats can't divide, is widened. share: nothing lies above 1.
     """
     if high - low <= 1e-9 * max(abs(low), abs(high), 1e-9):
         margin = max(abs(low), 1.0) * 0.05
@@ -59,7 +59,8 @@ def ticks(low: float, high: float, *, about: int = 5) -> list[float]:
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(place * step, 12) for place in range(first, last + 1)]
+    found = [round(place * step, 12) for place in range(first, last + 1)]
+    return [mark for mark in found if mark < 1] + [1.0] if share and found[-1] > 1 else found
 
 
 def line(points: list[tuple[float, float]], *, class_: str) -> str:

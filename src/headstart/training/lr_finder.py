@@ -44,6 +44,12 @@ class Tried:
         lowest = min(range(len(self.losses)), key=self.losses.__getitem__)
         return max(self.factors[0], self.factors[lowest] / BACK)
 
+    @property
+    def at_edge(self) -> bool:
+        """Whether the lowest loss lies at either end of what was tried, or the choice would lie below it."""
+        lowest = min(range(len(self.losses)), key=self.losses.__getitem__)
+        return self.factors[lowest] / BACK < self.factors[0] or self.factors[lowest] >= HIGH * (1 - 1e-9)
+
     def record(self) -> dict[str, list[float]]:
         """Return what a checkpoint keeps."""
         return {"factors": self.factors, "losses": self.losses}

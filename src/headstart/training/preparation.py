@@ -27,8 +27,12 @@ def prepare(learner: Learner, images: TrainImages) -> None:
             tried = lr_finder.search(learner, images)
         learner.state.found_rate, learner.state.tried = tried.chosen, tried.record()
         listen(tried.event(plan.part_name))
+        backbone = "" if plan.scope == "head" else f", backbone {plan.lr_backbone * tried.chosen:.2g}"
         listen(Note(f"{plan.part_name}: the learning-rate finder chose {tried.chosen:.2g} times the given rates: "
-                    f"head {plan.lr_head * tried.chosen:.2g}, backbone {plan.lr_backbone * tried.chosen:.2g}"))
+                    f"head {plan.lr_head * tried.chosen:.2g}{backbone}"))
+        if tried.at_edge:
+            listen(Note(f"{plan.part_name}: the loss was lowest at an end of the rates that were tried, so that better "
+                        "ones may lie beyond. Look at the curve in the report, or set the rates yourself.", "warning"))
 
 
 @contextlib.contextmanager

@@ -184,7 +184,8 @@ def _result(model: Model, learner: Learner) -> Model:
     learner.context.listen(Kept(learner.plan.part_name, best.epoch))
     if best.epoch == 0:
         learner.context.listen(Note(f"{learner.plan.part_name}: no epoch was better on validation than the start "
-                                    f"({learner.watched.name} {best.metric:.3f}), whose weights are kept", "warning"))
+                                    f"({learner.watched.name} {best.metric:.3f}), whose weights are kept. Lower "
+                                    "lr_head and lr_backbone (or try find_lr=true), or keep to the start.", "warning"))
     helped = overfitting.outcome(learner)
     if helped:
         learner.context.listen(Note(helped))

@@ -21,7 +21,7 @@ def history(outcomes: Sequence[Outcome], metric: str, *, maximise: bool) -> str:
     if not shown:
         return ""
     values = [o.value or 0.0 for o in shown]
-    marks = svg.ticks(min(values), max(values))
+    marks = svg.ticks(min(values), max(values), share=words.term(metric).percent)
     last = max(o.number for o in outcomes)
     x = svg.Scale(-0.5, last + 0.5, LEFT, RIGHT)
     y = svg.Scale(marks[0], marks[-1], BOTTOM, TOP)
