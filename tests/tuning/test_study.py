@@ -175,6 +175,19 @@ def test_a_spared_trial_is_never_ended(tmp_path):
         trial.finish(result, 0.0, seconds=0.0)
 
 
+def test_trials_compete_with_the_spared_ones(tmp_path):
+    # Optuna notes what a trial has at a rung only when it is asked whether to prune it.
+    study = opened(tmp_path, epochs=2)
+    ends = []
+    for number, result in enumerate((0.95, 0.95, 0.95, 0.5, 0.5, 0.96)):
+        trial = study.ask(6)
+        trial.draw(SPACE)
+        trial.spared = number < 3
+        ends.append(trial.report("epoch 1", result))
+        trial.finish(result, 0.0, seconds=0.0)
+    assert ends == [False, False, False, True, True, False]
+
+
 @pytest.mark.parametrize("maximise", [True, False])
 def test_trials_are_compared_by_their_best_epoch_so_far(tmp_path, maximise):
     study = opened(tmp_path, maximise=maximise)

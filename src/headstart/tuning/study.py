@@ -101,8 +101,7 @@ class Study:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._storage.remove_session()
-        self._storage.engine.dispose()
+        _close(self._storage)
 
 
 class Trial:
@@ -111,7 +110,7 @@ class Trial:
     def __init__(self, study: Study, asked: Any) -> None:
         self.number: int = asked.number
         self.spared = False
-        """Whether it is never ended early."""
+        """Whether it is never ended early; others may be ended for being worse than it."""
         self.last = study.epochs
         """The epoch after which it is done anyway."""
         self._study, self._asked = study, asked
@@ -159,7 +158,8 @@ class Trial:
         better = max if self._study.maximise else min
         self._best = value if self._best is None else better(self._best, value)
         self._asked.report(self._best, step)
-        return not self.spared and step < min(self.last, self._study.epochs) and bool(self._asked.should_prune())
+        # The pruner takes note of a rung only when asked: without, the others would not compete with a spared trial.
+        return step < min(self.last, self._study.epochs) and bool(self._asked.should_prune()) and not self.spared
 
     def prune(self, *, seconds: float, stopped: str = "") -> None:
         """End the trial early. stopped: why, where it is not because others were better."""
