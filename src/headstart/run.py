@@ -26,26 +26,32 @@ from headstart.report.page import write_report
 from headstart.runs import Run, load_run
 
 
-def run(job: Job, directory: Path, *, dataset: Dataset | None = None, listen: Listen = silent) -> Run:
+def run(job: Job, directory: Path, *, dataset: Dataset | None = None, expected: str | None = None,
+        listen: Listen = silent) -> Run:
     """Do the job and write everything into `directory`, which must not hold a run yet.
 
     dataset: the data already read, where the caller has them; else `job.data` is read.
+    expected: the fingerprint of the data for which the job was made; others are refused before anything is written.
     Raises HeadstartError; what was done until then stays, and `resume` goes on with it.
     """
     if (directory / "run.json").exists():
         raise ConfigError(f"{directory}: there is a run here already. Go on with `headstart resume {directory}`, "
                           "or choose another --out.")
     refuse_foreign(directory, ours=("job.yaml",))
-    return _carry_out(job, directory, dataset, listen, resumed=False)
+    return _carry_out(job, directory, dataset, listen, resumed=False, expected=expected)
 
 
-def resume(directory: Path, *, dataset: Dataset | None = None, listen: Listen = silent) -> Run:
-    """Go on with an unfinished run, to the result it would have had. A finished one is returned as it is."""
+def resume(directory: Path, *, dataset: Dataset | None = None, expected: str | None = None,
+           listen: Listen = silent) -> Run:
+    """Go on with an unfinished run, to the result it would have had. A finished one is returned as it is.
+
+    dataset, expected: as in `run`.
+    """
     found = load_run(directory)
     if found.status == "finished":
         listen(Note(f"{directory} is finished; there is nothing to resume."))
         return found
-    return _carry_out(found.job, directory, dataset, listen, resumed=True)
+    return _carry_out(found.job, directory, dataset, listen, resumed=True, expected=expected)
 
 
 def repeat(before: Run, directory: Path, *, listen: Listen = silent) -> Run:
@@ -56,13 +62,18 @@ def repeat(before: Run, directory: Path, *, listen: Listen = silent) -> Run:
     return run(before.job, directory, listen=listen)
 
 
-def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Listen, *, resumed: bool) -> Run:
+def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Listen, *, resumed: bool,
+               expected: str | None) -> Run:
     remaining = countdown(job.limit_time)
     with exclusive(directory):
         torch.manual_seed(job.seed)
         record = Record(directory, listen)
         # Nothing is written before all inputs are known to be sound: a mistake leaves no run behind.
         opened = open_job(job, dataset, record.listen)
+        if expected is not None and fingerprint(opened.dataset) != expected:
+            raise DataError(f"{job.data}: the data have changed since the settings of this run were chosen, so that "
+                            "images that chose them may now be in its test split. Restore the data, or start anew "
+                            "with another --out.")
         job, model, splits = opened.job, opened.model, opened.splits
         with _recorded(record, job, resumed=resumed):
             _write_inputs(directory, opened, resumed=resumed)

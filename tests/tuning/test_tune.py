@@ -17,7 +17,7 @@ import pytest
 from safetensors.torch import load_file
 
 from headstart.errors import ConfigError, DataError, DivergedError, ResourceError
-from headstart.events import EpochEnded, Event, Note, Progress, silent
+from headstart.events import EpochEnded, Event, Finished, Note, Progress, silent
 from headstart.job import build_job
 from headstart.run import run
 from headstart.runs import load_run
@@ -242,6 +242,35 @@ def test_other_data_are_refused(home, tmp_path):
     base, space = request(own)
     with pytest.raises(DataError, match="the data have changed since the search in"):
         tune(base, space, tmp_path / "t")
+
+
+def test_other_data_are_refused_in_the_final_run_too(home, tmp_path):
+    own, out = tmp_path / "home", tmp_path / "t"
+    shutil.copytree(home, own)
+
+    def kill_before_the_final_run() -> None:
+        sys.modules["headstart.tuning.tune"]._prove = lambda *words: os.kill(os.getpid(), signal.SIGKILL)
+
+    assert searched(own, out, method="probe", before=kill_before_the_final_run) == -signal.SIGKILL
+    assert (out / "best.yaml").exists()
+    (own / "data" / "left" / "000.png").unlink()
+    base, space = request(own, method="probe")
+    with pytest.raises(DataError, match=r"the data have changed since the settings of this run were chosen.*--out"):
+        tune(base, space, out)
+    assert not (out / "run" / "run.json").exists()
+
+
+def test_data_that_change_before_the_search_ends_are_refused(home, tmp_path):
+    own, out = tmp_path / "home", tmp_path / "t"
+    shutil.copytree(home, own)
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Finished) and event.step == "tune":
+            (own / "data" / "left" / "000.png").unlink()
+
+    assert searched(own, out, method="probe", listen=listen) == DataError.exit_code
+    assert (out / "best.yaml").exists()
+    assert not (out / "run" / "run.json").exists()
 
 
 @pytest.mark.parametrize(("trials", "workers"), [(0, 1), (5, 0)])

@@ -98,17 +98,21 @@ def _carry_out(plan: Search, study: Study, start: Model, *, workers: int, listen
 
 
 def _prove(directory: Path, dataset: Dataset | None, listen: Listen) -> None:
-    """Train the winner once more, as any run, and read test once. A run that was interrupted goes on."""
-    folder = directory / RUN
+    """Train the winner once more, as any run, and read test once. A run that was interrupted goes on.
+
+    Raises DataError where the data are no longer those of the search: their test split could hold images it has used.
+    """
+    folder, tuned = directory / RUN, Tuned(directory)
+    data = tuned.record["fingerprint"]
     if (folder / "run.json").exists():
         if load_run(folder).status == "finished":
             listen(Note(f"{directory} is finished: its test images have been read, and no trial can be added. Start "
                         "another search with another --out."))
         else:
-            resume(folder, dataset=dataset, listen=listen)
+            resume(folder, dataset=dataset, expected=data, listen=listen)
     else:
-        run(Tuned(directory).best, folder, dataset=dataset, listen=listen)
-    write_tables(Tuned(directory))
+        run(tuned.best, folder, dataset=dataset, expected=data, listen=listen)
+    write_tables(tuned)
     shutil.rmtree(directory / WORK, ignore_errors=True)
 
 
