@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import Field
 
 from headstart.errors import ConfigError
 from headstart.job import METHODS
 from headstart.methods.finetune import Finetune
 from headstart.methods.probe import Probe
 from headstart.methods.scratch import Scratch
+from headstart.methods.lora import Lora
 from headstart.tuning.candidates import build_search, default_methods, job_with, longest, metric_of
 from headstart.tuning.space import SEARCHED, Choice, Range, default_space, own_space
 
@@ -19,6 +21,17 @@ FIRST = {"scope": "all", "unfreeze": "none", "lr_head": 3e-4, "lr_backbone": 1e-
 
 def own(settings, methods=None):
     return own_space(list(methods or [Finetune()]), settings, where="space.yaml")
+
+
+class Narrow(Finetune):
+    dropout: float = Field(0.0, ge=0, le=0.2)
+
+
+class High(Finetune):
+    dropout: float = Field(0.9, ge=0.5, lt=1)
+
+
+Narrow.part_name, High.part_name = "narrow", "high"
 
 
 def written(folder: Path, text: str) -> Path:
@@ -118,8 +131,9 @@ def test_a_setting_may_be_searched_for_one_method_alone():
     ({"lr_head": {"low": 1e-3, "hgh": 1e-2}}, r'unknown setting "hgh". Did you mean "high"'),
     ({"lr_head": {"low": 1e-2, "high": 1e-3}}, r"low \(0.01\) must be less than high \(0.001\)"),
     ({"dropout": {"low": 0.0, "high": 0.5, "log": True}}, r"on a log scale low must be above 0, not 0.0"),
-    ({"lr_head": {"low": 1e-3, "high": 1e3}}, r"space.yaml: lr_head: Input should be less than or equal to"),
-    ({"scope": ["last-1", "lst-2"]}, r'"lst-2" is no scope'),
+    ({"lr_head": {"low": 1e-3, "high": 1e3}},
+     r"space.yaml: lr_head: no method takes 1000.0:\n  finetune: Input should be less than or equal to 10 "),
+    ({"scope": ["last-1", "lst-2"]}, r"""scope: no method takes 'lst-2':\n  finetune: "lst-2" is no scope"""),
     ({"scope": []}, r"space.yaml: scope: values: .*at least 1 item"),
 ])
 def test_mistakes_in_an_own_space_are_named(settings, message):
@@ -169,6 +183,36 @@ def test_trials_are_judged_by_the_metric_that_the_methods_watch():
     from headstart.tasks.classification import Classification
 
     def metric(*methods):
+def test_a_value_is_for_the_methods_that_take_it():
+    space = own({"scope": ["all", "last-2"], "batch_norm": ["frozen", "train"]}, [Finetune(), Lora()])
+    assert space.searched == {
+        "finetune": {"scope": Choice(values=("all", "last-2")), "batch_norm": Choice(values=("frozen", "train"))},
+        "lora": {"batch_norm": Choice(values=("frozen",))}}
+
+
+def test_a_range_is_for_the_methods_that_take_both_ends():
+    # The dropout of Narrow ends at 0.2; each method has the bounds as it would write them itself.
+    space = own({"dropout": {"low": 0, "high": 0.5}, "epochs": {"low": 1, "high": 3}}, [Finetune(), Narrow()])
+    assert space.searched == {"finetune": {"dropout": Range(low=0.0, high=0.5), "epochs": Range(low=1, high=3)},
+                              "narrow": {"epochs": Range(low=1, high=3)}}
+    assert not space.searched["finetune"]["dropout"].whole
+    assert space.searched["narrow"]["epochs"].whole
+
+
+def test_a_value_that_no_method_takes_is_refused_with_what_each_says():
+    with pytest.raises(ConfigError, match=r"""space.yaml: scope: no method takes 'lst-2':
+  finetune: "lst-2" is no scope. .*
+  lora: Input should be 'adapter' \(got 'lst-2'\)
+Mend the value, or leave it out."""):
+        own({"scope": ["all", "lst-2"]}, [Finetune(), Lora()])
+
+
+def test_a_range_of_which_no_method_takes_both_ends_is_refused():
+    with pytest.raises(ConfigError, match=r"dropout: no method takes the whole range: 0.1 is taken by narrow, 0.95 by "
+                                          r"high. Write one for each, as narrow.dropout"):
+        own({"dropout": {"low": 0.1, "high": 0.95}}, [Narrow(), High()])
+
+
         base, space = build_search({"data": "x", "method": list(methods)})
         return metric_of(base, space, Classification())
 

@@ -184,8 +184,8 @@ def default_space(methods: Sequence[Method]) -> Space:
 def own_space(methods: Sequence[Method], settings: Mapping[str, Any], *, where: str) -> Space:
     """Return the space that the user wrote: {setting: [values]} or {setting: {low, high, log}}.
 
-    A key `method.setting` is for that method alone. where: the file, for messages.
-    Raises ConfigError naming each wrong setting, bound or value.
+    A key `method.setting` is for that method alone; any other for each method that has the setting and takes the value.
+    where: the file, for messages. Raises ConfigError naming the setting, bound or value that no method has or takes.
     """
     searched: dict[str, dict[str, Dimension]] = {method.part_name: {} for method in methods}
     # What is for one method comes last, so that it takes the place of what is for all.
@@ -200,9 +200,8 @@ def own_space(methods: Sequence[Method], settings: Mapping[str, Any], *, where: 
                 fields = {f"{method.part_name}.{field}" for method in methods for field in type(method).model_fields}
             raise ConfigError(f'{where}: unknown setting "{key}" for {", ".join(m.part_name for m in methods)}.'
                               + nearest(key, fields | {METHOD}))
-        dimension = _dimension(key, name, value, having, where)
-        for method in having:
-            searched[method.part_name][name] = dimension
+        for method, dimension in _dimensions(f"{where}: {key}", name, value, having).items():
+            searched[method][name] = dimension
     return Space({name: _ordered(found) for name, found in searched.items()}, _bases(methods))
 
 
@@ -217,25 +216,42 @@ def methods_of(settings: Mapping[str, Any] | None, *, where: str) -> list[str] |
     return list(dict.fromkeys(names))
 
 
-def _dimension(key: str, name: str, value: Any, having: Sequence[Method], where: str) -> Dimension:
-    place = f"{where}: {key}"
+def _dimensions(place: str, name: str, value: Any, having: Sequence[Method]) -> dict[str, Dimension]:
+    """Return what the setting may be, by method; those that take no value, or not the whole range, are left out.
+
+    place: file and key, for messages. Raises ConfigError for a value or a range that no method takes.
+    """
     if isinstance(value, list):
-        # As the method itself would write them down, so that equal values look equal.
-        return Choice.parse({"values": tuple(_accepted(name, item, having, where) for item in value)}, where=place)
+        chosen = Choice.parse({"values": value}, where=place)
+        plain = [_plain_by_method(place, name, item, having) for item in chosen.values]
+        by_method = {m.part_name: tuple(item[m.part_name] for item in plain if m.part_name in item) for m in having}
+        return {method: Choice(values=values) for method, values in by_method.items() if values}
     if not isinstance(value, dict):
         raise ConfigError(f"{place}: write a list of values, or {{low: ..., high: ..., log: true}}; got {value!r}.")
-    found = Range.parse(value, where=place)
-    for bound in (found.low, found.high):
-        _accepted(name, bound, having, where)
-    if isinstance(_default(having[0], name), float):
-        found = found.model_copy(update={"low": float(found.low), "high": float(found.high)})
-    return found
+    wanted = Range.parse(value, where=place)
+    lows, highs = (_plain_by_method(place, name, bound, having) for bound in (wanted.low, wanted.high))
+    both = [m.part_name for m in having if m.part_name in lows and m.part_name in highs]
+    if not both:
+        raise ConfigError(f"{place}: no method takes the whole range: {wanted.low} is taken by {', '.join(lows)}, "
+                          f"{wanted.high} by {', '.join(highs)}. Write one for each, as {next(iter(lows))}.{name}.")
+    return {m: wanted.model_copy(update={"low": lows[m], "high": highs[m]}) for m in both}
 
 
-def _accepted(name: str, value: Any, having: Sequence[Method], where: str) -> Any:
-    """Return the value as plain as the method has it. Raises ConfigError where none of the methods takes it."""
+def _plain_by_method(place: str, name: str, value: Any, having: Sequence[Method]) -> dict[str, Any]:
+    """Return the value as each method that takes it writes it down, so that equal values look equal.
+
+    Raises ConfigError where none of the methods takes it.
+    """
+    plain: dict[str, Any] = {}
+    refusals = []
     for method in having:
-        plain = type(method).parse({name: value}, where=where).model_dump(mode="json")[name]
+        try:
+            plain[method.part_name] = type(method).parse({name: value}).model_dump(mode="json")[name]
+        except ConfigError as error:
+            refusals.append(f"  {method.part_name}: {str(error).removeprefix(f'{name}: ')}")
+    if not plain:
+        raise ConfigError("\n".join([f"{place}: no method takes {value!r}:", *refusals,
+                                     "Mend the value, or leave it out."]))
     return plain
 
 
