@@ -5,22 +5,23 @@ from pathlib import Path
 import pytest
 import yaml
 from pydantic import Field
+from torch import nn
 
+from headstart.backbones.timm import Timm
 from headstart.errors import ConfigError
 from headstart.job import METHODS
+from headstart.methods.distill import Distill
 from headstart.methods.finetune import Finetune
+from headstart.methods.lora import Lora
 from headstart.methods.probe import Probe
 from headstart.methods.scratch import Scratch
-from headstart.methods.lora import Lora
+from headstart.training.network import Network
 from headstart.tuning.candidates import build_search, default_methods, job_with, longest, metric_of
-from headstart.tuning.space import SEARCHED, Choice, Range, default_space, own_space
+from headstart.tuning.space import FIRST as FIRST_DRAWN
+from headstart.tuning.space import IDLE, SEARCHED, Choice, Range, default_space, own_space
 
 FIRST = {"scope": "all", "unfreeze": "none", "lr_head": 3e-4, "lr_backbone": 1e-4, "layer_decay": 1.0,
          "weight_decay": 0.01, "augment": "light", "label_smoothing": 0.0}
-
-
-def own(settings, methods=None):
-    return own_space(list(methods or [Finetune()]), settings, where="space.yaml")
 
 
 class Narrow(Finetune):
@@ -32,6 +33,10 @@ class High(Finetune):
 
 
 Narrow.part_name, High.part_name = "narrow", "high"
+
+
+def own(settings, methods=None):
+    return own_space(list(methods or [Finetune()]), settings, where="space.yaml")
 
 
 def written(folder: Path, text: str) -> Path:
@@ -102,6 +107,60 @@ def test_a_setting_without_effect_beside_the_others_is_not_drawn():
     assert "lr_backbone" not in default_space([Finetune(scope="head")]).start("finetune")
 
 
+@pytest.mark.parametrize(("name", "beside"), [
+    ("layer_decay", {"scope": "last-1"}),
+    ("layer_decay", {"scope": "head"}),
+    ("gradient_checkpointing", {"scope": "head"}),
+    ("unfreeze_every", {"unfreeze": "none"}),
+    ("unfreeze_every", {"unfreeze": "fixed", "scope": "head"}),
+    ("min_delta", {"patience": None, "unfreeze": "fixed"}),
+    ("min_delta", {"patience": None, "unfreeze": "plateau", "scope": "head"}),
+])
+def test_a_setting_is_not_searched_where_it_has_no_effect(name, beside):
+    searched = own({name: [Finetune().model_dump()[name]]}, [Finetune(**beside)])
+    assert list(searched.start("finetune")) == ["method"]
+
+
+@pytest.mark.parametrize(("name", "beside"), [
+    ("layer_decay", {"scope": "last-2"}),
+    ("unfreeze_every", {"unfreeze": "plateau"}),
+    ("min_delta", {"patience": 2}),
+    ("min_delta", {"patience": None, "unfreeze": "plateau"}),
+])
+def test_a_setting_is_searched_where_it_has_an_effect(name, beside):
+    searched = own({name: [Finetune().model_dump()[name]]}, [Finetune(**beside)])
+    assert list(searched.start("finetune")) == ["method", name]
+
+
+@pytest.mark.parametrize(("name", "weight"), [("teacher_temperature", 0.0), ("label_smoothing", 1.0), ("loss", 1.0)])
+def test_what_a_teacher_makes_idle_is_not_searched(name, weight):
+    value = Distill().model_dump(mode="json")[name]
+    for share, drawn in ((weight, ["method"]), (0.5, ["method", name])):
+        searched = own({name: [value]}, [Distill(teacher_weight=share)])
+        assert list(searched.start("distill")) == drawn
+
+
+def test_the_layer_decay_changes_no_rate_of_the_last_stage():
+    backbone, head = Timm().build("timm/test_resnet", pretrained=False), nn.Linear(1, 2)
+    for scope, alike in (("last-1", True), ("last-2", False)):
+        plans = [Finetune(scope=scope, layer_decay=decay) for decay in (0.5, 1.0)]
+        rates = [[group["base"] for group in Network(backbone, head, plan).groups(plan)] for plan in plans]
+        assert (rates[0] == rates[1]) is alike
+
+
+def test_what_others_depend_on_is_drawn_first():
+    decisive = {other for cases in IDLE.values() for case in cases for other in case}
+    assert decisive == set(FIRST_DRAWN)
+    space = own({"min_delta": [0.0], "patience": [3], "unfreeze": ["none"], "scope": ["all"]})
+    assert list(space.draw(lambda name, dimension: dimension.values[0])) == ["method", "scope", "unfreeze", "patience",
+                                                                             "min_delta"]
+
+
+def test_every_setting_that_may_be_idle_is_one_of_some_method():
+    known = {name for part in METHODS.all().values() for name in part.model_fields}
+    assert set(IDLE) | set(FIRST_DRAWN) <= known
+
+
 def test_an_own_space_replaces_the_default_and_starts_inside():
     space = own({"lr_backbone": {"low": 2e-4, "high": 1e-3, "log": True}, "scope": ["last-1", "last-2"],
                  "epochs": {"low": 2, "high": 6}, "weight_decay": {"low": 0, "high": 1}})
@@ -122,6 +181,36 @@ def test_a_setting_may_be_searched_for_one_method_alone():
     space = own({"scratch.lr_backbone": [0.01], "lr_backbone": [1e-4, 1e-3]}, [Finetune(), Scratch()])
     assert space.searched == {"finetune": {"lr_backbone": Choice(values=(1e-4, 1e-3))},
                               "scratch": {"lr_backbone": Choice(values=(0.01,))}}
+
+
+def test_a_value_is_for_the_methods_that_take_it():
+    space = own({"scope": ["all", "last-2"], "batch_norm": ["frozen", "train"]}, [Finetune(), Lora()])
+    assert space.searched == {
+        "finetune": {"scope": Choice(values=("all", "last-2")), "batch_norm": Choice(values=("frozen", "train"))},
+        "lora": {"batch_norm": Choice(values=("frozen",))}}
+
+
+def test_a_range_is_for_the_methods_that_take_both_ends():
+    # The dropout of Narrow ends at 0.2; each method has the bounds as it would write them itself.
+    space = own({"dropout": {"low": 0, "high": 0.5}, "epochs": {"low": 1, "high": 3}}, [Finetune(), Narrow()])
+    assert space.searched == {"finetune": {"dropout": Range(low=0.0, high=0.5), "epochs": Range(low=1, high=3)},
+                              "narrow": {"epochs": Range(low=1, high=3)}}
+    assert not space.searched["finetune"]["dropout"].whole
+    assert space.searched["narrow"]["epochs"].whole
+
+
+def test_a_value_that_no_method_takes_is_refused_with_what_each_says():
+    with pytest.raises(ConfigError, match=r"""space.yaml: scope: no method takes 'lst-2':
+  finetune: "lst-2" is no scope. .*
+  lora: Input should be 'adapter' \(got 'lst-2'\)
+Mend the value, or leave it out."""):
+        own({"scope": ["all", "lst-2"]}, [Finetune(), Lora()])
+
+
+def test_a_range_of_which_no_method_takes_both_ends_is_refused():
+    with pytest.raises(ConfigError, match=r"dropout: no method takes the whole range: 0.1 is taken by narrow, 0.95 by "
+                                          r"high. Write one for each, as narrow.dropout"):
+        own({"dropout": {"low": 0.1, "high": 0.95}}, [Narrow(), High()])
 
 
 @pytest.mark.parametrize(("settings", "message"), [
@@ -183,36 +272,6 @@ def test_trials_are_judged_by_the_metric_that_the_methods_watch():
     from headstart.tasks.classification import Classification
 
     def metric(*methods):
-def test_a_value_is_for_the_methods_that_take_it():
-    space = own({"scope": ["all", "last-2"], "batch_norm": ["frozen", "train"]}, [Finetune(), Lora()])
-    assert space.searched == {
-        "finetune": {"scope": Choice(values=("all", "last-2")), "batch_norm": Choice(values=("frozen", "train"))},
-        "lora": {"batch_norm": Choice(values=("frozen",))}}
-
-
-def test_a_range_is_for_the_methods_that_take_both_ends():
-    # The dropout of Narrow ends at 0.2; each method has the bounds as it would write them itself.
-    space = own({"dropout": {"low": 0, "high": 0.5}, "epochs": {"low": 1, "high": 3}}, [Finetune(), Narrow()])
-    assert space.searched == {"finetune": {"dropout": Range(low=0.0, high=0.5), "epochs": Range(low=1, high=3)},
-                              "narrow": {"epochs": Range(low=1, high=3)}}
-    assert not space.searched["finetune"]["dropout"].whole
-    assert space.searched["narrow"]["epochs"].whole
-
-
-def test_a_value_that_no_method_takes_is_refused_with_what_each_says():
-    with pytest.raises(ConfigError, match=r"""space.yaml: scope: no method takes 'lst-2':
-  finetune: "lst-2" is no scope. .*
-  lora: Input should be 'adapter' \(got 'lst-2'\)
-Mend the value, or leave it out."""):
-        own({"scope": ["all", "lst-2"]}, [Finetune(), Lora()])
-
-
-def test_a_range_of_which_no_method_takes_both_ends_is_refused():
-    with pytest.raises(ConfigError, match=r"dropout: no method takes the whole range: 0.1 is taken by narrow, 0.95 by "
-                                          r"high. Write one for each, as narrow.dropout"):
-        own({"dropout": {"low": 0.1, "high": 0.95}}, [Narrow(), High()])
-
-
         base, space = build_search({"data": "x", "method": list(methods)})
         return metric_of(base, space, Classification())
 

@@ -90,16 +90,23 @@ SEARCHED: Mapping[str, Dimension | Around] = {
 }
 """What is searched unless the user says otherwise, for each method that has the setting."""
 
-IDLE: Mapping[str, tuple[str, tuple[Any, ...]]] = {
-    "lr_backbone": ("scope", ("head",)),
-    "layer_decay": ("scope", ("head",)),
-    "drop_path": ("scope", ("head",)),
-    "unfreeze": ("scope", ("head",)),
-    "unfreeze_every": ("unfreeze", ("none",)),
+IDLE: Mapping[str, Sequence[Mapping[str, tuple[Any, ...]]]] = {
+    "lr_backbone": [{"scope": ("head",)}],
+    # The deepest stage learns at the whole rate, and there is no other.
+    "layer_decay": [{"scope": ("head", "last-1")}],
+    "drop_path": [{"scope": ("head",)}],
+    "gradient_checkpointing": [{"scope": ("head",)}],
+    "unfreeze": [{"scope": ("head",)}],
+    "unfreeze_every": [{"unfreeze": ("none",)}, {"scope": ("head",)}],
+    # Besides patience it is the unfreezing on a plateau that asks whether an epoch was an improvement.
+    "min_delta": [{"patience": (None,), "unfreeze": ("none", "fixed")}, {"patience": (None,), "scope": ("head",)}],
+    "teacher_temperature": [{"teacher_weight": (0,)}],
+    "label_smoothing": [{"teacher_weight": (1,)}],
+    "loss": [{"teacher_weight": (1,)}],
 }
-"""Setting -> the setting, and its values, that leave it without effect: then it is not searched."""
+"""Setting -> each case in which it has no effect, as settings and their values; then it is not searched."""
 
-FIRST = ("scope", "unfreeze")
+FIRST = ("scope", "unfreeze", "patience", "teacher_weight")
 """Drawn before the others, because it depends on them whether those have an effect."""
 
 
@@ -154,8 +161,8 @@ class Space:
                 for method, settings in self.searched.items()}
 
     def _idle(self, name: str, settings: Mapping[str, Any]) -> bool:
-        other, values = IDLE.get(name, ("", ()))
-        return other in settings and settings[other] in values
+        return any(all(other in settings and settings[other] in values for other, values in case.items())
+                   for case in IDLE.get(name, ()))
 
 
 def default_space(methods: Sequence[Method]) -> Space:
