@@ -13,6 +13,7 @@ from headstart.configuration import override, read_yaml, to_yaml
 from headstart.errors import ConfigError
 from headstart.methods.method import Method
 from headstart.part import Part, Words, words
+from headstart.past_runs import RunPath
 
 METHODS: Catalog[Method] = Catalog("methods", Method)  # type: ignore[type-abstract]
 
@@ -48,7 +49,7 @@ class Job(Part):
     """How a picture is brought to the square; None is the backbone's own way."""
     channels: int = Field(3, ge=1, le=64)
     """Channels of the input: 1 grey, 3 RGB, 4 RGB and alpha."""
-    init_from: str | None = None
+    init_from: RunPath | None = None
     """A finished run to start from; its head is mapped by class name."""
     on_overfit: Literal["report", "stop", "regularise"] | None = None
     """What every method that trains by epochs does when the watch sees overfitting; None leaves each its own."""

@@ -1,0 +1,29 @@
+"""The job: what of it is settled when it is read, so that it means the same later and elsewhere."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from headstart.job import Job, build_job
+
+
+@pytest.fixture
+def before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder runs/before in the folder where the job is written."""
+    folder = tmp_path / "home" / "runs" / "before"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "home")
+    return folder.resolve()
+
+
+@pytest.mark.parametrize("typed", ["runs/before", Path("runs/before"), "../home/runs/before"])
+def test_the_run_to_start_from_is_found_again_from_another_folder(before, tmp_path, monkeypatch, typed):
+    job = build_job({"data": "x", "init_from": typed})
+    monkeypatch.chdir(tmp_path)
+    assert Job.parse(yaml.safe_load(job.to_yaml())).init_from == str(before)
+
+
+def test_a_run_that_is_not_there_is_named_as_it_was_typed(before):
+    assert build_job({"data": "x", "init_from": "runs/befor"}).init_from == "runs/befor"
+    assert build_job({"data": "x"}).init_from is None
