@@ -1,11 +1,16 @@
 """What a fold tells, what several folds say together, and how they divide the time."""
 
+from pathlib import Path
+
 import pytest
 
 from headstart import crossvalidation
 from headstart.crossvalidation import heard_in, merge, share_of
 from headstart.events import EpochEnded, Event, Finished, Note, Progress, RatesTried, RunFinished, Started, Trained
+from headstart.job import Job
+from headstart.record import Record
 from headstart.training.watch import Watch
+from tests.training.small import model, splits
 
 
 def test_every_event_says_of_which_fold_it_is() -> None:
@@ -41,3 +46,17 @@ def test_a_fold_gets_its_share_of_the_time_that_is_left(monkeypatch: pytest.Monk
     now[0] += 20
     assert left() == pytest.approx(10.0)
     assert share_of(lambda: float("inf"), 1 / 3)() == float("inf")
+
+
+def test_the_best_epoch_of_a_baseline_counts_from_its_own_start(tmp_path: Path,
+                                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    # At these rates no epoch is as good as the probe, which is what is kept: epoch 0, and not the first of the history.
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
+    tuned = {"method": "finetune", "epochs": 1, "batch_size": 4, "lr_head": 3.0, "lr_backbone": 3.0}
+    job = Job.parse({"data": "x", "device": "cpu", "baselines": [tuned], "method": "probe"})
+    record = Record(tmp_path, lambda event: None)
+    record.begin(job, resumed=False)
+    fold = crossvalidation._fit(job, model(), 1, splits(tmp_path / "data"), directory=tmp_path, listen=record.listen,
+                                remaining=lambda: float("inf"))
+    assert [member.proven.adapted.name for member in fold.members] == ["majority", "finetune", "probe"]
+    assert [member.best_epoch for member in fold.members] == [None, 0, None]

@@ -34,12 +34,15 @@ class Adapted:
     method: Method
     model: Model
     seconds: float
+    start: Model
+    """What the method made it of."""
 
 
 def adapt_all(job: Job, model: Model, splits: Splits, *, work: Path, listen: Listen,
               remaining: Callable[[], float]) -> list[Adapted]:
     """Return the models of the baselines and of the chain, in that order; the last one is the result.
 
+    A baseline is one model, whatever has to run before it; of the chain each method's is there.
     work: a folder for what an interruption leaves. A method that finished before one is not run again; a method that
     was interrupted goes on.
     """
@@ -54,8 +57,11 @@ def adapt_all(job: Job, model: Model, splits: Splits, *, work: Path, listen: Lis
                           device=device, workers=job.workers, remaining=remaining)
         return _fit_once(method, start, splits, context, folder)
 
-    for position, method in enumerate(job.baselines):
-        done.append(step(position, method, model))
+    for position, (*needed, baseline) in enumerate(job.baseline_chains()):
+        start = model
+        for method in needed:
+            start = step(position, method, start).model
+        done.append(step(position, baseline, start))
     current = model
     for position, method in enumerate(job.method, start=len(job.baselines)):
         done.append(step(position, method, current))
@@ -69,7 +75,7 @@ def _fit_once(method: Method, start: Model, splits: Splits, context: Context, fo
     if receipt.exists():
         seconds = json.loads(receipt.read_text())["seconds"]
         context.listen(Note(f"{name}: finished before the interruption, taken as it is"))
-        return Adapted(name, method, _kept(folder), seconds)
+        return Adapted(name, method, _kept(folder), seconds, start)
     began = time.perf_counter()
     model = method.fit(start, splits, context)
     seconds = time.perf_counter() - began
@@ -78,7 +84,7 @@ def _fit_once(method: Method, start: Model, splits: Splits, context: Context, fo
         save_model(model, folder)
         write_json(receipt, {"seconds": seconds})
         shutil.rmtree(context.workspace, ignore_errors=True)
-    return Adapted(name, method, model, seconds)
+    return Adapted(name, method, model, seconds, start)
 
 
 def save_model(model: Model, folder: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.adaptation import WORK, Adapted, adapt_all
+from headstart.adaptation import WORK, adapt_all
 from headstart.data.dataset import Splits
 from headstart.ensemble import mean_of
 from headstart.evaluation.spread import Spread, spread
@@ -121,8 +121,8 @@ def _ensemble(job: Job, members: Sequence[Proven], together: Splits, listen: Lis
     Its temperature is 1: the members are calibrated each on its own fold, and no image is left that none has seen.
     """
     adapted = [member.adapted for member in members]
-    whole = Adapted(adapted[0].name, adapted[0].method, mean_of([item.model for item in adapted]),
-                    sum(item.seconds for item in adapted))
+    whole = replace(adapted[0], model=mean_of([item.model for item in adapted]),
+                    seconds=sum(item.seconds for item in adapted))
     calibrated = [member.logits["val"] / member.adapted.model.temperature for member in members]
     logits = {"val": np.concatenate(calibrated).astype(np.float32),
               "test": logits_on(job, whole, together.test, listen, step=f"{whole.name} on test")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +31,14 @@ def _answering(chain: tuple[Method, ...], on_overfit: str | None) -> tuple[Metho
                  for method, can in zip(chain, able, strict=True))
 
 
+def _with_needs(method: Method, known: Mapping[str, Method]) -> list[Method]:
+    """Return the method with what it needs in front, each once."""
+    chain: list[Method] = []
+    for need in method.needs:
+        chain += [m for m in _with_needs(known.get(need) or METHODS.get(need)(), known) if m not in chain]
+    return [*chain, method]
+
+
 class Job(Part):
     """Everything that decides what a run does. Where it is written (`--out`) is not part of it."""
 
@@ -56,7 +65,7 @@ class Job(Part):
     method: tuple[Method, ...] = Field((), validate_default=True)
     """What to do, in order; a method that needs another gets it put in front."""
     baselines: tuple[Method, ...] = Field((), validate_default=True)
-    """What to compare with; `majority` is always among them."""
+    """What to compare with, each with what it needs in front; `majority` is always among them."""
     val: float = Field(0.2, gt=0, lt=1)
     """Share of the images for validation, where the data come without."""
     test: float = Field(0.2, gt=0, lt=1)
@@ -111,6 +120,13 @@ class Job(Part):
     @field_serializer("method", "baselines")
     def _plain(self, value: tuple[Method, ...]) -> list[dict[str, Any]]:
         return [METHODS.plain(method) for method in value]
+
+    def baseline_chains(self) -> list[tuple[Method, ...]]:
+        """Return each baseline, last in its chain, with what it needs in front: as `method` has it, else by default."""
+        if self.init_from:
+            return [(method,) for method in self.baselines]  # the run that it names has it already
+        known = {method.part_name: method for method in self.method}
+        return [tuple(_with_needs(method, known)) for method in self.baselines]
 
     def to_yaml(self) -> str:
         """Return the job with every setting written out."""

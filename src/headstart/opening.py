@@ -58,7 +58,7 @@ def open_job(job: Job, dataset: Dataset | None, listen: Listen, *, methods: Sequ
         _refuse_weightless(part)
     model, job = starting_model(job, dataset, listen)
     opened = Opened(job, dataset, findings, splits, parts, model)
-    _refuse_unfit((*job.baselines, *job.method, *methods), opened, listen)
+    _refuse_unfit((*_methods(job), *methods), opened, listen)
     return opened
 
 
@@ -101,12 +101,17 @@ def starting_model(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, J
     return fresh, job.model_copy(update={"backbone": backbone.spec.architecture})
 
 
+def _methods(job: Job) -> list[Method]:
+    """Return all methods that the job runs: the baselines, what they need, and the chain."""
+    return [method for chain in (*job.baseline_chains(), job.method) for method in chain]
+
+
 def _refuse_unsupported(job: Job, task: str) -> None:
     """Raise ConfigError, before anything runs, where a method can't do the task or a setting has no effect on it."""
     if job.thresholds != "half" and task != "multilabel":
         raise ConfigError(f"thresholds {job.thresholds}: an image of a {task} data set gets its most probable class, "
                           "so that this would have no effect. Leave it out.")
-    for method in (*job.baselines, *job.method):
+    for method in _methods(job):
         if task not in method.tasks:
             able = [name for name, part in METHODS.all().items() if task in part.tasks]
             raise ConfigError(f"method {method.part_name} can't do {task}. Methods that can: {', '.join(able)}.")
