@@ -2,11 +2,13 @@
 
 import dataclasses
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from typer.testing import CliRunner
 
 import headstart
 from headstart.adapter import (
@@ -21,8 +23,10 @@ from headstart.adapter import (
     detach,
     put_on,
 )
+from headstart.backbones import resolve
 from headstart.backbones.backbone import Backbone
-from headstart.backbones.source import BackboneSpec
+from headstart.backbones.source import BackboneSpec, Source
+from headstart.cli import application
 from headstart.data.transforms import Preprocessing
 from headstart.errors import ConfigError, IntegrityError, ResourceError
 from headstart.events import silent
@@ -230,6 +234,48 @@ def test_a_damaged_file_a_model_file_and_a_missing_one_are_refused(small, tmp_pa
         Model.with_adapter(tmp_path / "model.safetensors", small)
     with pytest.raises(ConfigError, match="there is no adapter here"):
         Model.with_adapter(tmp_path / "none.safetensors", small)
+
+
+@pytest.fixture
+def restricted(small, tmp_path, monkeypatch) -> Path:
+    """The file of an adapter on weights that are not for every use, which are there to be loaded."""
+    spec = next(spec for spec in resolve.search() if spec.license == "cc-by-nc-4.0")
+    spec = spec.model_copy(update={"preprocessing": SETTINGS})
+    small.spec = spec
+
+    class Here(Source):
+        def find(self, name: str) -> BackboneSpec | None:
+            return spec if name == spec.architecture else None
+
+        def specs(self) -> list[BackboneSpec]:
+            return [spec]
+
+        def build(self, architecture: str, *, channels: int = 3, pretrained: bool = True) -> Backbone:
+            return small
+
+    monkeypatch.setattr(resolve, "named_source", lambda name: Here())
+    with_adapter(small).save_adapter(tmp_path / "adapter.safetensors")
+    return tmp_path / "adapter.safetensors"
+
+
+def test_the_file_does_not_decide_which_licences_are_allowed(restricted):
+    with pytest.raises(ConfigError, match=r"the licence of its weights is cc-by-nc-4.0.*--allow-licenses cc-by-nc-4.0"):
+        Model.with_adapter(restricted)
+    with pytest.raises(ConfigError, match=r"the licence of its weights is cc-by-nc-4.0"):
+        headstart.predict(restricted, [])
+
+
+@pytest.mark.parametrize("allowed", ["cc-by-nc-4.0", "any"])
+def test_a_licence_that_the_caller_allows_will_do(restricted, allowed):
+    assert Model.with_adapter(restricted, allow_licenses=[allowed]).classes == ("right", "left")
+
+
+def test_predict_asks_for_the_licence_and_takes_it(restricted):
+    words = ["predict", str(restricted), str(restricted.with_name("no.png"))]
+    refused = CliRunner().invoke(application(), words)
+    assert refused.exit_code == ConfigError.exit_code
+    assert "add --allow-licenses cc-by-nc-4.0" in refused.stderr
+    assert CliRunner().invoke(application(), [*words, "--allow-licenses", "mit,cc-by-nc-4.0"]).exit_code == 0
 
 
 def test_a_model_whose_backbone_was_trained_on_has_no_adapter_to_save(small, tmp_path):

@@ -8,6 +8,7 @@ from typing import Any
 
 from headstart import receipts
 from headstart.assessment import assess
+from headstart.backbones.resolve import PERMISSIVE
 from headstart.confrontation import confront
 from headstart.data.check import CheckReport
 from headstart.data.check import check as check_data
@@ -81,12 +82,14 @@ def evaluate(run: str | Path | Run, data: str | Path, *, split: str | None = Non
     return assess(_run(run), str(data), format=None, split=split, skip_bad=skip_bad, listen=listen)[0]
 
 
-def predict(run: str | Path | Run, images: Sequence[str | Path], *, listen: Listen = silent) -> list[Prediction]:
+def predict(run: str | Path | Run, images: Sequence[str | Path], *, allow_licenses: Sequence[str] = PERMISSIVE,
+            listen: Listen = silent) -> list[Prediction]:
     """Return one prediction per image, in order; `error` is set where an image can't be read.
 
-    run: a finished run, or the path of an `adapter.safetensors`.
+    run: a finished run, or the path of an `adapter.safetensors`. allow_licenses: of the pretrained weights that an
+    adapter is put on; `any` allows all.
     """
-    model = run.model if isinstance(run, Run) else load_model(run)
+    model = run.model if isinstance(run, Run) else load_model(run, allow_licenses=allow_licenses)
     return model.predict(images, listen=listen)
 
 

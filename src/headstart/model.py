@@ -15,6 +15,7 @@ from torch import nn
 
 from headstart.adapter import Adapter, put_on
 from headstart.backbones.backbone import Backbone, BackboneSpec, Source
+from headstart.backbones.resolve import PERMISSIVE
 from headstart.backbones.resolve import load as load_backbone
 from headstart.catalog import Catalog
 from headstart.data.transforms import Preprocessing
@@ -130,20 +131,22 @@ class Model:
                      self._header() | self.adapter.header())
 
     @classmethod
-    def with_adapter(cls, path: str | Path, backbone: Backbone | None = None) -> Self:
+    def with_adapter(cls, path: str | Path, backbone: Backbone | None = None, *,
+                     allow_licenses: Sequence[str] = PERMISSIVE) -> Self:
         """Return the model of an `adapter.safetensors`, whose outputs are those of the run that wrote it.
 
-        backbone: what the adapter was trained on; None loads the pretrained one that the file names.
+        backbone: what the adapter was trained on; None loads the pretrained one that the file names, if the licence of
+        its weights is among `allow_licenses`; `any` allows all.
         Raises IntegrityError where the backbone's weights are others, or the file is damaged; ConfigError where there
-        is no such file; ResourceError where the pretrained weights or peft are missing.
+        is no such file, or the licence is another; ResourceError where the pretrained weights or peft are missing.
         """
         path = Path(path)
         header, tensors = read_sealed(path, what="adapter", keys=KEYS | set(Adapter.HEADER))
         spec = BackboneSpec.parse(json.loads(header["backbone"]), where=f"{path}: backbone")
         if backbone is None:
-            # Whoever trained the adapter was allowed these weights.
+            # The file may come from anywhere: what it says of the licence allows nothing.
             backbone, _ = load_backbone(spec.architecture, channels=spec.preprocessing.channels,
-                                        size=spec.preprocessing.size, allow_licenses=(spec.license,))
+                                        size=spec.preprocessing.size, allow_licenses=allow_licenses)
         merged, adapter = put_on(backbone, Adapter.of(header, tensors, where=str(path)), where=str(path))
         merged.spec = spec
         return dataclasses.replace(cls._assembled(path, merged.eval(), header, tensors), adapter=adapter)

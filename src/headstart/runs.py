@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.backbones.resolve import PERMISSIVE
 from headstart.configuration import read_yaml
 from headstart.errors import ConfigError, IntegrityError, nearest
 from headstart.evaluation.intervals import Interval
@@ -150,12 +151,15 @@ def load_run(path: str | Path) -> Run:
     return Run(directory)
 
 
-def load_model(path: str | Path) -> Model:
+def load_model(path: str | Path, *, allow_licenses: Sequence[str] = PERMISSIVE) -> Model:
     """Return the model of a finished run, or of an `adapter.safetensors` on the pretrained backbone that it names.
 
+    allow_licenses: of that backbone's weights; a run holds its own.
     Raises ConfigError where there is neither, and as `Run.model` and `Model.with_adapter`.
     """
-    return Model.with_adapter(path) if str(path).endswith(".safetensors") else load_run(path).model
+    if str(path).endswith(".safetensors"):
+        return Model.with_adapter(path, allow_licenses=allow_licenses)
+    return load_run(path).model
 
 
 def list_runs(folder: Path) -> list[Run]:

@@ -12,22 +12,27 @@ def predict(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run, or an adapter.safetensors.")],
     paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     out: Annotated[Path | None, typer.Option(help="Write here: .csv or .json by its ending.")] = None,
+    allow_licenses: Annotated[str | None, typer.Option(
+        help="Licences, with commas, of weights that an adapter may be put on; `any` allows all. Default: permissive "
+             "ones.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of CSV.")] = False,
 ) -> None:
     """Predict the class of each image, in order; a broken one gets an `error` and does not stop the others."""
     import sys
 
+    from headstart.backbones.resolve import PERMISSIVE
     from headstart.cli.output import print_json
     from headstart.cli.terminal import terminal
     from headstart.errors import ConfigError
     from headstart.events import Note
     from headstart.files import write_json, write_text
+    from headstart.part import words
     from headstart.predictions import expand, to_csv, to_json
     from headstart.runs import load_model
 
     if out and out.suffix not in (".csv", ".json"):
         raise ConfigError(f"--out {out}: the ending says what is written; use .csv or .json.")
-    model = load_model(run)
+    model = load_model(run, allow_licenses=words(allow_licenses) if allow_licenses else PERMISSIVE)
     listen = terminal()
     predictions = model.predict(expand(paths), listen=listen)
     broken = [found for found in predictions if found.error]
