@@ -34,8 +34,6 @@ class Adapted:
     method: Method
     model: Model
     seconds: float
-    start: Model
-    """What the method made it of."""
 
 
 def adapt_all(job: Job, model: Model, splits: Splits, *, work: Path, listen: Listen,
@@ -75,7 +73,7 @@ def _fit_once(method: Method, start: Model, splits: Splits, context: Context, fo
     if receipt.exists():
         seconds = json.loads(receipt.read_text())["seconds"]
         context.listen(Note(f"{name}: finished before the interruption, taken as it is"))
-        return Adapted(name, method, _kept(folder), seconds, start)
+        return Adapted(name, method, _kept(folder), seconds)
     began = time.perf_counter()
     model = method.fit(start, splits, context)
     seconds = time.perf_counter() - began
@@ -84,7 +82,7 @@ def _fit_once(method: Method, start: Model, splits: Splits, context: Context, fo
         save_model(model, folder)
         write_json(receipt, {"seconds": seconds})
         shutil.rmtree(context.workspace, ignore_errors=True)
-    return Adapted(name, method, model, seconds, start)
+    return Adapted(name, method, model, seconds)
 
 
 def save_model(model: Model, folder: Path) -> None:

@@ -31,11 +31,11 @@ def _answering(chain: tuple[Method, ...], on_overfit: str | None) -> tuple[Metho
                  for method, can in zip(chain, able, strict=True))
 
 
-def _with_needs(method: Method, known: Mapping[str, Method]) -> list[Method]:
-    """Return the method with what it needs in front, each once."""
+def with_needs(method: Method, known: Mapping[str, Method]) -> list[Method]:
+    """Return the method with what it needs in front, each once: as it is `known`, by name, else by default."""
     chain: list[Method] = []
     for need in method.needs:
-        chain += [m for m in _with_needs(known.get(need) or METHODS.get(need)(), known) if m not in chain]
+        chain += [m for m in with_needs(known.get(need) or METHODS.get(need)(), known) if m not in chain]
     return [*chain, method]
 
 
@@ -126,7 +126,7 @@ class Job(Part):
         if self.init_from:
             return [(method,) for method in self.baselines]  # the run that it names has it already
         known = {method.part_name: method for method in self.method}
-        return [tuple(_with_needs(method, known)) for method in self.baselines]
+        return [tuple(with_needs(method, known)) for method in self.baselines]
 
     def to_yaml(self) -> str:
         """Return the job with every setting written out."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from headstart.configuration import read_yaml
 from headstart.errors import ConfigError
-from headstart.job import METHODS, Job, build_job
-from headstart.methods.method import Method
+from headstart.job import METHODS, Job, build_job, with_needs
 from headstart.tasks.task import Task
 from headstart.tuning.space import METHOD, Range, Space, default_space, methods_of, own_space
 
@@ -53,16 +51,8 @@ def job_with(base: Job, settings: dict[str, Any]) -> Job:
     rest = {key: value for key, value in settings.items() if key != METHOD}
     chosen = type(start).parse({**start.model_dump(mode="json"), **rest}, where=f"method {name}")
     # The job itself puts in front what is needed, but with default settings; the user's come first.
-    chain = [chosen] if base.init_from else _with_needs(chosen, known)
+    chain = [chosen] if base.init_from else with_needs(chosen, known)
     return Job.parse({**base.model_dump(mode="json"), METHOD: [METHODS.plain(method) for method in chain]})
-
-
-def _with_needs(method: Method, known: Mapping[str, Method]) -> list[Method]:
-    chain: list[Method] = []
-    for need in method.needs:
-        if need in known:
-            chain += [m for m in _with_needs(known[need], known) if m not in chain]
-    return [*chain, method]
 
 
 def metric_of(base: Job, space: Space, task: Task) -> str:
