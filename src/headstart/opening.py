@@ -23,6 +23,7 @@ from headstart.model import Model
 from headstart.past_runs import find_past_run, leaks, refuse_leaks
 from headstart.runs import load_run
 from headstart.tasks.task import Task
+from headstart.training.idle import idle
 from headstart.training.plan import Plan
 from headstart.training.train import refuse_impossible
 
@@ -124,6 +125,8 @@ def _refuse_unfit(methods: Sequence[Method], opened: Opened, listen: Listen) -> 
     for method in methods:
         if isinstance(method, Plan):
             refuse_impossible(method, model)
+            for name, why in idle(method).items():
+                listen(Note(f"{method.part_name}: {name} has no effect {why}", "warning"))
         method.refuse_unfit(model, splits)
     if before and not opened.parts:
         refuse_leaks([before], dataclasses.replace(splits, val=splits.val.subset([])), where="init_from")

@@ -215,8 +215,8 @@ def test_a_setting_is_the_same_from_the_command_line_from_yaml_and_from_python(n
         raise ConfigError("that is all")
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("headstart.api.run", remember)  # first: it takes the other one in as it is imported
     monkeypatch.setattr("headstart.run.run", remember)
-    monkeypatch.setattr("headstart.api.run", remember)
     written = {"data": "flowers", "tracking": "off", "method": [{"method": name, **values}]}
     (tmp_path / "job.yaml").write_text(yaml.safe_dump(written))
     (tmp_path / "words.yaml").write_text(f"data: flowers\nmethod: {name}\n")

@@ -34,8 +34,10 @@ def test_labels_and_weights_are_mixed_by_the_pixels_that_were_pasted(seed: int) 
     taken, targets, weights = pasted(seed)
     share = taken[0].sum() / taken[0].size
     plain, weight = np.eye(4), np.array([1.0, 2.0, 4.0, 8.0])
-    np.testing.assert_allclose(targets.numpy(), (1 - share) * plain + share * np.roll(plain, 1, axis=0), atol=1e-6)
-    np.testing.assert_allclose(weights.numpy(), (1 - share) * weight + share * np.roll(weight, 1), atol=1e-5)
+    mixed = (1 - share) * weight + share * np.roll(weight, 1)
+    label = (1 - share) * weight[:, None] * plain + share * np.roll(weight[:, None] * plain, 1, axis=0)
+    np.testing.assert_allclose(targets.numpy(), label / mixed[:, None], atol=1e-6)
+    np.testing.assert_allclose(weights.numpy(), mixed, atol=1e-5)
 
 
 def test_boxes_come_in_all_sizes_and_reach_the_border() -> None:

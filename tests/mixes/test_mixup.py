@@ -22,10 +22,13 @@ def share(alpha: float, seed: int) -> float:
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("alpha", [0.2, 1.0])
 def test_images_labels_and_weights_are_blended_by_one_share(seed: int, alpha: float) -> None:
-    given = batch()
+    images, targets, weights = batch()
     lam = share(alpha, seed)
     torch.manual_seed(seed)
-    for before, after in zip(given, Mixup(alpha=alpha)(*given), strict=True):
+    mixed, labels, carried = Mixup(alpha=alpha)(images, targets, weights)
+    # A label counts as much as its image's weight.
+    pairs = ((images, mixed), (weights, carried), (weights[:, None] * targets, carried[:, None] * labels))
+    for before, after in pairs:
         plain = before.double().numpy()
         expected = np.stack([lam * plain[n] + (1 - lam) * plain[n - 1] for n in range(len(plain))])
         np.testing.assert_allclose(after.numpy(), expected, atol=1e-6)

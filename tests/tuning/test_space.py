@@ -15,10 +15,11 @@ from headstart.methods.finetune import Finetune
 from headstart.methods.lora import Lora
 from headstart.methods.probe import Probe
 from headstart.methods.scratch import Scratch
+from headstart.training.idle import IDLE
 from headstart.training.network import Network
 from headstart.tuning.candidates import build_search, default_methods, job_with, longest, metric_of
 from headstart.tuning.space import FIRST as FIRST_DRAWN
-from headstart.tuning.space import IDLE, SEARCHED, Choice, Range, default_space, own_space
+from headstart.tuning.space import SEARCHED, Choice, Range, default_space, own_space
 
 FIRST = {"scope": "all", "unfreeze": "none", "lr_head": 3e-4, "lr_backbone": 1e-4, "layer_decay": 1.0,
          "weight_decay": 0.01, "augment": "light", "label_smoothing": 0.0}
@@ -251,6 +252,17 @@ def test_candidates_are_the_default_ones_unless_named_in_any_place(tmp_path):
 
 def test_default_methods_exist():
     assert set(default_methods()) <= set(METHODS.names())
+
+
+@pytest.mark.parametrize("names", ["finetune,probe", "probe,finetune", "lora,finetune,probe", "lora,probe"])
+def test_methods_may_be_named_in_any_order(names):
+    _, space = build_search({"data": "x", "method": names})
+    assert set(space.searched) == {*names.split(","), "probe"}
+
+
+def test_the_users_own_settings_of_a_method_that_another_needs_are_kept():
+    _, space = build_search({"data": "x", "method": "finetune,probe"}, assignments=["method.probe.l2=0.5"])
+    assert space.base["probe"]["l2"] == 0.5
 
 
 def test_a_method_is_tried_once_whatever_it_is_called():

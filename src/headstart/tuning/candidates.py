@@ -9,6 +9,7 @@ from typing import Any
 from headstart.configuration import read_yaml
 from headstart.errors import ConfigError
 from headstart.job import METHODS, Job, build_job, with_needs
+from headstart.methods.method import Method
 from headstart.tasks.task import Task
 from headstart.tuning.space import METHOD, Range, Space, default_space, methods_of, own_space
 
@@ -36,11 +37,28 @@ def build_search(settings: dict[str, Any], *, config: Path | None = None, assign
     candidates = list(base.method)
     if wanted:
         candidates = [next((m for m in base.method if m.part_name == name), METHODS.get(name)()) for name in wanted]
-    names = [method.part_name for method in candidates]
-    if len(set(names)) < len(names):
-        raise ConfigError(f"method: a search tries each method once, not {', '.join(names)}. Name each one time.")
+    candidates = _once(candidates)
     found = default_space(candidates) if own is None else own_space(candidates, own, where=where)
     return base, found
+
+
+def _once(candidates: list[Method]) -> list[Method]:
+    """Return each method once. What the job put in front of another, as needed, gives way to the user's own."""
+    names = [method.part_name for method in candidates]
+    found: list[Method] = []
+    for method in candidates:
+        others = [other for other in candidates if other.part_name == method.part_name and other != METHODS.get(
+            method.part_name)()]
+        if len(others) > 1 or (names.count(method.part_name) > 1 and not _is_needed(method, candidates)):
+            raise ConfigError(f"method: a search tries each method once, not {', '.join(names)}. Name each one time.")
+        chosen = others[0] if others else method
+        if chosen not in found:
+            found.append(chosen)
+    return found
+
+
+def _is_needed(method: Method, candidates: list[Method]) -> bool:
+    return any(method.part_name in other.needs for other in candidates)
 
 
 def job_with(base: Job, settings: dict[str, Any]) -> Job:

@@ -13,6 +13,7 @@ from headstart.errors import ConfigError, nearest
 from headstart.job import METHODS
 from headstart.methods.method import Method
 from headstart.part import Part
+from headstart.training.idle import reason
 
 METHOD = "method"
 """The one setting of a space that is no field of a method: which method."""
@@ -90,22 +91,6 @@ SEARCHED: Mapping[str, Dimension | Around] = {
 }
 """What is searched unless the user says otherwise, for each method that has the setting."""
 
-IDLE: Mapping[str, Sequence[Mapping[str, tuple[Any, ...]]]] = {
-    "lr_backbone": [{"scope": ("head",)}],
-    # The deepest stage learns at the whole rate, and there is no other.
-    "layer_decay": [{"scope": ("head", "last-1")}],
-    "drop_path": [{"scope": ("head",)}],
-    "gradient_checkpointing": [{"scope": ("head",)}],
-    "unfreeze": [{"scope": ("head",)}],
-    "unfreeze_every": [{"unfreeze": ("none",)}, {"scope": ("head",)}],
-    # Besides patience it is the unfreezing on a plateau that asks whether an epoch was an improvement.
-    "min_delta": [{"patience": (None,), "unfreeze": ("none", "fixed")}, {"patience": (None,), "scope": ("head",)}],
-    "teacher_temperature": [{"teacher_weight": (0,)}],
-    "label_smoothing": [{"teacher_weight": (1,)}],
-    "loss": [{"teacher_weight": (1,)}],
-}
-"""Setting -> each case in which it has no effect, as settings and their values; then it is not searched."""
-
 FIRST = ("scope", "unfreeze", "patience", "teacher_weight")
 """Drawn before the others, because it depends on them whether those have an effect."""
 
@@ -138,7 +123,7 @@ class Space:
             method = suggest(METHOD, Choice(values=tuple(self.open))) if len(self.open) > 1 else self.open[0]
         drawn: dict[str, Any] = {METHOD: method}
         for name, dimension in self.searched[method].items():
-            if not self._idle(name, {**self.base[method], **drawn}):
+            if reason(name, {**self.base[method], **drawn}) is None:
                 drawn[name] = suggest(self.label(method, name), dimension)
         return drawn
 
@@ -159,10 +144,6 @@ class Space:
         """Return the space as plain values: method -> setting -> what it may be."""
         return {method: {name: _plain(dimension) for name, dimension in settings.items()}
                 for method, settings in self.searched.items()}
-
-    def _idle(self, name: str, settings: Mapping[str, Any]) -> bool:
-        return any(all(other in settings and settings[other] in values for other, values in case.items())
-                   for case in IDLE.get(name, ()))
 
 
 def default_space(methods: Sequence[Method]) -> Space:
