@@ -134,15 +134,11 @@ def _refuse_unfit(methods: Sequence[Method], opened: Opened, listen: Listen) -> 
         if known:
             listen(Note(f"init_from: {before} has learned from {len(known)} of {len(splits.val)} validation images; "
                         "choices made on them will lean towards the start. The test images are new to it.", "warning"))
-    try:
-        for part in opened.parts:
-            for method in methods:
-                method.refuse_unfit(model, part)
-            if before:
-                refuse_leaks([before], part, where="init_from")
-    except DataError as error:
-        raise DataError(f"{error}\nBut with --folds every image outside the test split validates once, so that nothing "
-                        "may have learned from any of them before: leave --folds out.") from None
+    for part in opened.parts:
+        for method in methods:
+            method.refuse_unfit(model, part)
+        if before:
+            refuse_leaks([before], part, where="init_from")
 
 
 def _start_from(model: Model, dataset: Dataset, task: Task, listen: Listen) -> Model:

@@ -112,8 +112,8 @@ def refuse_leaks(runs: Sequence[PastRun], splits: Splits, *, where: str) -> None
         if leaked:
             raise DataError(f"{where}: {run} has learned from, or was chosen on, {len(leaked)} images that are to "
                             f"measure this job's result, which would look too good:\n{listed(leaked)}\nUse the same "
-                            "data and the same seed for all runs: then they have the same splits. With --folds each "
-                            "image is to be validated on, so that no run on the same data can be built on.")
+                            "data and the same seed for all runs: then they have the same splits. That does not help "
+                            "with --folds, where every image outside the test split validates once: leave it out.")
 
 
 def leaks(run: PastRun, splits: Splits, *, of: Sequence[str] = ("val", "test")) -> list[str]:

@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 
 from headstart.backbones import hub, packaged, resolve
 from headstart.backbones.backbone import BackboneSpec
+from headstart.backbones.timm import Timm
 from headstart.errors import ConfigError, ResourceError
 
 
@@ -141,3 +142,12 @@ def test_any_allows_every_licence_as_the_help_says():
     spec = resolve.find("mobilenet_v2").model_copy(update={"license": "unknown"})
     assert permitted(spec, ("any",))
     assert not permitted(spec, ("mit",))
+
+
+@pytest.mark.parametrize(("name", "count"), [("coat_lite_tiny", 12), ("pit_ti_224", 1), ("rdnet_tiny", 1)])
+def test_models_whose_layers_timm_can_not_group_have_stages_all_the_same(name: str, count: int) -> None:
+    """CoaT shares modules between its blocks; the others have no groups, or none that are coarse."""
+    backbone = Timm().build(f"timm/{name}", pretrained=False)
+    held = [id(p) for group in backbone.groups() for p in group]
+    assert len(backbone.stages()) == count
+    assert sorted(held) == sorted(id(p) for p in backbone.parameters())

@@ -195,7 +195,7 @@ def test_what_has_learned_from_the_images_before_is_refused(probed: hs.Run, digi
         found = headstart("adapt", digits, "--folds", 3, "--out", tmp_path / "run", *words, *OPTIONS, code=3)
         told = " ".join(found.stderr.split())
         assert "in val here, in train there" in told
-        assert "so that nothing may have learned from any of them before: leave --folds out." in told
+        assert "with --folds, where every image outside the test split validates once: leave it out." in told
         assert not (tmp_path / "run").exists()
 
 

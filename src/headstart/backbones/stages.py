@@ -19,25 +19,28 @@ class Stage(nn.Module):
 def cut(model: nn.Module, stage_of: Mapping[str, int]) -> list[nn.Module]:
     """Return the stages of `model` from shallow to deep.
 
-    stage_of: name of each parameter -> stage number, any integers in the order of the forward pass.
+    stage_of: name of each parameter -> stage number, any integers in the order of the forward pass; of a parameter
+    that stands in several places, the first name.
     A module without parameters (dropout, activation, pooling) goes with the one defined before it.
     """
+    # By identity: a module that is shared has other names inside of its parents than in the whole.
+    number_of = {id(parameter): stage_of[name] for name, parameter in model.named_parameters()}
     order = {number: position for position, number in enumerate(sorted(set(stage_of.values())))}
     members: list[list[nn.Module]] = [[] for _ in order]
     loose: list[list[nn.Parameter]] = [[] for _ in order]
     last = 0
 
-    def place(module: nn.Module, prefix: str) -> None:
+    def place(module: nn.Module) -> None:
         nonlocal last
-        owners = {order[stage_of[prefix + name]] for name, _ in module.named_parameters()}
+        owners = {order[number_of[id(parameter)]] for parameter in module.parameters()}
         if len(owners) < 2:
             last = owners.pop() if owners else last
             members[last].append(module)
             return
-        for name, parameter in module.named_parameters(recurse=False):
-            loose[order[stage_of[prefix + name]]].append(parameter)
-        for name, child in module.named_children():
-            place(child, f"{prefix}{name}.")
+        for parameter in module.parameters(recurse=False):
+            loose[order[number_of[id(parameter)]]].append(parameter)
+        for child in module.children():
+            place(child)
 
-    place(model, "")
+    place(model)
     return [Stage(*parts) for parts in zip(members, loose, strict=True)]

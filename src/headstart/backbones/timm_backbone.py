@@ -54,10 +54,15 @@ class TimmBackbone(Backbone):
         return dict(zip(strides, found, strict=True))
 
     def stages(self) -> list[nn.Module]:
-        """Return timm's coarse layer groups."""
+        """Return timm's coarse layer groups; all as one where timm does not say in which order the layers come."""
         library: Any = self.model
-        groups = group_parameters(library, library.group_matcher(coarse=True))
-        return cut(self.model, {name: int(number) for number, names in groups.items() for name in names})
+        everything = [name for name, _ in library.named_parameters()]
+        try:
+            groups = group_parameters(library, library.group_matcher(coarse=True))
+        except (AttributeError, AssertionError):  # no matcher, or none that is coarse
+            groups = {}
+        numbers = {name: int(number) for number, names in groups.items() for name in names}
+        return cut(self.model, numbers if set(numbers) == set(everything) else dict.fromkeys(everything, 0))
 
 
 def feature_info(model: Any) -> list[Mapping[str, Any]]:

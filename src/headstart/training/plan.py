@@ -98,7 +98,8 @@ class Plan(Part):
     patience: int | None = Field(None, ge=1)
     """Stop after so many epochs without improvement; by default all epochs run, and the best one is kept."""
     min_delta: float = Field(0.0, ge=0)
-    """An improvement must be larger than this to count for `patience`."""
+    """An improvement on the last one that counted must be larger than this to count again, for `patience` and
+    `unfreeze: plateau`."""
     on_overfit: Literal["report", "stop", "regularise"] = "report"
     """What the overfitting watch does: say so, stop, or go back to the best weights and regularise more."""
     checkpoint_seconds: float = Field(60.0, gt=0)
