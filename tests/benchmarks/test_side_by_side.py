@@ -21,7 +21,8 @@ def _scripts(monkeypatch):
 def row(method, seed, accuracy, **more):
     return {"set": "digits", "images": 10, "size": 64, "test": 450, "method": method, "seed": seed,
             "settings": {"method": method}, "accuracy": accuracy, "low": accuracy - 0.02, "high": accuracy + 0.02,
-            "val_accuracy": accuracy, "seconds": 1.0, "peak_mb": 900, "trained": 100, "parameters": 10_000, **more}
+            "val_accuracy": accuracy, "seconds": 1.0, "peak_mb": 900, "trained": 100, "parameters": 10_000,
+            "threads": 2, **more}
 
 
 def test_more_images_a_class_hold_the_fewer_and_classes_are_drawn_alike():
@@ -63,6 +64,25 @@ def test_a_light_method_comes_within_a_point_with_few_parameters(accuracy, train
     light = row("lora", 0, accuracy, trained=trained, **over)
     (figure,) = light_methods(gather([row("finetune", 0, 0.9, **over), light]))
     assert figure.reached is reached
+
+
+def test_the_light_method_is_chosen_on_validation():
+    from side_by_side.table import gather, light_methods
+
+    over = {"over_probe": [0.0, 0.0, 0.0]}
+    rows = [row("finetune", 0, 0.9, **over), row("lora", 0, 0.95, val_accuracy=0.5, **over),
+            row("norm-only", 0, 0.8, val_accuracy=0.6, **over)]
+    (figure,) = light_methods(gather(rows))
+    assert figure.says.endswith("norm-only")
+    assert not figure.reached
+
+
+def test_seconds_are_those_of_the_most_threads():
+    from side_by_side.table import gather
+
+    rows = [row("probe", 0, 0.8, seconds=5.0), row("probe", 1, 0.8, seconds=4.0),
+            row("probe", 2, 0.8, seconds=1.0, threads=1)]
+    assert gather(rows)["digits", 10, "probe"].seconds == 4.0
 
 
 def test_what_was_not_measured_is_a_dash():
