@@ -44,7 +44,7 @@ class Entry:
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> Entry:
-        """Return the means over the rows of all seeds; of the seconds the least on most threads, of peaks the median."""
+        """Return the means over the rows of all seeds; the least seconds on most threads; the median peak."""
         most = max(row["threads"] for row in rows)
         over = [row["over_probe"] for row in rows if "over_probe" in row]
         first, low, high = (fmean(values) for values in zip(*over, strict=True)) if over else (0.0, 0.0, 0.0)
