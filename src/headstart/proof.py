@@ -132,8 +132,7 @@ def _say_fit(name: str, verdict: dict[str, Any] | None, listen: Listen) -> None:
     if verdict is not None:
         good = verdict["verdict"] in ("healthy", "plateau", "too_short")
         advice = "" if good or not verdict["advice"] else f" {verdict['advice'][0]}"
-        listen(Note(f"{name}: {verdict['verdict'].replace('_', ' ')}. {verdict['text']}{advice}",
-                    "info" if good else "warning"))
+        listen(Note(f"{name}: {verdict['text']}{advice}", "info" if good else "warning"))
 
 
 def _say_negative_transfer(differences: Sequence[dict[str, Any]], listen: Listen) -> None:

@@ -110,6 +110,18 @@ def test_the_time_before_the_first_step_says_nothing_of_the_pace(monkeypatch):
     assert text.splitlines() == ["finetune: 1 of 48 steps", "finetune: 12 of 48 steps, 36 s left"]
 
 
+@pytest.mark.parametrize("make", [Bars, Lines])
+def test_a_step_with_nothing_to_do_takes_no_line(make):
+    console = Console(file=io.StringIO(), force_terminal=make is Bars, width=80)
+    listener = make(console)
+    for total in (0, 3):
+        listener(events.Started("features", total, "images"))
+        listener(events.Finished("features", 0.1, f"{total} images"))
+    shown = console.file.getvalue()
+    assert "3 images" in shown
+    assert "0 images" not in shown
+
+
 def test_a_step_of_unknown_length_needs_no_start(monkeypatch):
     clock = iter([0.0, 11.0])
     monkeypatch.setattr(subject.time, "monotonic", lambda: next(clock))

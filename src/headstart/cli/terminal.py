@@ -37,18 +37,23 @@ class Bars:
         self.progress = Progress(*columns(console.width), console=console, transient=True, refresh_per_second=4,
                                  expand=True)
         self.tasks: dict[str, TaskID] = {}
+        self.empty: set[str] = set()
         atexit.register(self.progress.stop)  # a hidden cursor must come back, however the process ends
 
     def __call__(self, event: events.Event) -> None:
         """Show the event."""
         match event:
+            case events.Started(step=step, total=0):
+                self.empty.add(step)
             case events.Started(step=step, total=total, unit=unit):
                 self._task(step, total, unit)
             case events.Progress(step=step, done=done, detail=detail):
                 self.progress.update(self._task(step), completed=done, detail=printable(detail))
             case events.Finished(step=step):
+                if step not in self.empty:  # a step that had nothing to do is not worth a line
+                    show_finished(self.console, event)
+                self.empty.discard(step)
                 self._forget(step)
-                show_finished(self.console, event)
             case events.RunFinished():
                 for step in list(self.tasks):
                     self._forget(step)
@@ -101,8 +106,9 @@ class Lines:
                 case events.Progress():
                     self._advance(event, now)
                 case events.Finished(step=step):
-                    self.steps.pop(step, None)
-                    show_finished(self.console, event)
+                    done = self.steps.pop(step, None)
+                    if done is None or done.total != 0:  # a step that had nothing to do is not worth a line
+                        show_finished(self.console, event)
                 case events.EpochEnded():
                     self._say(epoch_line(event))
                 case events.RunStarted():
