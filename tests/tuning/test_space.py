@@ -265,9 +265,10 @@ def test_the_users_own_settings_of_a_method_that_another_needs_are_kept():
     assert space.base["probe"]["l2"] == 0.5
 
 
-def test_a_method_is_tried_once_whatever_it_is_called():
-    with pytest.raises(ConfigError, match="a search tries each method once, not probe, finetune, finetune"):
-        build_search({"data": "x", "method": ["finetune", "finetune"]})
+def test_a_method_is_tried_once_with_one_set_of_settings():
+    assert list(build_search({"data": "x", "method": "finetune,finetune"})[1].searched) == ["probe", "finetune"]
+    with pytest.raises(ConfigError, match="finetune stands here with two sets of settings"):
+        build_search({"data": "x", "method": [{"method": "finetune", "epochs": 2}, {"method": "finetune", "epochs": 3}]})
 
 
 def test_the_job_of_a_trial_has_the_users_settings_of_what_its_method_needs():

@@ -43,22 +43,17 @@ def build_search(settings: dict[str, Any], *, config: Path | None = None, assign
 
 
 def _once(candidates: list[Method]) -> list[Method]:
-    """Return each method once. What the job put in front of another, as needed, gives way to the user's own."""
-    names = [method.part_name for method in candidates]
-    found: list[Method] = []
+    """Return each method once; what the job put in front of another, by default, gives way to the user's own."""
+    found: dict[str, Method] = {}
     for method in candidates:
-        others = [other for other in candidates if other.part_name == method.part_name and other != METHODS.get(
-            method.part_name)()]
-        if len(others) > 1 or (names.count(method.part_name) > 1 and not _is_needed(method, candidates)):
-            raise ConfigError(f"method: a search tries each method once, not {', '.join(names)}. Name each one time.")
-        chosen = others[0] if others else method
-        if chosen not in found:
-            found.append(chosen)
-    return found
-
-
-def _is_needed(method: Method, candidates: list[Method]) -> bool:
-    return any(method.part_name in other.needs for other in candidates)
+        name = method.part_name
+        default = METHODS.get(name)()
+        before = found.get(name, default)
+        if default not in (before, method) and before != method:
+            raise ConfigError(f"method: {name} stands here with two sets of settings, and a search tries each method "
+                              "once. Leave one of them out; the search varies the settings itself.")
+        found[name] = method if before == default else before
+    return list(found.values())
 
 
 def job_with(base: Job, settings: dict[str, Any]) -> Job:
