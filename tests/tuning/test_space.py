@@ -268,7 +268,7 @@ def test_the_users_own_settings_of_a_method_that_another_needs_are_kept():
 def test_a_method_is_tried_once_with_one_set_of_settings():
     assert list(build_search({"data": "x", "method": "finetune,finetune"})[1].searched) == ["probe", "finetune"]
     with pytest.raises(ConfigError, match="finetune stands here with two sets of settings"):
-        build_search({"data": "x", "method": [{"method": "finetune", "epochs": 2}, {"method": "finetune", "epochs": 3}]})
+        build_search({"data": "x", "method": [{"method": "finetune", "epochs": epochs} for epochs in (2, 3)]})
 
 
 def test_the_job_of_a_trial_has_the_users_settings_of_what_its_method_needs():
