@@ -77,12 +77,20 @@ class PastRun:
         items = read_yaml(self.directory / "job.yaml")["method"]
         return any(item.get("batch_norm", "frozen") != "frozen" for item in items)
 
+    @property
+    def built_on(self) -> list[PastRun]:
+        """Return the runs that it started from, was taught by or is a soup of, as far as they are still there."""
+        job = read_yaml(self.directory / "job.yaml")
+        paths = [job.get("init_from"), *(path for item in job["method"] for path in (item.get("teacher"),
+                                                                                   *item.get("runs", ())))]
+        return [PastRun(Path(path)) for path in paths if path and (Path(path) / "samples.parquet").is_file()]
+
     def images(self, split: str) -> set[str]:
-        """Return the SHA-256 of each image file in one of its splits."""
+        """Return the SHA-256 of each image file in one of its splits, or in that of a run that it was built on."""
         import pandas as pd
 
         table = pd.read_parquet(self.directory / "samples.parquet", columns=["split", "sha256"])
-        return set(table["sha256"][table["split"] == split])
+        return set(table["sha256"][table["split"] == split]).union(*(run.images(split) for run in self.built_on))
 
 
 def find_past_run(path: str, *, where: str) -> PastRun:

@@ -1,5 +1,6 @@
 """Soups: the mean against NumPy, the greedy recipe's promise, and every run that may not go in."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -181,3 +182,20 @@ def test_a_run_whose_statistics_moved_is_refused(kitchen, tmp_path, policy):
     path.write_text(path.read_text() + f"  batch_norm: {policy}\n")
     with pytest.raises(ConfigError, match="not trained with batch_norm=frozen"):
         Soup(runs=runs).refuse_unfit(start, parts)
+
+
+@pytest.mark.parametrize("words", [
+    "init_from: {}\nmethod:\n- method: finetune\n", "method:\n- method: distill\n  teacher: {}\n",
+    "method:\n- method: soup\n  runs: [{}]\n"])
+def test_what_a_run_was_built_on_has_taught_it_too(kitchen, tmp_path, words):
+    """The images of the grandparent are those of this job's test split; the parent itself has seen others."""
+    start, parts, made, _ = kitchen
+    seen = Splits(parts.test, parts.val, parts.train)
+    grandparent = finished(tmp_path / "runs" / "grandparent", made[0], seen, start=start)
+    parent = finished(tmp_path / "runs" / "parent", made[1], parts, start=start)
+    (parent / "job.yaml").write_text(words.format(grandparent))
+    other = finished(tmp_path / "runs" / "other", made[2], parts, start=start)
+    with pytest.raises(DataError, match="in test here, in train there"):
+        Soup(runs=(parent, other)).refuse_unfit(start, parts)
+    shutil.rmtree(grandparent)
+    Soup(runs=(parent, other)).refuse_unfit(start, parts)
