@@ -48,10 +48,15 @@ BATCH = 16
 RATES: dict[str, Settings] = {
     "drawings": {"lr_backbone": 1e-3, "lr_head": 1e-3, "augment": "light"},
     "photos": {"lr_backbone": 1e-4, "lr_head": 3e-4, "augment": "standard"}}
-FASTER = {"norm-only": (10, 3), "bias-only": (10, 3), "lora": (5, 5), "dora": (5, 5)}
-"""Factors on the rates of backbone and head where few parameters train: they have farther to go."""
-SHORT, SOONER = 60, (10, 3)
-"""Up to so many steps, such methods take these factors: an adapter that starts from zero gets nowhere else."""
+LIGHT: dict[str, dict[str, Settings]] = {
+    "norms": {"drawings": {"lr_backbone": 1e-2, "lr_head": 3e-3}, "photos": {"lr_backbone": 1e-3, "lr_head": 9e-4}},
+    "adapters": {"drawings": {"lr_backbone": 5e-3, "lr_head": 5e-3}, "photos": {"lr_backbone": 5e-3, "lr_head": 2e-3}}}
+"""The rates where few parameters train: they have farther to go."""
+GROUPS = {"norm-only": "norms", "bias-only": "norms", "lora": "adapters", "dora": "adapters"}
+FEW = {"lr_backbone": 1e-2, "lr_head": 3e-3}
+"""Rates of the adapters on drawings with 10 images a class."""
+LONGER = 2.5
+"""An adapter starts from zero: it takes so many times the steps."""
 PRECISION = "float32"
 """The same arithmetic on every machine; bfloat16 is slower on CPUs without matrix units."""
 
@@ -64,12 +69,12 @@ def settings(name: str, kind: str, images: int | None, train: int) -> Settings:
     chosen = METHODS[name]
     if name in UNTRAINED:
         return dict(chosen)
-    course: Settings = {"batch_size": BATCH, "epochs": max(1, round(STEPS[kind][images] * BATCH / train)),
-                        "precision": PRECISION, **RATES[kind]}
-    if name in FASTER:
-        factors = SOONER if STEPS[kind][images] <= SHORT else FASTER[name]
-        for key, factor in zip(("lr_backbone", "lr_head"), factors, strict=True):
-            course[key] = round(course[key] * factor, 9)
+    group = GROUPS.get(name)
+    steps = STEPS[kind][images] * (LONGER if group == "adapters" else 1)
+    course: Settings = {"batch_size": BATCH, "epochs": max(1, round(steps * BATCH / train)), "precision": PRECISION,
+                        **RATES[kind], **(LIGHT[group][kind] if group else {})}
+    if group == "adapters" and kind == "drawings" and images == 10:
+        course |= FEW
     if name in RANDOM_START:
         course = {key: value for key, value in course.items() if not key.startswith("lr_")}
     return course | chosen
