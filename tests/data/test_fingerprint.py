@@ -33,7 +33,10 @@ def cache(tmp_path: Path) -> Path:
 def seen_later(cache: Path) -> None:
     """Make the hashes of the cache look taken long after the files were written."""
     with sqlite3.connect(cache) as store:
-        store.execute("UPDATE hashes SET seen = seen + 10000000000")
+        for *before, seen, digest, _ in store.execute("SELECT * FROM sealed_hashes").fetchall():
+            row = (*before, seen + 10_000_000_000, digest)
+            store.execute("INSERT OR REPLACE INTO sealed_hashes VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                          (*row, module._seal(row)))
 
 
 def test_hashes_are_those_of_the_files(data: Path, cache: Path) -> None:
@@ -75,13 +78,14 @@ def test_a_torn_cache_is_made_anew(data: Path, cache: Path, damage: bytes) -> No
     assert content_hashes(load_data(data), cache=cache) == wanted
     assert content_hashes(load_data(data), cache=cache) == wanted
     with sqlite3.connect(cache) as store:
-        assert store.execute("SELECT count(*) FROM hashes").fetchone() == (6,)
+        assert store.execute("SELECT count(*) FROM sealed_hashes").fetchone() == (6,)
 
 
 def test_a_cache_cut_anywhere_costs_time_only(data: Path, cache: Path) -> None:
     wanted = content_hashes(load_data(data), cache=cache)
+    seen_later(cache)
     whole = cache.read_bytes()
-    for cut in range(0, len(whole), len(whole) // 8):
+    for cut in range(0, len(whole), 97):
         cache.write_bytes(whole[:cut])
         assert content_hashes(load_data(data), cache=cache) == wanted
 

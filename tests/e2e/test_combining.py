@@ -45,7 +45,7 @@ def test_a_soup_of_runs_on_another_split_is_refused_and_leaves_no_run_behind(
         hs.adapt(digits, method=method, seed=1, out=tmp_path / "run", **SMALL)
     with pytest.raises(ConfigError, match="prepares pictures in another way than this job: size 32 and 48"):
         hs.adapt(digits, method=method, out=tmp_path / "run", **{**SMALL, "image_size": 48})
-    with pytest.raises(DataError, match="With --folds each image is to be validated on"):
+    with pytest.raises(DataError, match="does not help with --folds"):
         hs.adapt(digits, method=method, folds=3, out=tmp_path / "run", **SMALL)
     assert not (tmp_path / "run").exists()
 

@@ -20,8 +20,8 @@ from headstart.types import ImageSource
 
 log = logging.getLogger("headstart")
 
-SCHEMA = """CREATE TABLE IF NOT EXISTS hashes (path BLOB PRIMARY KEY, size INTEGER, mtime INTEGER, changed INTEGER,
-            inode INTEGER, seen INTEGER, sha256 TEXT) WITHOUT ROWID"""
+SCHEMA = """CREATE TABLE IF NOT EXISTS sealed_hashes (path BLOB PRIMARY KEY, size INTEGER, mtime INTEGER,
+            changed INTEGER, inode INTEGER, seen INTEGER, sha256 TEXT, seal TEXT) WITHOUT ROWID"""
 Stamp = tuple[int, int, int, int]
 """Size, modification and change time in ns, inode: a file of the same stamp is the same file."""
 
@@ -125,9 +125,16 @@ def _recall(path: Path, sources: Sequence[ImageSource], stamps: Sequence[Stamp |
 
 
 def _lookup(store: sqlite3.Connection, path: Path, stamp: Stamp) -> str | None:
-    row = store.execute("SELECT size, mtime, changed, inode, seen, sha256 FROM hashes WHERE path = ?",
-                        (_key(path),)).fetchone()
-    return row[5] if row and row[:4] == stamp and _settled(stamp, row[4]) else None
+    row = store.execute("SELECT path, size, mtime, changed, inode, seen, sha256, seal FROM sealed_hashes "
+                        "WHERE path = ?", (_key(path),)).fetchone()
+    if not row or row[1:5] != stamp or not _settled(stamp, row[5]):
+        return None
+    # SQLite takes a file that was cut for whole, and reads zeros where it ends.
+    return row[6] if row[7] == _seal(row[:7]) else None
+
+
+def _seal(row: tuple[bytes, int, int, int, int, int, str]) -> str:
+    return sha256_bytes(repr(row).encode())
 
 
 def _remember(path: Path, rows: Sequence[tuple[bytes, int, int, int, int, int, str]]) -> None:
@@ -136,6 +143,7 @@ def _remember(path: Path, rows: Sequence[tuple[bytes, int, int, int, int, int, s
         return
     try:
         with _opened(path) as store:
-            store.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            store.executemany("INSERT OR REPLACE INTO sealed_hashes VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                              [(*row, _seal(row)) for row in rows])
     except (sqlite3.Error, OSError) as error:
         log.warning("%s: the hashes can't be kept (%s); the next call hashes anew", path, error)
