@@ -87,3 +87,17 @@ def test_files_that_other_yaml_readers_read_agree_on_plain_values() -> None:
 def test_a_word_can_be_given_settings_of_its_own() -> None:
     found = override({}, ["method=finetune", "method.finetune.mix=mixup", "method.finetune.mix.alpha=0.4"])
     assert found == {"method": [{"method": "finetune", "mix": {"mix": "mixup", "alpha": 0.4}}]}
+
+
+@pytest.mark.parametrize(("words", "expected"), [
+    (["method=finetune", "method.finetune.regularisers=[l2_sp]", "method.finetune.regularisers.l2_sp.strength=0.1"],
+     {"method": [{"method": "finetune", "regularisers": [{"regulariser": "l2_sp", "strength": 0.1}]}]}),
+    (["baselines=finetune", "baselines.finetune.epochs=1"], {"baselines": [{"method": "finetune", "epochs": 1}]}),
+])
+def test_parts_in_lists_are_found_by_their_names(words, expected) -> None:
+    assert override({}, words) == expected
+
+
+def test_a_plain_word_has_no_settings() -> None:
+    with pytest.raises(ConfigError, match='"backbone" is a single value, it has no "foo"'):
+        override({"backbone": "efficientnet_lite0"}, ["backbone.foo=1"])

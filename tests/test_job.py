@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from headstart.errors import ConfigError
 from headstart.job import Job, build_job
 
 
@@ -27,3 +28,10 @@ def test_the_run_to_start_from_is_found_again_from_another_folder(before, tmp_pa
 def test_a_run_that_is_not_there_is_named_as_it_was_typed(before):
     assert build_job({"data": "x", "init_from": "runs/befor"}).init_from == "runs/befor"
     assert build_job({"data": "x"}).init_from is None
+
+
+@pytest.mark.parametrize("baselines", ["finetune", "probe", "scratch,scratch"])
+def test_a_baseline_that_is_called_like_another_method_is_refused(baselines) -> None:
+    with pytest.raises(ConfigError, match="stands among the baselines and in the chain, or twice"):
+        build_job({"data": "x", "method": "finetune", "baselines": baselines})
+    assert build_job({"data": "x", "method": "majority"}).baselines

@@ -11,6 +11,11 @@ import yaml
 
 from headstart.errors import ConfigError
 
+LISTS = {"method": "method", "baselines": "method", "regularisers": "regulariser"}
+"""Settings that are lists of parts, and the key that holds the name of each; a word stands for a list of one."""
+WORDS = ("mix", "loss", "average")
+"""Settings that are one part: `mix: mixup` stands for {mix: mixup}, which can have settings of its own."""
+
 
 class _Loader(yaml.SafeLoader):
     """YAML 1.2's core scalars: `no` and `0123` are text, only true/false are booleans; a key stands once."""
@@ -85,18 +90,18 @@ def _assign(target: Any, steps: list[str], value: Any, assignment: str) -> None:
     for depth, step in enumerate(steps):
         last = depth == len(steps) - 1
         if isinstance(target, list):
-            place: Any = _position(target, step, assignment)
+            kind = LISTS.get(steps[depth - 1], "method")
+            place: Any = _position(target, step, assignment, kind=kind)
             if isinstance(target[place], str) and not last:
-                target[place] = {"method": target[place]}
+                target[place] = {kind: target[place]}
         elif isinstance(target, dict):
             place = step
             if not last:
                 existing = target.get(place)
                 # `method: finetune` stands for a list of one.
-                if isinstance(existing, str | dict) and place == "method":
+                if isinstance(existing, str | dict) and place in LISTS:
                     target[place] = [existing]
-                # `mix: mixup` stands for {mix: mixup}, which can have settings of its own.
-                elif isinstance(existing, str):
+                elif isinstance(existing, str) and place in WORDS:
                     target[place] = {place: existing}
                 elif existing is None:
                     target[place] = {}
@@ -109,8 +114,8 @@ def _assign(target: Any, steps: list[str], value: Any, assignment: str) -> None:
             target = target[place]
 
 
-def _position(items: list[Any], step: str, assignment: str) -> int:
-    names = [item if isinstance(item, str) else item.get("method") for item in items]
+def _position(items: list[Any], step: str, assignment: str, *, kind: str) -> int:
+    names = [item if isinstance(item, str) else item.get(kind) for item in items]
     if step in names:
         return names.index(step)
     if step.isdigit() and int(step) < len(items):

@@ -178,7 +178,8 @@ def _tell_fold(fold: Fold, count: int, listen: Listen) -> None:
     last = fold.members[-1]
     name = last.proven.adapted.model.task.monitor
     metric = last.proven.evaluations["val"].metrics[name]
-    epoch = "" if last.best_epoch is None else f", best epoch {last.best_epoch}"
+    epoch = "" if last.best_epoch is None else f", best epoch {last.best_epoch}" if last.best_epoch else \
+        ", no epoch better than the start"
     listen(Note(f"fold {fold.number} of {count}: {last.proven.adapted.name} {name} {metric.value:.3f} "
                 f"({metric.low:.3f}-{metric.high:.3f}) on {len(fold.splits.val)} images it did not see{epoch}"))
 

@@ -61,7 +61,7 @@ class Job(Part):
     init_from: RunPath | None = None
     """A finished run to start from; its head is mapped by class name."""
     on_overfit: Literal["report", "stop", "regularise"] | None = None
-    """What every method that trains by epochs does when the watch sees overfitting; None leaves each its own."""
+    """What each method of the chain that trains by epochs does when the watch sees overfitting; None: as it is set."""
     method: tuple[Method, ...] = Field((), validate_default=True)
     """What to do, in order; a method that needs another gets it put in front."""
     baselines: tuple[Method, ...] = Field((), validate_default=True)
@@ -116,6 +116,19 @@ class Job(Part):
         if any(method.part_name == "majority" for method in value):
             return value
         return (METHODS.get("majority")(), *value)
+
+    @field_validator("baselines")
+    @classmethod
+    def _apart(cls, value: tuple[Method, ...], info: ValidationInfo) -> tuple[Method, ...]:
+        """Refuse a baseline that is called like a method of the chain, or twice: their records would be mixed."""
+        names = [method.part_name for method in value if method.part_name != "majority"]
+        taken = [name for name in names if names.count(name) > 1
+                 or name in {method.part_name for method in info.data.get("method", ())}]
+        if taken:
+            raise ValueError(f"{taken[0]} stands among the baselines and in the chain, or twice. Every method of the "
+                             "chain is compared with the result anyway; to compare two settings of one method, make "
+                             "two runs and give them to `headstart compare`.")
+        return value
 
     @field_serializer("method", "baselines")
     def _plain(self, value: tuple[Method, ...]) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -54,16 +53,17 @@ def open_job(job: Job, dataset: Dataset | None, listen: Listen, *, methods: Sequ
     if job.backbone != AUTO and not job.init_from:
         find(job.backbone)
     dataset, findings = admit(job, dataset, listen)
-    splits, parts = _divide(job, dataset, listen)
+    splits, parts = _divide(job, dataset, listen, searched=bool(methods))
     for part in (splits, *parts):
         _refuse_weightless(part)
     model, job = starting_model(job, dataset, listen)
     opened = Opened(job, dataset, findings, splits, parts, model)
-    _refuse_unfit((*_methods(job), *methods), opened, listen)
+    own = _methods(job)
+    _refuse_unfit([*own, *(method for method in methods if method not in own)], opened, listen)
     return opened
 
 
-def _divide(job: Job, dataset: Dataset, listen: Listen) -> tuple[Splits, list[Splits]]:
+def _divide(job: Job, dataset: Dataset, listen: Listen, *, searched: bool) -> tuple[Splits, list[Splits]]:
     """Return the splits, and the folds where the job asks for some."""
     splits = split(dataset, seed=job.seed, val=job.val, test=job.test)
     parts = folds(splits, job.folds, seed=job.seed) if job.folds else []
@@ -71,7 +71,7 @@ def _divide(job: Job, dataset: Dataset, listen: Listen) -> tuple[Splits, list[Sp
         splits = Splits(pooled(splits), splits.val.subset([]), splits.test, (*splits.notes, *parts[0].notes))
     for note in splits.notes:
         listen(Note(note))
-    if parts and job.val != Job.model_fields["val"].default:
+    if parts and not searched and job.val != Job.model_fields["val"].default:
         listen(Note(f"val={job.val:g} has no effect on the folds: each validates on 1/{job.folds} of the images that "
                     "are not held out", "warning"))
     return splits, parts
@@ -125,11 +125,11 @@ def _refuse_unfit(methods: Sequence[Method], opened: Opened, listen: Listen) -> 
     for method in methods:
         if isinstance(method, Plan):
             refuse_impossible(method, model)
-            for name, why in idle(method).items():
-                listen(Note(f"{method.part_name}: {name} has no effect {why}", "warning"))
+            for sentence in idle(method).values():
+                listen(Note(f"{method.part_name}: {sentence}", "warning"))
         method.refuse_unfit(model, splits)
     if before and not opened.parts:
-        refuse_leaks([before], dataclasses.replace(splits, val=splits.val.subset([])), where="init_from")
+        refuse_leaks([before], splits, where="init_from", of=["test"])
         known = leaks(before, splits, of=["val"])
         if known:
             listen(Note(f"init_from: {before} has learned from {len(known)} of {len(splits.val)} validation images; "

@@ -109,14 +109,14 @@ def find_past_run(path: str, *, where: str) -> PastRun:
     return PastRun(directory)
 
 
-def refuse_leaks(runs: Sequence[PastRun], splits: Splits, *, where: str) -> None:
+def refuse_leaks(runs: Sequence[PastRun], splits: Splits, *, where: str, of: Sequence[str] = ("val", "test")) -> None:
     """Raise DataError where an image that is to prove or to choose the result has taught one of `runs` already.
 
     Test images may be neither in its train nor in its val split, validation images not in its train split. An image
     that this job has in both parts itself is left to the check of the data.
     """
     for run in runs:
-        leaked = leaks(run, splits)
+        leaked = leaks(run, splits, of=of)
         if leaked:
             raise DataError(f"{where}: {run} has learned from, or was chosen on, {len(leaked)} images that are to "
                             f"measure this job's result, which would look too good:\n{listed(leaked)}\nUse the same "
@@ -124,7 +124,7 @@ def refuse_leaks(runs: Sequence[PastRun], splits: Splits, *, where: str) -> None
                             "with --folds, where every image outside the test split validates once: leave it out.")
 
 
-def leaks(run: PastRun, splits: Splits, *, of: Sequence[str] = ("val", "test")) -> list[str]:
+def leaks(run: PastRun, splits: Splits, *, of: Sequence[str]) -> list[str]:
     """Return a line for each image in the parts `of` this job that `run` learned from, or (test images) chose by."""
     hashes = {name: content_hashes(part) for name, part in splits.items()}
     found = []

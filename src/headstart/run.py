@@ -37,7 +37,7 @@ def run(job: Job, directory: Path, *, dataset: Dataset | None = None, expected: 
     if (directory / "run.json").exists():
         raise ConfigError(f"{directory}: there is a run here already. Go on with `headstart resume {directory}`, "
                           "or choose another --out.")
-    refuse_foreign(directory, ours=("job.yaml",))
+    refuse_foreign(directory, ours=())
     return _carry_out(job, directory, dataset, listen, resumed=False, expected=expected)
 
 

@@ -144,3 +144,5 @@ def test_a_plan_gives_the_head_that_the_probe_would_solve_on_the_new_features(tm
     expected = Probe().fit(dataclasses.replace(start, backbone=found.backbone), parts, context)
     torch.testing.assert_close(found.head.state_dict(), expected.head.state_dict(), rtol=1e-2, atol=1e-3)
     assert (found.head.linear.weight - start.head.linear.weight).abs().max() > 0.1
+    assert "on validation, " in context.listen.notes()
+    assert " before" in context.listen.notes()

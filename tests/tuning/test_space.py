@@ -263,6 +263,9 @@ def test_methods_may_be_named_in_any_order(names):
 def test_the_users_own_settings_of_a_method_that_another_needs_are_kept():
     _, space = build_search({"data": "x", "method": "finetune,probe"}, assignments=["method.probe.l2=0.5"])
     assert space.base["probe"]["l2"] == 0.5
+    base, _ = build_search({"data": "x", "method": "finetune,probe"}, assignments=["method.probe.l2=0.5"])
+    assert job_with(base, {"method": "probe"}).method == (Probe(l2=0.5),)
+    assert job_with(base, {"method": "finetune"}).method[0] == Probe(l2=0.5)
 
 
 def test_a_method_is_tried_once_with_one_set_of_settings():

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from headstart.data.dataset import Splits
 from headstart.errors import ConfigError
-from headstart.events import Note
+from headstart.events import Kept, Note
 from headstart.methods.method import Context, Method
 from headstart.model import Model
 from headstart.training.interpolation import choose_alpha
@@ -42,6 +42,8 @@ class Finetune(Plan, Method):
         if self.interpolate == "none":
             return tuned
         chosen, alpha, table = choose_alpha(model, tuned, splits.val, context, monitor=self.monitor)
+        if alpha == 0:
+            context.listen(Kept(self.part_name, 0))
         rows = ", ".join(f"{a:g}: {judged.metric:.3f} ({judged.loss:.3f})" for a, judged in table.items())
         context.listen(Note(f"{self.part_name}: of the way from the start's weights (0) to the fine-tuned ones (1), "
                             f"{alpha:g} is best on validation. {self.monitor or model.task.monitor} (loss): {rows}"))

@@ -18,6 +18,7 @@ from headstart.logistic import PENALTIES, fit_path, likeliest
 from headstart.methods.method import Context
 from headstart.model import Model
 from headstart.training.imbalance import train_weights
+from headstart.training.monitor import Monitor
 from headstart.training.order import Order
 from headstart.training.pictures import Pictures
 from headstart.training.plan import Plan
@@ -41,20 +42,36 @@ def adapted(model: Model, plan: Plan, train: Pictures, val: Pictures, context: C
     if not layers:
         context.listen(Note(f"{plan.part_name}: batch_norm=adapt has no effect, there is no BatchNorm"))
         return model
-    context.listen(Note(f"{plan.part_name}: {layers} BatchNorm layers took the statistics of the training images; the "
-                        "head was solved anew on the features that they give"))
-    model = dataclasses.replace(model, backbone=backbone)
-    return dataclasses.replace(model, head=_solved(model, plan, train, val, device=context.device))
+    start = dataclasses.replace(model, backbone=backbone)
+    start = dataclasses.replace(start, head=_solved(start, plan, train, val, device=context.device))
+    name = plan.monitor or model.task.monitor
+    before, after = (_judged(made, name, val, device=context.device) for made in (model, start))
+    worse = Monitor(name, model.task, len(model.classes)).better((before, 0.0), (after, 0.0))
+    context.listen(Note(f"{plan.part_name}: {layers} BatchNorm layers took the statistics of the training images, and "
+                        f"the head was solved anew on what they give: {name} {after:.3f} on validation, {before:.3f} "
+                        "before" + (". batch_norm=frozen begins better here" if worse else ""),
+                        "warning" if worse else "info"))
+    return start
+
+
+def _judged(model: Model, name: str, val: Pictures, *, device: str) -> float:
+    logits = torch.from_numpy(model.logits_of(_features(model, val, device=device)))
+    labels, weights = torch.from_numpy(val.dataset.labels()), torch.from_numpy(val.dataset.weights())
+    loss = float(np.average(model.task.loss(logits, labels).numpy(), weights=weights))
+    return Monitor(name, model.task, len(model.classes)).judged(logits, labels, weights, loss)
+
+
+def _features(model: Model, pictures: Pictures, *, device: str) -> np.ndarray:
+    engine = Eager(model.backbone, model.preprocessing, device=device)
+    return np.concatenate([engine.pooled(_arranged(pictures, rows.tolist()))
+                           for rows in torch.arange(len(pictures.dataset)).split(BATCH)])
 
 
 def _solved(model: Model, plan: Plan, train: Pictures, val: Pictures, *, device: str) -> nn.Module:
     labels = train.dataset.labels()
     if labels.ndim == 1 and len(np.unique(labels)) < 2:
         return model.head  # nothing to tell apart
-    engine = Eager(model.backbone, model.preprocessing, device=device)
-    features, held_out = (np.concatenate([engine.pooled(_arranged(part, rows.tolist()))
-                                          for rows in torch.arange(len(part.dataset)).split(BATCH)])
-                          for part in (train, val))
+    features, held_out = (_features(model, part, device=device) for part in (train, val))
     if not (np.isfinite(features).all() and np.isfinite(held_out).all()):
         raise DataError(f"{plan.part_name}: with the statistics of the training images some features are NaN or "
                         "infinite. Take batch_norm=frozen, or look for broken images with `headstart check`.")

@@ -36,22 +36,26 @@ def reason(name: str, settings: Mapping[str, Any]) -> str | None:
 
 
 def idle(plan: Plan) -> dict[str, str]:
-    """Return each setting that is not at its default and has no effect, with the reason."""
+    """Return a sentence on each setting that is not at its default and does not do what its name promises."""
     settings = plan.model_dump(mode="json")
     changed = [name for name, field in type(plan).model_fields.items()
                if getattr(plan, name) != field.get_default(call_default_factory=True)]
-    found = {name: f"beside {why}" for name in changed if (why := reason(name, settings))}
+    found = {name: f"{name} has no effect beside {why}" for name in changed if (why := reason(name, settings))}
     short = f"in {plan.epochs} epoch{'' if plan.epochs == 1 else 's'}"
     if plan.unfreeze != "none" and plan.unfreeze_every >= plan.epochs:
-        found.setdefault("unfreeze", f"{short}, with unfreeze_every={plan.unfreeze_every}: no stage joins the head")
+        found.setdefault("unfreeze", f"unfreeze={plan.unfreeze} with unfreeze_every={plan.unfreeze_every} frees no "
+                         f"stage {short}: the head alone trains")
     if plan.average is not None and not plan.average.follows:
         taken = sum(plan.average.due(epoch, steps=1, total=plan.epochs) for epoch in range(1, plan.epochs + 1))
         if taken < 2:
-            found["average"] = f"{short}: it takes in the end of {taken} of them"
+            found["average"] = f"average has no effect {short}: it takes in the end of {taken} of them"
     if plan.on_overfit != "report" and plan.epochs <= SHORTEST:
-        found["on_overfit"] = f"{short}: the watch needs {SHORTEST} to judge, and more to act in"
+        found["on_overfit"] = (f"on_overfit has no effect {short}: the watch needs {SHORTEST} to judge, and more to "
+                               "act in")
     if isinstance(plan.micro_batch, int) and plan.micro_batch > plan.batch_size:
-        found["micro_batch"] = f"above batch_size={plan.batch_size}, the images of a step"
+        found["micro_batch"] = f"micro_batch has no effect above batch_size={plan.batch_size}, the images of a step"
     if plan.batch_norm == "train" and plan.scope == "head":
-        found["batch_norm"] = "beside scope=head: no BatchNorm trains"
+        found["batch_norm"] = "batch_norm has no effect beside scope=head: no BatchNorm trains"
+    if plan.patience is not None and plan.patience >= plan.epochs:
+        found["patience"] = f"patience={plan.patience} has no effect {short}"
     return found

@@ -38,7 +38,8 @@ from headstart.training.telling import epoch_ended, training_step_name
 def train(model: Model, splits: Splits, plan: Plan, context: Context, *, teaching: Teaching | None = None) -> Model:
     """Return a copy of `model` trained by `plan` on `splits.train`, with the weights that `splits.val` likes best.
 
-    The start competes too: training never ends worse on validation than it began. Where `context.workspace` holds
+    The start competes too: training never ends worse on validation than it began (with batch_norm=adapt, than the model
+    that has the new statistics). Where `context.workspace` holds
     checkpoints of the same training, it goes on from the newest whole one, to the same bits as without a break.
     teaching: a teacher's share in the loss.
     Raises ConfigError, DataError, DivergedError, ResourceError, IntegrityError or Interrupted.
@@ -129,7 +130,8 @@ def _run(learner: Learner, train_pictures: Pictures) -> None:
     run_to_end(learner, images, workers=workers)
     best = learner.state.best
     assert best is not None, "run_to_end ends with a best"
-    detail = f"best epoch {best.epoch}: {learner.watched.name} {best.metric:.3f}, loss {best.loss:.3f} on validation"
+    kept = f"best epoch {best.epoch}" if best.epoch else "the start is kept"
+    detail = f"{kept}: {learner.watched.name} {best.metric:.3f}, loss {best.loss:.3f} on validation"
     listen(Finished(training_step_name(plan.part_name), time.perf_counter() - began, detail))
 
 
@@ -184,8 +186,9 @@ def _result(model: Model, learner: Learner) -> Model:
     learner.context.listen(Kept(learner.plan.part_name, best.epoch))
     if best.epoch == 0:
         learner.context.listen(Note(f"{learner.plan.part_name}: no epoch was better on validation than the start "
-                                    f"({learner.watched.name} {best.metric:.3f}), whose weights are kept. Lower "
-                                    "lr_head and lr_backbone (or try find_lr=true), or keep to the start.", "warning"))
+                                    f"({learner.watched.name} {best.metric:.3f}), whose weights are kept. "
+                                    "Other learning rates may do better (lr_head, lr_backbone; find_lr=true tries "
+                                    "some).", "warning"))
     helped = overfitting.outcome(learner)
     if helped:
         learner.context.listen(Note(helped))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -34,15 +35,15 @@ def build_search(settings: dict[str, Any], *, config: Path | None = None, assign
     if not named:
         settings = {**settings, METHOD: wanted or default_methods()}
     base = build_job(settings, config=config, assignments=assignments)
+    base = base.model_copy(update={"method": tuple(_once(base.method))})
     candidates = list(base.method)
     if wanted:
         candidates = [next((m for m in base.method if m.part_name == name), METHODS.get(name)()) for name in wanted]
-    candidates = _once(candidates)
     found = default_space(candidates) if own is None else own_space(candidates, own, where=where)
     return base, found
 
 
-def _once(candidates: list[Method]) -> list[Method]:
+def _once(candidates: Sequence[Method]) -> list[Method]:
     """Return each method once; what the job put in front of another, by default, gives way to the user's own."""
     found: dict[str, Method] = {}
     for method in candidates:
