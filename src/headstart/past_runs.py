@@ -67,22 +67,25 @@ class PastRun:
         return Preprocessing.parse(self.backbone["preprocessing"], where=where)
 
     @cached_property
+    def job(self) -> dict[str, Any]:
+        """Return its settings, as job.yaml has them."""
+        return read_yaml(self.directory / "job.yaml")
+
+    @property
     def methods(self) -> list[str]:
         """Return the names of the methods that made it, in order."""
-        return [item["method"] for item in read_yaml(self.directory / "job.yaml")["method"]]
+        return [item["method"] for item in self.job["method"]]
 
-    @cached_property
+    @property
     def moved_statistics(self) -> bool:
         """Return whether one of its methods let BatchNorm's statistics go from those that it started with."""
-        items = read_yaml(self.directory / "job.yaml")["method"]
-        return any(item.get("batch_norm", "frozen") != "frozen" for item in items)
+        return any(item.get("batch_norm", "frozen") != "frozen" for item in self.job["method"])
 
     @property
     def built_on(self) -> list[PastRun]:
         """Return the runs that it started from, was taught by or is a soup of, as far as they are still there."""
-        job = read_yaml(self.directory / "job.yaml")
-        paths = [job.get("init_from"), *(path for item in job["method"] for path in (item.get("teacher"),
-                                                                                   *item.get("runs", ())))]
+        paths = [self.job.get("init_from"), *(path for item in self.job["method"]
+                                              for path in (item.get("teacher"), *item.get("runs", ())))]
         return [PastRun(Path(path)) for path in paths if path and (Path(path) / "samples.parquet").is_file()]
 
     def images(self, split: str) -> set[str]:

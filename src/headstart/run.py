@@ -70,13 +70,14 @@ def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Liste
         record = Record(directory, listen)
         # Nothing is written before all inputs are known to be sound: a mistake leaves no run behind.
         opened = open_job(job, dataset, record.listen)
-        if expected is not None and fingerprint(opened.dataset) != expected:
+        found = fingerprint(opened.dataset)
+        if expected is not None and found != expected:
             raise DataError(f"{job.data}: the data have changed since the settings of this run were chosen, so that "
                             "images that chose them may now be in its test split. Restore the data, or start anew "
                             "with another --out.")
         job, model, splits = opened.job, opened.model, opened.splits
         with _recorded(record, job, resumed=resumed):
-            _write_inputs(directory, opened, resumed=resumed)
+            _write_inputs(directory, opened, found, resumed=resumed)
             if opened.parts:
                 proven = cross_validate(job, model, splits, opened.parts, directory=directory, listen=record.listen,
                                         remaining=remaining)
@@ -93,9 +94,9 @@ def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Liste
     return Run(directory)
 
 
-def _write_inputs(directory: Path, opened: Opened, *, resumed: bool) -> None:
-    """Write what the run starts from; a resumed run must start from the same."""
-    data = data_record(opened.dataset, opened.splits, fingerprint(opened.dataset), opened.findings)
+def _write_inputs(directory: Path, opened: Opened, found: str, *, resumed: bool) -> None:
+    """Write what the run starts from; a resumed run must start from the same. found: the data's fingerprint."""
+    data = data_record(opened.dataset, opened.splits, found, opened.findings)
     if resumed and (directory / "data.json").exists():
         before = load_run(directory).data
         if before["fingerprint"] != data["fingerprint"]:

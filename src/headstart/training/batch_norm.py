@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from headstart.data.dataset import Dataset
 from headstart.errors import DataError
 from headstart.events import Note
 from headstart.features.eager import Eager
@@ -43,9 +44,11 @@ def adapted(model: Model, plan: Plan, train: Pictures, val: Pictures, context: C
         context.listen(Note(f"{plan.part_name}: batch_norm=adapt has no effect, there is no BatchNorm"))
         return model
     start = dataclasses.replace(model, backbone=backbone)
-    start = dataclasses.replace(start, head=_solved(start, plan, train, val, device=context.device))
+    features, held_out = (_features(start, part, device=context.device) for part in (train, val))
+    start = dataclasses.replace(start, head=_solved(start, plan, train.dataset, val.dataset, features, held_out))
     name = plan.monitor or model.task.monitor
-    before, after = (_judged(made, name, val, device=context.device) for made in (model, start))
+    before = _judged(model, name, val.dataset, _features(model, val, device=context.device))
+    after = _judged(start, name, val.dataset, held_out)
     worse = Monitor(name, model.task, len(model.classes)).better((before, 0.0), (after, 0.0))
     context.listen(Note(f"{plan.part_name}: {layers} BatchNorm layers took the statistics of the training images, and "
                         f"the head was solved anew on what they give: {name} {after:.3f} on validation, {before:.3f} "
@@ -54,34 +57,35 @@ def adapted(model: Model, plan: Plan, train: Pictures, val: Pictures, context: C
     return start
 
 
-def _judged(model: Model, name: str, val: Pictures, *, device: str) -> float:
-    logits = torch.from_numpy(model.logits_of(_features(model, val, device=device)))
-    labels, weights = torch.from_numpy(val.dataset.labels()), torch.from_numpy(val.dataset.weights())
-    loss = float(np.average(model.task.loss(logits, labels).numpy(), weights=weights))
-    return Monitor(name, model.task, len(model.classes)).judged(logits, labels, weights, loss)
-
-
 def _features(model: Model, pictures: Pictures, *, device: str) -> np.ndarray:
     engine = Eager(model.backbone, model.preprocessing, device=device)
     return np.concatenate([engine.pooled(_arranged(pictures, rows.tolist()))
                            for rows in torch.arange(len(pictures.dataset)).split(BATCH)])
 
 
-def _solved(model: Model, plan: Plan, train: Pictures, val: Pictures, *, device: str) -> nn.Module:
-    labels = train.dataset.labels()
+def _judged(model: Model, name: str, val: Dataset, features: np.ndarray) -> float:
+    logits = torch.from_numpy(model.logits_of(features))
+    labels, weights = torch.from_numpy(val.labels()), torch.from_numpy(val.weights())
+    return Monitor(name, model.task, len(model.classes)).judged(logits, labels, weights, _loss(model, logits, val))
+
+
+def _loss(model: Model, logits: torch.Tensor, val: Dataset) -> float:
+    return float(np.average(model.task.loss(logits, torch.from_numpy(val.labels())).numpy(), weights=val.weights()))
+
+
+def _solved(model: Model, plan: Plan, train: Dataset, val: Dataset, features: np.ndarray,
+            held_out: np.ndarray) -> nn.Module:
+    labels = train.labels()
     if labels.ndim == 1 and len(np.unique(labels)) < 2:
         return model.head  # nothing to tell apart
-    features, held_out = (_features(model, part, device=device) for part in (train, val))
     if not (np.isfinite(features).all() and np.isfinite(held_out).all()):
         raise DataError(f"{plan.part_name}: with the statistics of the training images some features are NaN or "
                         "infinite. Take batch_norm=frozen, or look for broken images with `headstart check`.")
-    truth, weights = torch.from_numpy(val.dataset.labels()), val.dataset.weights()
     # A balanced draw has no part in this fit: the classes are balanced by weights instead.
     balance = "balanced" if plan.sampling == "balanced" else plan.class_weights
     path = fit_path(features, labels, classes=len(model.classes), penalties=PENALTIES,
-                    weights=train_weights(train.dataset, balance).astype(np.float64))
-    return likeliest(path, lambda fit: float(np.average(
-        model.task.loss(torch.from_numpy(fit.logits(held_out)), truth).numpy(), weights=weights))).head()
+                    weights=train_weights(train, balance).astype(np.float64))
+    return likeliest(path, lambda fit: _loss(model, torch.from_numpy(fit.logits(held_out)), val)).head()
 
 
 def _arranged(pictures: Pictures, rows: list[int]) -> np.ndarray:

@@ -41,14 +41,17 @@ class Tried:
     @property
     def chosen(self) -> float:
         """The factor of the lowest smoothed loss, divided by 10, within the range that was tried."""
-        lowest = min(range(len(self.losses)), key=self.losses.__getitem__)
-        return max(self.factors[0], self.factors[lowest] / BACK)
+        return max(self.factors[0], self._lowest / BACK)
 
     @property
     def at_edge(self) -> bool:
         """Whether the lowest loss lies at either end of what was tried, or the choice would lie below it."""
-        lowest = min(range(len(self.losses)), key=self.losses.__getitem__)
-        return self.factors[lowest] / BACK < self.factors[0] or self.factors[lowest] >= HIGH * (1 - 1e-9)
+        return self._lowest / BACK < self.factors[0] or self._lowest >= HIGH * (1 - 1e-9)
+
+    @property
+    def _lowest(self) -> float:
+        """The factor of the lowest smoothed loss."""
+        return self.factors[min(range(len(self.losses)), key=self.losses.__getitem__)]
 
     def record(self) -> dict[str, list[float]]:
         """Return what a checkpoint keeps."""
