@@ -130,7 +130,7 @@ def _refuse_unfit(methods: Sequence[Method], opened: Opened, listen: Listen) -> 
         method.refuse_unfit(model, splits)
     if before and not opened.parts:
         refuse_leaks([before], splits, where="init_from", of=["test"])
-        known = leaks(before, splits, of=["val"])
+        known = leaks([before], splits, of=["val"])[before]
         if known:
             listen(Note(f"init_from: {before} has learned from {len(known)} of {len(splits.val)} validation images; "
                         "choices made on them will lean towards the start. The test images are new to it.", "warning"))

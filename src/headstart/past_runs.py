@@ -118,8 +118,7 @@ def refuse_leaks(runs: Sequence[PastRun], splits: Splits, *, where: str, of: Seq
     Test images may be neither in its train nor in its val split, validation images not in its train split. An image
     that this job has in both parts itself is left to the check of the data.
     """
-    for run in runs:
-        leaked = leaks(run, splits, of=of)
+    for run, leaked in leaks(runs, splits, of=of).items():
         if leaked:
             raise DataError(f"{where}: {run} has learned from, or was chosen on, {len(leaked)} images that are to "
                             f"measure this job's result, which would look too good:\n{listed(leaked)}\nUse the same "
@@ -127,14 +126,15 @@ def refuse_leaks(runs: Sequence[PastRun], splits: Splits, *, where: str, of: Seq
                             "with --folds, where every image outside the test split validates once: leave it out.")
 
 
-def leaks(run: PastRun, splits: Splits, *, of: Sequence[str]) -> list[str]:
-    """Return a line for each image in the parts `of` this job that `run` learned from, or (test images) chose by."""
+def leaks(runs: Sequence[PastRun], splits: Splits, *, of: Sequence[str]) -> dict[PastRun, list[str]]:
+    """Return, for each run, a line for each image in the parts `of` this job that has taught it, as `refuse_leaks`."""
+    samples = {name: part.samples for name, part in splits.items()}
     hashes = {name: content_hashes(part) for name, part in splits.items()}
-    found = []
-    for mine, its in (("val", "train"), ("test", "train"), ("test", "val")):
-        if mine in of:
-            known = run.images(its) - set(hashes[its])
-            found += [f"{sample.id}: in {mine} here, in {its} there"
-                      for sample, content in zip(dict(splits.items())[mine].samples, hashes[mine], strict=True)
-                      if content in known]
+    found: dict[PastRun, list[str]] = {run: [] for run in runs}
+    for run in runs:
+        for mine, its in (("val", "train"), ("test", "train"), ("test", "val")):
+            if mine in of:
+                known = run.images(its) - set(hashes[its])
+                found[run] += [f"{sample.id}: in {mine} here, in {its} there"
+                               for sample, content in zip(samples[mine], hashes[mine], strict=True) if content in known]
     return found

@@ -40,7 +40,6 @@ class Objective:
         self.several = task.part_name == "multilabel"
         """Whether an image can have several labels."""
         self.averaged, self.teaching = averaged, teaching
-        refuse_lacking(plan)
         needed = {name for regulariser in plan.regularisers for name in regulariser.uses}
         self.reference = copy.deepcopy(network).requires_grad_(False).eval() if "reference" in needed else None
 
