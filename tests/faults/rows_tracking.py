@@ -15,6 +15,7 @@ from headstart import events, files
 from headstart.errors import ConfigError
 from headstart.tracking import MlflowListener
 from headstart.tracking.journal import Journal
+from headstart.tracking.listener import WITHOUT_TELEMETRY
 from headstart.tracking.recorder import Store
 from tests.faults.matrix import row
 from tests.tracking.stores import empty_store, rows
@@ -71,13 +72,14 @@ def a_tracker_that_fails_costs_one_warning(tmp_path: Path) -> None:
 @row(57, "eight processes use a fresh database at once")
 def the_first_use_is_not_a_race(tmp_path: Path) -> None:
     program = """
-import os, sys
+import faulthandler, os, sys
 import mlflow.tracking  # once, before the fork: the import takes seconds
 from headstart.tracking.recorder import Store
 children = []
 for number in range(8):
     child = os.fork()
     if child == 0:
+        faulthandler.dump_traceback_later(200, exit=True)
         store = Store(sys.argv[1])
         for step in range(5):
             store.client.log_metric(store.client.create_run(store.experiment).info.run_id, "loss", 1.0, step=step)
@@ -85,7 +87,9 @@ for number in range(8):
     children.append(child)
 sys.exit(max(os.waitpid(child, 0)[1] for child in children) != 0)
 """
-    answer = subprocess.run([sys.executable, "-c", program, f"sqlite:///{tmp_path}/mlflow.db"], capture_output=True)
+    # With its telemetry MLflow starts a thread when it is imported, and what that holds at the fork is held for ever.
+    answer = subprocess.run([sys.executable, "-c", program, f"sqlite:///{tmp_path}/mlflow.db"], capture_output=True,
+                            timeout=280, env={**os.environ, **WITHOUT_TELEMETRY})
     assert answer.returncode == 0, answer.stderr.decode()[-2000:]
     assert rows(tmp_path, "SELECT count(*) FROM runs") == [(40,)]
     assert rows(tmp_path, "SELECT count(*) FROM experiments WHERE name = 'headstart'") == [(1,)]

@@ -1,5 +1,6 @@
 """Children that run a training and die, by their own hand, at a chosen moment."""
 
+import faulthandler
 import os
 import signal
 import traceback
@@ -10,11 +11,16 @@ from headstart.errors import HeadstartError
 from headstart.events import Event, Progress
 
 
+PATIENCE = 240
+"""Seconds after which a child counts as hung; it says where it stands, and ends."""
+
+
 def in_child(work: Callable[[], object]) -> int:
     """Run `work` in a forked child; return its exit code, or minus the signal that ended it."""
     child = os.fork()
     if child == 0:
         code = 70
+        faulthandler.dump_traceback_later(PATIENCE, exit=True)
         try:
             work()
             code = 0

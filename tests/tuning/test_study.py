@@ -1,5 +1,6 @@
 """The study: draws that a kill does not change, one trial for each process, Hyperband, importances."""
 
+import faulthandler
 import os
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from headstart.methods.scratch import Scratch
 from headstart.tuning.outcome import Outcome, best_of, said, write_trials
 from headstart.tuning.space import default_space, own_space
 from headstart.tuning.study import Study, begin, take_back
+from tests.training.killing import PATIENCE
 
 SPACE = default_space([Probe(), Finetune(), Scratch()])
 
@@ -128,6 +130,7 @@ def test_two_processes_never_get_the_same_trial(tmp_path):
     for _ in range(3):
         child = os.fork()
         if child == 0:
+            faulthandler.dump_traceback_later(PATIENCE, exit=True)
             code = 70
             try:
                 mine, numbers = opened(tmp_path), []
