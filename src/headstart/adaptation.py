@@ -44,7 +44,7 @@ def adapt_all(job: Job, model: Model, splits: Splits, *, work: Path, listen: Lis
     work: a folder for what an interruption leaves. A method that finished before one is not run again; a method that
     was interrupted goes on.
     """
-    store = FeatureStore(cache_folder() / "features")
+    store = feature_store(splits)
     device = choose_device(job.device)
     done: list[Adapted] = []
 
@@ -65,6 +65,11 @@ def adapt_all(job: Job, model: Model, splits: Splits, *, work: Path, listen: Lis
         done.append(step(position, method, current))
         current = done[-1].model
     return done
+
+
+def feature_store(splits: Splits) -> FeatureStore:
+    """Return the store of features for all verbs, which computes those of each split as it would those of all."""
+    return FeatureStore(cache_folder() / "features", images=sum(len(part) for _, part in splits.items()))
 
 
 def _fit_once(method: Method, start: Model, splits: Splits, context: Context, folder: Path) -> Adapted:

@@ -14,12 +14,19 @@ from headstart.data.check import CheckReport
 from headstart.data.check import check as check_data
 from headstart.data.dataset import Dataset
 from headstart.data.load import load_data
+from headstart.errors import ConfigError
 from headstart.evaluation.intervals import Interval
 from headstart.events import Listen, silent
-from headstart.job import build_job
+from headstart.job import Job, build_job
+from headstart.part import words
 from headstart.run import repeat, run
 from headstart.run import resume as resume_run
 from headstart.runs import Run, free_directory, load_model, load_run
+from headstart.selection.candidates import Wanted
+from headstart.selection.evidence import DEFAULT
+from headstart.selection.rank import MOST
+from headstart.selection.ranked import make_ranking
+from headstart.selection.ranking import Ranking
 from headstart.tracking import tracked
 from headstart.tuning.candidates import build_search
 from headstart.tuning.result import Tuned
@@ -35,11 +42,7 @@ def adapt(data: str | Path | Dataset, *, out: str | Path | None = None, config: 
     out: a new folder; None takes the next free one in `runs/`. listen: gets the events; see `headstart.events`.
     Raises ConfigError naming each wrong setting; DataError where the data can't carry the job.
     """
-    dataset = data if isinstance(data, Dataset) else None
-    if dataset is not None:
-        settings = {"format": dataset.format, "task": dataset.task, **settings}
-    source = str(dataset.root) if dataset is not None else str(data)
-    job = build_job({"data": source, **settings}, config=Path(config) if config else None)
+    dataset, job = _job(data, config, settings)
     name = f"{Path(job.data).name or 'data'}-{job.method[-1].part_name}"
     directory = Path(out) if out else free_directory(Path("runs"), name)
     return run(job, directory, dataset=dataset, listen=tracked(listen, job.tracking))
@@ -69,6 +72,27 @@ def tune(data: str | Path | Dataset, *, out: str | Path | None = None, trials: i
     directory = Path(out) if out else free_directory(Path("tunes"), Path(base.data).name or "data")
     return search(base, found, directory, trials=trials, workers=workers, dataset=dataset,
                   listen=tracked(listen, base.tracking))
+
+
+def rank(data: str | Path | Dataset | None = None, *, backbones: str | Sequence[str] = (), family: str | None = None,
+         max_params: float | None = None, licenses: str | Sequence[str] | None = None, source: str | None = None,
+         available: bool = False, image_sizes: str | Sequence[int] = (), score: str = DEFAULT,
+         scores: str | Sequence[str] = (), images: int = MOST, out: str | Path | None = None,
+         config: str | Path | None = None, assignments: Sequence[str] = (), listen: Listen = silent,
+         **settings: Any) -> Ranking:
+    """Return pretrained models in the order in which they suit `data`, judged by their features, without training.
+
+    backbones: names; by default the models whose weights are here, or all that fit family, max_params (a number),
+    licenses, source, available. image_sizes: input sizes in pixels to try each at; by default its own.
+    score: what decides; scores: more to tell beside it, or `all`. images: to read at most. out: a new folder; None
+    takes the next free one in `ranks/`, where `adapt` finds it. settings: fields of `Job`, such as seed=0.
+    Raises ConfigError for a setting that is wrong, or where no model could be judged.
+    """
+    dataset, job = _job(data, config, settings, assignments)
+    wanted = Wanted(tuple(words(backbones)), family, max_params, source, tuple(words(licenses)) if licenses else None,
+                    available, tuple(_pixels(size) for size in words(image_sizes)))
+    return make_ranking(job, wanted, dataset=dataset, score=score, others=words(scores), most=images,
+                        directory=Path(out) if out else None, listen=listen)
 
 
 def check(data: str | Path | Dataset, *, listen: Listen = silent) -> CheckReport:
@@ -108,6 +132,24 @@ def reproduce(run: str | Path | Run, *, out: str | Path | None = None, listen: L
     before = _run(run)
     directory = Path(out) if out else free_directory(before.directory.parent, f"{before.directory.name}-again")
     return repeat(before, directory, listen=tracked(listen, before.job.tracking))
+
+
+def _job(data: str | Path | Dataset | None, config: str | Path | None, settings: dict[str, Any],
+         assignments: Sequence[str] = ()) -> tuple[Dataset | None, Job]:
+    """Return the data, where they are read already, and the job of the settings."""
+    if isinstance(data, Dataset):
+        settings = {"format": data.format, "task": data.task, **settings}
+    source = str(data.root) if isinstance(data, Dataset) else None if data is None else str(data)
+    job = build_job({"data": source, **settings}, config=Path(config) if config else None,
+                    assignments=list(assignments))
+    return data if isinstance(data, Dataset) else None, job
+
+
+def _pixels(size: str | int) -> int:
+    """Return a size in pixels. Raises ConfigError for what is none."""
+    if str(size).isdecimal() and 8 <= int(size) <= 4096:
+        return int(size)
+    raise ConfigError(f"image sizes are whole numbers of pixels from 8 to 4096, such as 128,224; got {size!r}.")
 
 
 def _run(run: str | Path | Run) -> Run:

@@ -125,7 +125,7 @@ def _ensemble(job: Job, members: Sequence[Proven], together: Splits, listen: Lis
                     seconds=sum(item.seconds for item in adapted))
     calibrated = [member.logits["val"] / member.adapted.model.temperature for member in members]
     logits = {"val": np.concatenate(calibrated).astype(np.float32),
-              "test": logits_on(job, whole, together.test, listen, step=f"{whole.name} on test")}
+              "test": logits_on(job, whole, together.test, together, listen, step=f"{whole.name} on test")}
     task = decisive(job, whole, together.val, whole.model.probabilities(logits["val"]), listen)
     whole = replace(whole, model=replace(whole.model, task=task))
     return evaluated(job, whole, logits, together)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -166,3 +167,9 @@ def build_job(settings: dict[str, Any], *, config: Path | None = None, assignmen
         complete = Job.parse(values).model_dump(mode="json")
         values |= {name: complete[name] for name in methods}
     return Job.parse(override(values, assignments), where=str(config) if config else "")
+
+
+def countdown(limit: float | None) -> Callable[[], float]:
+    """Return a function that says how many of `limit` seconds are left; None never ends."""
+    deadline = time.monotonic() + limit if limit else float("inf")
+    return lambda: deadline - time.monotonic()

@@ -8,13 +8,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from headstart.heads import LinearHead
 
+Fit = TypeVar("Fit")
 PENALTIES = tuple(float(l2) for l2 in np.logspace(1, -5, 13))
 """From strong to weak, two a decade, for the mean loss on features of unit scale."""
 PATIENCE = 2
@@ -71,10 +72,10 @@ def fit_path(features: np.ndarray, targets: np.ndarray, *, classes: int, weights
         yield LinearFit(folded, intercepts - folded @ mean, l2, converged)
 
 
-def likeliest(path: Iterable[LinearFit], loss: Callable[[LinearFit], float], *,
-              stop: Callable[[], bool] = lambda: False) -> LinearFit:
+def likeliest(path: Iterable[Fit], loss: Callable[[Fit], float], *, stop: Callable[[], bool] = lambda: False) -> Fit:
     """Return the fit with the lowest loss, the first of equals; the path is left when it gets worse, or on `stop`."""
-    best, lowest, worse = None, np.inf, 0
+    best: Fit | None = None
+    lowest, worse = np.inf, 0
     for fit in path:
         value = loss(fit)
         if best is None or value < lowest:

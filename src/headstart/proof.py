@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.adaptation import Adapted, choose_device
+from headstart.adaptation import Adapted, choose_device, feature_store
 from headstart.data.dataset import Dataset, Splits
 from headstart.evaluation.calibration import fit_temperature
 from headstart.evaluation.comparison import Difference, compare
@@ -17,8 +17,7 @@ from headstart.evaluation.evaluate import Evaluation, evaluate
 from headstart.evaluation.gap import watch_gap
 from headstart.evaluation.thresholds import choose_thresholds
 from headstart.events import Listen, Note
-from headstart.features.store import FeatureStore
-from headstart.files import cache_folder, write_json
+from headstart.files import write_json
 from headstart.job import Job
 from headstart.record import write_table
 from headstart.report import words
@@ -77,7 +76,7 @@ def conclude(job: Job, proven: Sequence[Proven], splits: Splits, verdicts: dict[
 
 def measure(job: Job, item: Adapted, splits: Splits, listen: Listen) -> Proven:
     """Return the model, calibrated on validation, with what it says of validation and of test (where there is one)."""
-    logits = {name: logits_on(job, item, part, listen, step=f"{item.name} on {name}")
+    logits = {name: logits_on(job, item, part, splits, listen, step=f"{item.name} on {name}")
               for name, part in (("val", splits.val), ("test", splits.test)) if len(part)}
     temperature = fit_temperature(logits["val"], splits.val.labels(), item.model.task)
     probabilities = item.model.task.probabilities(logits["val"], temperature)
@@ -106,15 +105,14 @@ def evaluated(job: Job, item: Adapted, logits: dict[str, np.ndarray], splits: Sp
         for name, part in parts.items()})
 
 
-def logits_on(job: Job, item: Adapted, part: Dataset, listen: Listen, *, step: str) -> np.ndarray:
-    """Return the model's logits, float32 [N, C]; a frozen backbone's features come from the store."""
+def logits_on(job: Job, item: Adapted, part: Dataset, splits: Splits, listen: Listen, *, step: str) -> np.ndarray:
+    """Return the model's logits on a part of the splits, float32 [N, C]; frozen features come from the store."""
     model, device = item.model, choose_device(job.device)
     if item.method.trains_backbone:
         return model.logits([sample.source for sample in part.samples], listen=listen, step=step,
                             device=device, workers=job.workers)
-    store = FeatureStore(cache_folder() / "features")
-    return model.logits_of(store.features(model.backbone, model.preprocessing, part, listen=listen, device=device,
-                                          workers=job.workers))
+    return model.logits_of(feature_store(splits).features(model.backbone, model.preprocessing, part, listen=listen,
+                                                          device=device, workers=job.workers))
 
 
 def _difference(job: Job, final: Proven, other: Proven, test: Dataset) -> dict[str, Any]:
@@ -159,7 +157,7 @@ def judge(job: Job, item: Proven, splits: Splits, rows: list[dict[str, Any]], li
         return watch(rows, monitor=task.monitor)
     if name == "majority":
         return None
-    logits = logits_on(job, item.adapted, splits.train, listen, step=f"{name} on train")
+    logits = logits_on(job, item.adapted, splits.train, splits, listen, step=f"{name} on train")
     train = evaluate(logits, splits.train.labels(), splits.train.classes, task, weights=splits.train.weights(),
                      resamples=0)
     return watch_gap(train.metrics[task.monitor], item.evaluations["val"].metrics[task.monitor], monitor=task.monitor)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from headstart.data.fingerprint import fingerprint
 from headstart.errors import ConfigError, DataError, Interrupted
 from headstart.events import Listen, Note, RunFinished, RunStarted, silent
 from headstart.files import exclusive, refuse_foreign, write_json
-from headstart.job import Job
+from headstart.job import Job, countdown
 from headstart.opening import Opened, open_job
 from headstart.proof import prove
 from headstart.receipts import environment, sample_table, seal
@@ -124,9 +123,3 @@ def _recorded(record: Record, job: Job, *, resumed: bool) -> Iterator[None]:
         raise
     record.end("finished")
     record.listen(RunFinished(record.directory, "finished", record.metrics))
-
-
-def countdown(limit: float | None) -> Callable[[], float]:
-    """Return a function that says how many of `limit` seconds are left; None never ends."""
-    deadline = time.monotonic() + limit if limit else float("inf")
-    return lambda: deadline - time.monotonic()

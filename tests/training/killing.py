@@ -10,7 +10,6 @@ from pathlib import Path
 from headstart.errors import HeadstartError
 from headstart.events import Event, Progress
 
-
 PATIENCE = 240
 """Seconds after which a child counts as hung; it says where it stands, and ends."""
 

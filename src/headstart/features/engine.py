@@ -100,6 +100,12 @@ def stream(backbone: Backbone, preprocessing: Preprocessing, sources: Sequence[I
         yield rows, vectors
 
 
+def fastest(backbone: Backbone, preprocessing: Preprocessing, sources: Sequence[ImageSource], *, listen: Listen,
+            device: str) -> Engine:
+    """Return what many images would be computed with, ready to be timed. sources: a few, on which it is checked."""
+    return _engine(backbone, preprocessing, sources, listen=listen, count=WORTH_EXPORTING, device=device)
+
+
 def engine_name(count: int, *, device: str) -> str:
     """Return how `count` images are computed on a device; part of the key of what is stored."""
     if torch.device(device).type == "cpu":

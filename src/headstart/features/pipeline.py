@@ -30,14 +30,51 @@ class Pictures:
     """Position among all sources -> why that picture could not be read."""
 
 
+class Decoded:
+    """Pictures in memory, so that backbones with the same input decode each of them once; for threads, too.
+
+    It holds `most` bytes at most; what has no room is decoded each time.
+    """
+
+    def __init__(self, most: int = 2**30) -> None:
+        self.most = most
+        self._kept: dict[tuple[str, str], np.ndarray] = {}
+        self._bytes = 0
+
+    def pixels(self, preprocessing: Preprocessing, source: ImageSource, content: str) -> np.ndarray:
+        """Return `preprocessing.pixels(source)`, uint8 [S, S, C]. content: the hash of the file's bytes."""
+        key = (geometry(preprocessing), content)
+        found = self._kept.get(key)
+        if found is None:
+            found = preprocessing.pixels(source)
+            if self._bytes + found.nbytes <= self.most:
+                self._kept[key] = found
+                self._bytes += found.nbytes
+        return found
+
+    def clear(self) -> None:
+        """Forget all pictures."""
+        self._kept, self._bytes = {}, 0
+
+
+def geometry(preprocessing: Preprocessing) -> str:
+    """Return what decides the pixels of a picture: all but the normalisation."""
+    return preprocessing.model_dump_json(exclude={"mean", "std"})
+
+
 def decode_batch(preprocessing: Preprocessing, sources: Sequence[ImageSource], rows: range, *,
                  tolerant: bool) -> Pictures:
-    """Decode, resize and cut `sources[rows]`. Raises DataError at the first that can't be read, unless tolerant."""
+    """Decode, resize and cut `sources[rows]`. Raises DataError at the first that can't be read, unless tolerant.
+
+    A source that has `pixels(preprocessing)` of its own is asked for them.
+    """
     side = preprocessing.size
     batch = Pictures(np.zeros((len(rows), side, side, preprocessing.channels), np.uint8))
     for place, row in enumerate(rows):
         try:
-            batch.pixels[place] = preprocessing.pixels(sources[row])
+            source = sources[row]
+            own = getattr(source, "pixels", None)
+            batch.pixels[place] = own(preprocessing) if own else preprocessing.pixels(source)
         except DataError as error:
             if not tolerant:
                 raise

@@ -23,6 +23,7 @@ from headstart.errors import ResourceError
 from headstart.events import Finished, Listen, Note, Progress, Started
 from headstart.features.engine import engine_name, stream
 from headstart.features.identity import identity, key
+from headstart.features.pipeline import Decoded
 from headstart.features.shards import Shards
 from headstart.files import write_json
 from headstart.types import ImageSource
@@ -37,10 +38,15 @@ IN_MEMORY_BYTES = 2**30
 
 
 class FeatureStore:
-    """Keeps features under `folder`. Several processes may use one folder at the same time."""
+    """Keeps features under `folder`. Several processes may use one folder at the same time.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    images: how many images there are in all, where `features` is asked for parts of them: it decides how they are
+    computed, so that a part and the whole find each other's. None: each call counts for itself.
+    decoded: pictures that several backbones share.
+    """
+
+    def __init__(self, folder: Path, *, images: int | None = None, decoded: Decoded | None = None) -> None:
+        self.folder, self.images, self.decoded = folder, images, decoded
 
     def features(self, backbone: Backbone, preprocessing: Preprocessing, dataset: Dataset, *, listen: Listen,
                  device: str = "cpu", workers: int = 0) -> np.ndarray:
@@ -52,7 +58,8 @@ class FeatureStore:
         Raises DataError naming an image that can't be read.
         """
         began = time.monotonic()
-        parts = identity(backbone, preprocessing, engine=engine_name(len(dataset), device=device))
+        count = max(len(dataset), self.images or 0)
+        parts = identity(backbone, preprocessing, engine=engine_name(count, device=device))
         shards = Shards(self.folder / key(parts), width=backbone.width)
         shards.sweep()
         result = self._result(len(dataset), backbone.width, listen)
@@ -62,8 +69,9 @@ class FeatureStore:
                 result[wanted.pop(content, [])] = vector
         listen(Started(STEP, len(wanted), "images"))
         writer = _Writer(shards, parts, listen)
-        missing = [_Witness(dataset.samples[rows[0]].source, content) for content, rows in wanted.items()]
-        for rows, vectors in stream(backbone, preprocessing, missing, listen=listen, count=len(dataset),
+        missing = [_Witness(dataset.samples[rows[0]].source, content, self.decoded)
+                   for content, rows in wanted.items()]
+        for rows, vectors in stream(backbone, preprocessing, missing, listen=listen, count=count,
                                     device=device, workers=workers):
             for witness, vector in zip(missing[rows], vectors, strict=True):
                 result[wanted[witness.expected]] = vector
@@ -120,10 +128,15 @@ class _Writer:
 class _Witness:
     """An image that remembers the hash of the very bytes that were decoded: the file may change under our hands."""
 
-    __slots__ = ("expected", "seen", "source")
+    __slots__ = ("decoded", "expected", "seen", "source")
 
-    def __init__(self, source: ImageSource, expected: str) -> None:
-        self.source, self.expected, self.seen = source, expected, expected
+    def __init__(self, source: ImageSource, expected: str, decoded: Decoded | None) -> None:
+        self.source, self.expected, self.seen, self.decoded = source, expected, expected, decoded
+
+    def pixels(self, preprocessing: Preprocessing) -> np.ndarray:
+        if self.decoded is None:
+            return preprocessing.pixels(self)
+        return self.decoded.pixels(preprocessing, self, self.expected)
 
     def __call__(self) -> bytes:
         data = self.source.read_bytes() if isinstance(self.source, Path) else self.source()

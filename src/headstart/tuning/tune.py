@@ -17,11 +17,11 @@ from headstart.data.splits import split
 from headstart.errors import ConfigError, DataError, Interrupted
 from headstart.events import Finished, Listen, Note, Started, silent
 from headstart.files import exclusive, refuse_foreign, write_json, write_text
-from headstart.job import Job
+from headstart.job import Job, countdown
 from headstart.metrics.registry import METRICS
 from headstart.model import Model
 from headstart.opening import open_job
-from headstart.run import countdown, resume, run
+from headstart.run import resume, run
 from headstart.runs import load_run, read_json
 from headstart.tuning.candidates import job_with, metric_of
 from headstart.tuning.parallel import search_together

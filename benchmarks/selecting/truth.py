@@ -1,0 +1,121 @@
+"""The truth of the selection benchmark: every candidate fine-tuned on the drawn images, proven on the test part."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from side_by_side.measure import commit
+from side_by_side.sets import SETS, Parts, draw, parts
+
+from headstart.adaptation import adapt_all
+from headstart.catalog import Catalog
+from headstart.data.dataset import Dataset, Splits
+from headstart.data.splits import split
+from headstart.events import silent
+from headstart.job import Job
+from headstart.model import Model
+from headstart.tasks.task import Task
+from selecting.candidates import CANDIDATES, named
+
+NAMES = ("hymenoptera", "digits", "amazon", "brain_mri", "usps", "caltech10", "webcam", "mnist")
+SEEDS = (0, 1, 2)
+IMAGES = {"hymenoptera": 60, "brain_mri": 50}
+"""Images a class that are drawn, where it is not MANY."""
+MANY = 16
+VAL = 0.2
+MOST_TEST = 600
+"""Test images at most, of each class its share."""
+BATCH = 16
+COURSE: Mapping[str, Mapping[str, Any]] = {
+    "drawings": {"steps": 60, "lr_backbone": 1e-3, "lr_head": 1e-3, "augment": "light"},
+    "photos": {"steps": 50, "lr_backbone": 1e-4, "lr_head": 3e-4, "augment": "standard"}}
+"""The course of the side-by-side benchmark for few labels (side_by_side/methods.py)."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One candidate on one set with one seed."""
+
+    candidate: str
+    set: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.set}:{self.candidate}:{self.seed}"
+
+
+def cells() -> Iterator[Cell]:
+    """Yield all cells, the first seed of every set before the second of any."""
+    for seed, name, made in itertools.product(SEEDS, NAMES, CANDIDATES):
+        yield Cell(str(made), name, seed)
+
+
+def todo(rows: Iterable[Mapping[str, Any]]) -> list[Cell]:
+    """Return the cells without a row."""
+    done = {(row["set"], row["candidate"], row["seed"]) for row in rows}
+    return [cell for cell in cells() if (cell.set, cell.candidate, cell.seed) not in done]
+
+
+@cache
+def known(name: str) -> Parts:
+    """Return the parts of a set, read once."""
+    return parts(SETS[name])
+
+
+def draw_splits(name: str, seed: int) -> Splits:
+    """Return the drawn images in train and validation, and at most MOST_TEST of the set's test part."""
+    found = known(name)
+    samples = [dataclasses.replace(sample, split="train")
+               for sample in draw(found, IMAGES.get(name, MANY), seed)]
+    step = max(1.0, len(found.test) / MOST_TEST)
+    by_class = sorted(found.test, key=lambda sample: (int(sample.label), sample.id))  # type: ignore[arg-type]
+    proof = [by_class[int(place * step)] for place in range(int(len(by_class) / step))]
+    samples += [dataclasses.replace(sample, split="test") for sample in proof]
+    return split(Dataset(tuple(samples), found.classes, "classification", "class_folders"), seed=seed, val=VAL)
+
+
+def fresh(candidate: str, name: str, classes: tuple[str, ...]) -> Model:
+    """Return the candidate before any adapting, its input as suits the set."""
+    kind = SETS[name].kind
+    backbone = named(candidate).build(kind)
+    preprocessing = backbone.spec.preprocessing
+    if kind == "drawings":
+        preprocessing = preprocessing.model_copy(update={"fit": "squash"})
+        backbone.spec = backbone.spec.model_copy(update={"preprocessing": preprocessing})
+    return Model.fresh(backbone, Catalog("tasks", Task).get("classification")(), classes,  # type: ignore[type-abstract]
+                       preprocessing=preprocessing)
+
+
+def measure(cell: Cell, threads: int) -> dict[str, Any]:
+    """Return the row of a cell: accuracy of probe and fine-tune on test, and the CPU seconds of the adapting."""
+    torch.set_num_threads(threads)
+    kind = SETS[cell.set].kind
+    splits = draw_splits(cell.set, cell.seed)
+    course = dict(COURSE[kind])
+    epochs = max(1, round(course.pop("steps") * BATCH / len(splits.train)))
+    job = Job.parse({"data": cell.set, "seed": cell.seed, "tracking": "off", "method": [
+        {"method": "finetune", "epochs": epochs, "batch_size": BATCH, "precision": "float32", **course}]})
+    model = fresh(cell.candidate, cell.set, splits.train.classes)
+    with tempfile.TemporaryDirectory() as folder:
+        began, clock = time.process_time(), time.perf_counter()
+        chain = adapt_all(job.model_copy(update={"baselines": ()}), model, splits, work=Path(folder), listen=silent,
+                          remaining=lambda: float("inf"))
+        spent, seconds = time.process_time() - began, time.perf_counter() - clock
+    truth = splits.test.labels()
+    sources = [sample.source for sample in splits.test.samples]
+    correct = {item.name: float((item.model.logits(sources).argmax(1) == truth).mean()) for item in chain}
+    return {"set": cell.set, "candidate": cell.candidate, "seed": cell.seed,
+            "size": model.preprocessing.size, "train": len(splits.train), "val": len(splits.val),
+            "test": len(splits.test), "epochs": epochs, "probe": round(correct["probe"], 4),
+            "accuracy": round(correct["finetune"], 4), "cpu_seconds": round(spent, 2), "seconds": round(seconds, 2),
+            "parameters": model.backbone.spec.parameters, "width": model.backbone.width, "threads": threads,
+            "torch": str(torch.__version__), "commit": commit()}

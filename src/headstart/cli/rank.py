@@ -1,0 +1,101 @@
+"""headstart rank: which pretrained model suits these data best?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from headstart.selection.ranking import Ranking
+
+SHOWN = 5
+"""Candidates whose other scores fit beside each other."""
+
+
+def rank(
+    data: Annotated[str | None, typer.Argument(help="Folder, table or saved dataset; or `data:` in --config.")] = None,
+    backbones: Annotated[str | None, typer.Option(
+        help="Models to try, with commas. Default: those whose weights are here.")] = None,
+    family: Annotated[str | None, typer.Option(help="Only of one family, such as resnet.")] = None,
+    max_params: Annotated[str | None, typer.Option(help="At most so many parameters, such as 25M.")] = None,
+    license: Annotated[str | None, typer.Option(help="Only under these licences, with commas.")] = None,
+    source: Annotated[str | None, typer.Option(help="Only of one source: packaged, timm, torchvision.")] = None,
+    available: Annotated[bool, typer.Option("--available", help="Only those usable without a download.")] = False,
+    image_size: Annotated[str | None, typer.Option(
+        help="Input sizes to try each model at, with commas, such as 128,224. Default: the model's own.")] = None,
+    score: Annotated[str, typer.Option(help="What decides: default, or a name such as logme.")] = "default",
+    scores: Annotated[str | None, typer.Option(help="More scores to tell, with commas, or `all`.")] = None,
+    images: Annotated[int, typer.Option(help="Images to read at most, of each class its share.", min=20)] = 2000,
+    limit_time: Annotated[str | None, typer.Option(
+        help="End after this time with what is known: 90, 90s, 15m or 2h.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file with the settings of a job.")] = None,
+    set_: Annotated[list[str] | None, typer.Option(
+        "--set", help="Any setting of the job as key=value, such as val=0.1. May be repeated.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the split and of everything random. Default 0.")] = None,
+    out: Annotated[Path | None, typer.Option(help="New folder for the ranking. Default ranks/DATA-N.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+) -> None:
+    """Rank pretrained models for DATA from their features, without training; `adapt` then takes the first.
+
+    Only images of train and validation are read, never those of test.
+    """
+    from headstart.api import rank as ranked
+    from headstart.cli.adapt import seconds
+    from headstart.cli.models import count
+    from headstart.cli.output import print_json, print_table, say
+    from headstart.cli.terminal import terminal
+
+    found = ranked(
+        data, backbones=backbones or (), family=family, max_params=None if max_params is None else count(max_params),
+        licenses=license, source=source, available=available, image_sizes=image_size or (), score=score,
+        scores=scores or (), images=images, limit_time=seconds(limit_time) if limit_time else None, config=config, assignments=set_ or [],
+        seed=seed, out=out, listen=terminal())
+    if json:
+        print_json({"ranking": str(found.directory), **found.to_json()})
+        return
+    print_table(table(found))
+    if found.best.scores:
+        print_table(score_table(found))
+    say("* no other candidate is both better and faster", f"ranking {found.directory}",
+        f"page    {found.directory / 'rank.html'}" if found.directory else "", "next:",
+        f"  headstart adapt {found.data}    (takes {found.best.name})")
+
+
+def table(ranking: Ranking) -> Table:
+    """Return the candidates, best first."""
+    from rich import box
+    from rich.table import Table
+
+    found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    found.add_column("rank", justify="right", no_wrap=True)
+    found.add_column("candidate", overflow="fold", min_width=18)
+    for name in ("probe accuracy", "images", "params", "GMACs", "img/s", "train MB"):
+        found.add_column(name, justify="right")
+    for item in ranking.candidates:
+        span = "" if item.rank_low == item.rank_high else f" ({item.rank_low}-{item.rank_high})"
+        found.add_row(
+            f"{item.rank}{span}", item.name + (" *" if item.frontier else ""),
+            f"{item.accuracy:.3f}\n[dim]{item.accuracy_low:.3f}-{item.accuracy_high:.3f}[/dim]", str(item.images),
+            f"{item.parameters / 1e6:.1f}M", f"{item.gmacs:.2f}", f"{item.images_per_second:.0f}",
+            f"{item.training_mb:.0f}")
+    return found
+
+
+def score_table(ranking: Ranking) -> Table:
+    """Return the other scores of the first candidates, a row for each; --json has those of all."""
+    from rich import box
+    from rich.table import Table
+
+    shown = ranking.candidates[:SHOWN]
+    found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    found.add_column("score", no_wrap=True)
+    for item in shown:
+        found.add_column(item.name, justify="right", overflow="fold")
+    for name in ranking.best.scores:
+        values = [item.scores.get(name) for item in shown]
+        found.add_row(name, *("-" if value is None else f"{value:.4g}" for value in values))
+    return found

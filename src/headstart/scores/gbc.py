@@ -1,0 +1,49 @@
+"""GBC: Gaussian Bhattacharyya coefficient: how little the classes overlap, each taken for a Gaussian."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from headstart.scores.score import Score
+from headstart.scores.spectrum import class_means, principal
+
+# C classes, D features
+
+
+class GBC(Score):
+    """- sum over i != j of exp(-D_B(i, j)), D_B the Bhattacharyya distance of two classes' Gaussians; at most 0.
+
+    Source: Pándy et al., "Transferability Estimation using Bhattacharyya Class Separability", CVPR 2022.
+    """
+
+    covariance: Literal["diagonal", "spherical"] = "diagonal"
+    components: int | None = Field(64, ge=1)
+    """Principal components that are taken where there are more features; None takes the features as they are."""
+    floor: float = Field(1e-6, gt=0)
+    """Added to every variance, without which a class of one image would have none."""
+
+    def of(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> float:
+        """Return minus the sum over all ordered pairs of classes."""
+        if self.components and features.shape[1] > self.components:
+            features = principal(features, self.components)
+            if not features.shape[1]:
+                return -float(labels.max() * (labels.max() + 1))  # constant features: every pair overlaps in full
+        counts, means = class_means(features, labels)
+        spread = np.zeros_like(means)
+        for start in range(0, len(features), 4096):
+            ids = labels[start:start + 4096]
+            np.add.at(spread, ids, (features[start:start + 4096].astype(np.float64) - means[ids]) ** 2)
+        variances = spread / counts[:, None] + self.floor
+        if self.covariance == "spherical":
+            variances = np.repeat(variances.mean(axis=1, keepdims=True), features.shape[1], axis=1)
+        logs = np.log(variances).sum(axis=1)
+        total = 0.0
+        for i in range(len(means) - 1):
+            shared = (variances[i] + variances[i + 1:]) / 2
+            distance = ((means[i] - means[i + 1:]) ** 2 / shared).sum(axis=1) / 8
+            distance += (np.log(shared).sum(axis=1) - (logs[i] + logs[i + 1:]) / 2) / 2
+            total += 2 * float(np.exp(-distance).sum())
+        return -total

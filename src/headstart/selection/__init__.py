@@ -1,0 +1,1 @@
+"""Selection: which model, which method, how many labels; answered from evidence on these data."""

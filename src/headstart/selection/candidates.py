@@ -1,0 +1,87 @@
+"""Candidates: the pretrained models that a ranking tries, each at an input size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from headstart.backbones import resolve
+from headstart.backbones.backbone import Backbone, BackboneSpec
+from headstart.errors import ConfigError
+
+Build = Callable[[], tuple[Backbone, str]]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A pretrained model at one input size."""
+
+    name: str
+    """As it is shown: the architecture, and the size where it is not the model's own."""
+    spec: BackboneSpec
+    size: int | None
+    """Pixels a side; None is the size that the model was trained with."""
+    build: Build
+    """Loads the backbone, and says what the user should know of it."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which models to try."""
+
+    backbones: tuple[str, ...] = ()
+    """Names; empty: all that fit what follows."""
+    family: str | None = None
+    """Word that the family or the name holds, such as `resnet`."""
+    max_params: float | None = None
+    source: str | None = None
+    licenses: tuple[str, ...] | None = None
+    """Only these, as SPDX identifiers."""
+    available: bool = False
+    """Only those whose weights are here; without any other wish, too."""
+    sizes: tuple[int, ...] = ()
+    """Input sizes to try each model at; empty: its own."""
+
+
+def find_candidates(wanted: Wanted, *, channels: int = 3, fit: str | None = None,
+                    allow_licenses: Sequence[str] = resolve.PERMISSIVE) -> list[Candidate]:
+    """Return the candidates, those with the higher published accuracy first.
+
+    Raises ConfigError for an unknown name or source, or where nothing fits.
+    """
+    free = wanted == Wanted(sizes=wanted.sizes)
+    if wanted.backbones:
+        named = [resolve.find(name) for name in wanted.backbones]
+        fitting = {spec.architecture for spec in resolve.search(
+            wanted.family or "", source=wanted.source, max_params=wanted.max_params, licenses=wanted.licenses,
+            available=wanted.available)}
+        only = any((wanted.family, wanted.source, wanted.max_params, wanted.licenses, wanted.available))
+        specs = [spec for spec in named if not only or spec.architecture in fitting]
+    else:
+        specs = resolve.search(wanted.family or "", source=wanted.source, max_params=wanted.max_params,
+                               licenses=wanted.licenses or tuple(allow_licenses), available=wanted.available or free)
+    if not specs:
+        raise ConfigError("no pretrained model fits. `headstart models` lists them; loosen --family, --max-params, "
+                          "--license, --source or --available, or name some with --backbones.")
+    specs = sorted(dict.fromkeys(specs), key=lambda spec: (-(spec.top1 or 0.0), spec.architecture))
+    return [_candidate(spec, size, channels, fit, tuple(allow_licenses))
+            for spec in specs for size in wanted.sizes or (None,)]
+
+
+def _candidate(spec: BackboneSpec, size: int | None, channels: int, fit: str | None,
+               allow_licenses: tuple[str, ...]) -> Candidate:
+    own = size is None or size == spec.preprocessing.size
+    name = spec.architecture if own else f"{spec.architecture} at {size} px"
+    return Candidate(name, spec, None if own else size, partial(
+        load, spec.architecture, None if own else size, channels, fit, allow_licenses))
+
+
+def load(name: str, size: int | None, channels: int, fit: str | None,
+         allow_licenses: Sequence[str]) -> tuple[Backbone, str]:
+    """Return the backbone as a run with these settings would start from it. Raises as `resolve.load`."""
+    backbone, note = resolve.load(name, channels=channels, size=size, allow_licenses=allow_licenses)
+    if fit:
+        preprocessing = backbone.spec.preprocessing.model_copy(update={"fit": fit})
+        backbone.spec = backbone.spec.model_copy(update={"preprocessing": preprocessing})
+    return backbone, note

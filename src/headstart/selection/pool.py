@@ -1,0 +1,93 @@
+"""Pool: the images that a judgement may read: those of train and validation, never those of test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from headstart.adaptation import choose_device, feature_store
+from headstart.backbones.backbone import Backbone
+from headstart.data.dataset import Dataset, Splits
+from headstart.data.fingerprint import fingerprint
+from headstart.data.folds import pooled
+from headstart.data.splits import split
+from headstart.errors import DataError
+from headstart.events import Listen, Note
+from headstart.features.pipeline import Decoded
+from headstart.features.store import FeatureStore
+from headstart.gate import admit
+from headstart.job import Job
+from headstart.seeds import generator
+
+# N images, D features
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Data admitted and split as a run of the same job would."""
+
+    job: Job
+    dataset: Dataset
+    findings: list[dict[str, Any]]
+    splits: Splits
+    images: Dataset
+    """Train and validation together."""
+    fingerprint: str
+    store: FeatureStore
+    decoded: Decoded
+
+    def features(self, backbone: Backbone, rows: np.ndarray, listen: Listen) -> np.ndarray:
+        """Return float32 [n, D] of `images.subset(rows)`, from the store as far as it has them."""
+        return self.store.features(backbone, backbone.spec.preprocessing, self.images.subset(rows), listen=listen,
+                                   device=choose_device(self.job.device), workers=self.job.workers)
+
+    def known_to(self) -> dict[str, Any]:
+        """Return what decides which images are in the pool, to compare with that of a record."""
+        return {"fingerprint": self.fingerprint, "seed": self.job.seed, "val": self.job.val, "test": self.job.test}
+
+
+def open_pool(job: Job, dataset: Dataset | None, listen: Listen) -> Pool:
+    """Return the pool of a job. Raises DataError where the data can't carry a run, or show one class only."""
+    dataset, findings = admit(job, dataset, listen)
+    splits = split(dataset, seed=job.seed, val=job.val, test=job.test)
+    for note in splits.notes:
+        listen(Note(note))
+    return pool_of(job, dataset, findings, splits)
+
+
+def pool_of(job: Job, dataset: Dataset, findings: list[dict[str, Any]], splits: Splits) -> Pool:
+    """Return the pool of data that are admitted and split already. Raises DataError where they show one class only."""
+    images = pooled(splits)
+    labels = images.labels()
+    if len(np.unique(labels, axis=0)) < 2:
+        raise DataError("outside the test split the images show one class only; there is nothing to tell apart. "
+                        "Add images of another class, or split the data anew.")
+    store, decoded = feature_store(splits), Decoded()
+    store.decoded = decoded
+    return Pool(job, dataset, findings, splits, images, fingerprint(dataset), store, decoded)
+
+
+def spread(labels: np.ndarray, *, seed: int) -> np.ndarray:
+    """Return int64 [N], an order of the rows of which every beginning shows each class in its share, by chance.
+
+    labels: int64 [N], or 0/1 [N, C], where each set of labels counts as a class.
+    """
+    kinds = labels if labels.ndim == 1 else np.unique(labels, axis=0, return_inverse=True)[1].ravel()
+    rng = generator(seed, "spread")
+    place = np.empty(len(kinds))
+    for kind in np.unique(kinds):
+        rows = rng.permutation(np.flatnonzero(kinds == kind))
+        place[rows] = (np.arange(len(rows)) + rng.random()) / len(rows)
+    return np.argsort(place, kind="stable")
+
+
+def nested(labels: np.ndarray, count: int, *, seed: int) -> np.ndarray:
+    """Return the first `count` rows of `spread`, but with every class in them: of each one image comes first."""
+    order = spread(labels, seed=seed)
+    if labels.ndim > 1:
+        return order[:count]
+    first = np.sort(np.unique(labels[order], return_index=True)[1])
+    rest = np.delete(np.arange(len(order)), first)
+    return order[np.concatenate([first, rest])[:count]]

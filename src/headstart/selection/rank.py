@@ -1,0 +1,113 @@
+"""Rank: which pretrained model suits these data best, as far as can be told without training any."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from headstart.backbones.backbone import BackboneSpec
+from headstart.errors import ConfigError, nearest
+from headstart.events import Listen, Note
+from headstart.scores.score import SCORES
+from headstart.selection.candidates import Candidate
+from headstart.selection.evidence import DEFAULT, ranks
+from headstart.selection.pool import Pool
+from headstart.selection.race import Runner, race
+from headstart.selection.ranking import Ranked, Ranking
+
+MOST = 2000
+"""Images that are read at most, of each class its share: more would hardly change the order."""
+PRIOR_WEIGHT = 0.0
+"""Nats for each point of published ImageNet accuracy above that of the best candidate."""
+
+
+def rank(pool: Pool, candidates: Sequence[Candidate], *, listen: Listen, score: str = DEFAULT,
+         others: Sequence[str] = (), most: int = MOST,
+         remaining: Callable[[], float] = lambda: float("inf")) -> Ranking:
+    """Return the candidates in the order in which they are expected to do after adapting.
+
+    score: `default`, or a name of `scores/`; others: more scores to tell beside it. most: images to read at most.
+    Raises ConfigError for an unknown score, or where no candidate could be judged.
+    """
+    for name in (score, *others):
+        if name != DEFAULT and name not in SCORES.names():
+            raise ConfigError(f'unknown score "{name}".' + nearest(name, [DEFAULT, *SCORES.names()]))
+    began = time.monotonic()
+    runners = [Runner(candidate, prior(candidate.spec, [other.spec for other in candidates]))
+               for candidate in candidates]
+    race(runners, pool, most=most, score=score, others=others, listen=listen, remaining=remaining)
+    ranking = Ranking(pool.job.data, pool.known_to(), score, max((runner.images for runner in runners), default=0),
+                      len(pool.images.classes), round(time.monotonic() - began, 3), _ranked(runners),
+                      {runner.candidate.name: runner.failure for runner in runners if runner.failure})
+    _tell(ranking, listen)
+    return ranking
+
+
+def prior(spec: BackboneSpec, among: Sequence[BackboneSpec]) -> float:
+    """Return what a candidate's published ImageNet accuracy is worth, in nats; at most 0, 0 for the best.
+
+    A model without a published accuracy gets the mean of those that have one: nothing is known for or against it.
+    """
+    known = [other.top1 for other in among if other.top1 is not None]
+    if not known:
+        return 0.0
+    own = spec.top1 if spec.top1 is not None else sum(known) / len(known)
+    return PRIOR_WEIGHT * (own - max(known))
+
+
+def _ranked(runners: Sequence[Runner]) -> tuple[Ranked, ...]:
+    judged = [runner for runner in runners if runner.evidence and not runner.failure]
+    judged.sort(key=lambda runner: (-runner.images, -_value(runner)))
+    intervals: dict[int, tuple[int, int]] = {}
+    for images in {runner.images for runner in judged}:
+        # Who ran on in a later heat ran in this one as well, but its value is from more images by now: those that
+        # stayed behind are compared among themselves, below all who went on.
+        heat = [runner for runner in judged if runner.images == images]
+        ahead = sum(runner.images > images for runner in judged)
+        for runner, (low, high) in zip(heat, ranks([r.evidence for r in heat if r.evidence]), strict=True):
+            intervals[id(runner)] = low + ahead, high + ahead
+    most = judged[0].images if judged else 0
+    fastest: dict[int, bool] = {}
+    for runner in judged:
+        fastest[id(runner)] = not any(_dominates(other, runner) for other in judged)
+    return tuple(_record(runner, place, intervals[id(runner)], runner.images < most, fastest[id(runner)])
+                 for place, runner in enumerate(judged, start=1))
+
+
+def _value(runner: Runner) -> float:
+    assert runner.evidence is not None, "judged"
+    return runner.evidence.value
+
+
+def _dominates(other: Runner, runner: Runner) -> bool:
+    """Return whether `other` is better in one of value and speed, and worse in none."""
+    assert other.cost is not None, "judged"
+    assert runner.cost is not None, "judged"
+    mine = (runner.images, _value(runner)), runner.cost.images_per_second
+    its = (other.images, _value(other)), other.cost.images_per_second
+    return its[0] >= mine[0] and its[1] >= mine[1] and its != mine
+
+
+def _record(runner: Runner, place: int, interval: tuple[int, int], eliminated: bool, frontier: bool) -> Ranked:
+    candidate, evidence, cost = runner.candidate, runner.evidence, runner.cost
+    assert evidence is not None, "judged"
+    assert cost is not None, "judged"
+    spec = candidate.spec
+    return Ranked(
+        name=candidate.name, architecture=spec.architecture, size=candidate.size or spec.preprocessing.size,
+        own_size=candidate.size is None, rank=place, rank_low=interval[0], rank_high=interval[1],
+        value=evidence.value, accuracy=evidence.accuracy, accuracy_low=evidence.interval[0],
+        accuracy_high=evidence.interval[1], images=runner.images, eliminated=eliminated, scores=dict(runner.scores),
+        top1=spec.top1, parameters=cost.parameters, gmacs=cost.gmacs, images_per_second=cost.images_per_second,
+        training_mb=cost.training_mb, width=runner.width, license=spec.license, seconds=runner.seconds,
+        frontier=frontier)
+
+
+def _tell(ranking: Ranking, listen: Listen) -> None:
+    best = ranking.best
+    ties = [item.name for item in ranking.tied if item is not best]
+    said = f"{best.name} ranks first of {len(ranking.candidates)}: a linear probe on its features is right in " \
+           f"{best.accuracy:.1%} of {best.images} images ({best.accuracy_low:.1%} to {best.accuracy_high:.1%})."
+    if ties:
+        said += f" These images can't tell it from {', '.join(ties[:3])}" + (" and others." if len(ties) > 3 else ".")
+    listen(Note(said))

@@ -1,0 +1,101 @@
+"""Rank page: the ranking in words, its frontier of accuracy against cost, and the table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from headstart.report import svg, words
+from headstart.report.axes import axes, labelled
+from headstart.selection.page import Page, Section, write_page
+from headstart.selection.ranking import PAGE, Ranked, Ranking
+
+WIDTH, HEIGHT = 760, 320
+LEFT, RIGHT, TOP, BOTTOM = 62, 745, 40, 266
+LABELLED = 14
+"""More candidates than this are named by their tooltips only, but for those on the frontier."""
+
+
+def write_rank_page(ranking: Ranking, directory: Path) -> None:
+    """Write rank.html into `directory`."""
+    made = f"{len(ranking.candidates)} candidates · {ranking.images} images of train and validation · {ranking.data}"
+    parts = [Section("Accuracy against cost", "Each dot is a candidate; the line joins those that no other beats in "
+                     "both. Accuracy is that of a linear probe on images that it was not fitted on, with its 95% "
+                     "interval; the time is that of feature extraction on this machine.", frontier(ranking.candidates)),
+             Section("The candidates", "", "", COLUMNS, [row(item) for item in ranking.candidates],
+                     range(1, len(COLUMNS) - 1), 0)]
+    if ranking.failed:
+        parts.append(Section("Left out", "", "", ("Candidate", "Why"), list(ranking.failed.items())))
+    write_page(directory / PAGE, Page("Headstart ranking", directory.name, made, sentences(ranking), parts))
+
+
+COLUMNS = ("Candidate", "Rank", "95% of ranks", "Probe accuracy", "95% interval", "Images", "Parameters", "GMACs",
+           "Images a second", "MB to train", "Features", "ImageNet top-1", "Licence")
+
+
+def row(item: Ranked) -> list[str]:
+    """Return the cells of one candidate."""
+    early = " (left out early)" if item.eliminated else ""
+    return [item.name + early, str(item.rank), f"{item.rank_low} to {item.rank_high}", words.percent(item.accuracy),
+            words.span("accuracy", item.accuracy_low, item.accuracy_high), str(item.images),
+            words.count(item.parameters), words.number(item.gmacs, 2), words.number(item.images_per_second, 0),
+            words.number(item.training_mb, 0), str(item.width),
+            words.DASH if item.top1 is None else words.number(item.top1, 1), item.license]
+
+
+def sentences(ranking: Ranking) -> list[str]:
+    """Return what the ranking found, in words; the answer first."""
+    best = ranking.best
+    said = [f"{best.name} is the first choice for these images: a linear probe on its features is right in "
+            f"{words.percent(best.accuracy)} ({words.span('accuracy', best.accuracy_low, best.accuracy_high)})."]
+    ties = [item.name for item in ranking.tied if item is not best]
+    if ties:
+        said.append(f"These images can't tell it from {words.named(ties)}: taking one of them instead is no mistake.")
+    fast = max(ranking.candidates, key=lambda item: item.images_per_second)
+    if fast is not best:
+        said.append(f"The fastest is {fast.name}: {words.number(fast.images_per_second, 0)} images a second against "
+                    f"{words.number(best.images_per_second, 0)}, at {words.percent(fast.accuracy)}.")
+    out = sum(item.eliminated for item in ranking.candidates)
+    if out:
+        said.append(f"{out} candidates were clearly behind on a part of the images and were not tried on all.")
+    return said
+
+
+def frontier(candidates: Sequence[Ranked]) -> str:
+    """Return accuracy by milliseconds an image (logarithmic), the best for their cost joined by a line."""
+    times = {item.name: 1000 / item.images_per_second for item in candidates}
+    marks = svg.ticks(min(item.accuracy_low for item in candidates), max(item.accuracy_high for item in candidates),
+                      share=True)
+    low, high = math.log10(min(times.values())), math.log10(max(times.values()))
+    margin = max(0.05, (high - low) * 0.08)
+    x = svg.Scale(low - margin, high + margin, LEFT, RIGHT)
+    y = svg.Scale(marks[0], marks[-1], BOTTOM, TOP)
+    best = sorted((item for item in candidates if item.frontier), key=lambda item: times[item.name])
+    parts = [svg.line([(x(math.log10(times[item.name])), y(item.accuracy)) for item in best], class_="line frontier")]
+    for item in candidates:
+        place = x(math.log10(times[item.name]))
+        told = f"{item.name}: {words.percent(item.accuracy)}, {words.number(times[item.name], 1)} ms an image"
+        parts.append(svg.element("line", x1=place, x2=place, y1=y(item.accuracy_low), y2=y(item.accuracy_high),
+                                 class_="grid"))
+        parts.append(svg.element("circle", svg.title(told), cx=place, cy=y(item.accuracy), r=4.5,
+                                 class_="dot val" if item.frontier else "dot other"))
+        if item.frontier or len(candidates) <= LABELLED:
+            left = place > (LEFT + RIGHT) / 2
+            parts.append(svg.text(item.name, place + (-8 if left else 8), y(item.accuracy) + 4,
+                                  anchor="end" if left else "start", class_="tick"))
+    places = [(math.log10(value), words.number(value, 0 if value >= 1 else 1)) for value in _round(low, high)]
+    return svg.picture(
+        "frontier", svg.text("Probe accuracy", 4, 16, class_="heading"),
+        axes(x, y, labelled(marks, percent=True), places),
+        svg.text("milliseconds an image", (LEFT + RIGHT) / 2, BOTTOM + 38, anchor="middle", class_="label"), *parts,
+        words="Accuracy against cost", width=WIDTH, height=HEIGHT,
+        description=f"{len(candidates)} candidates; on the frontier: {words.named([item.name for item in best])}.")
+
+
+def _round(low: float, high: float) -> list[float]:
+    """Return round numbers of milliseconds between two decimal logarithms, at most about eight."""
+    powers = range(math.floor(low), math.ceil(high) + 1)
+    found = [factor * 10.0**power for power in powers for factor in (1, 2, 3, 5, 7)]
+    inside = [value for value in found if low <= math.log10(value) <= high]
+    return inside or [10 ** ((low + high) / 2)]

@@ -1,0 +1,41 @@
+"""Ranked: a ranking from data to the folder that it is written into."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from headstart.data.dataset import Dataset
+from headstart.errors import ConfigError
+from headstart.events import Listen
+from headstart.job import Job, countdown
+from headstart.runs import free_directory
+from headstart.scores.score import SCORES
+from headstart.selection.candidates import Wanted, find_candidates
+from headstart.selection.pool import open_pool
+from headstart.selection.rank import rank
+from headstart.selection.rank_page import write_rank_page
+from headstart.selection.ranking import FOLDER, Ranking
+
+
+def make_ranking(job: Job, wanted: Wanted, *, dataset: Dataset | None, score: str, others: Sequence[str], most: int,
+                 directory: Path | None, listen: Listen) -> Ranking:
+    """Return the ranking for the data of a job, written into `directory` or the next free one in `ranks/`.
+
+    others: names of scores to tell beside it; `all` stands for every one.
+    Raises ConfigError where the folder holds other things, or for what `rank` and `find_candidates` refuse.
+    """
+    if directory is not None and directory.is_dir() and any(directory.iterdir()):
+        raise ConfigError(f"{directory}: this folder is not empty. Choose another --out.")
+    if job.init_from:
+        raise ConfigError("rank compares pretrained models; init_from names a run to start from. Leave it out.")
+    candidates = find_candidates(wanted, channels=job.channels, fit=job.fit, allow_licenses=job.allow_licenses)
+    names = SCORES.names() if list(others) == ["all"] else list(others)
+    pool = open_pool(job, dataset, listen)
+    found = rank(pool, candidates, listen=listen, score=score, others=names, most=most,
+                 remaining=countdown(job.limit_time))
+    target = directory or free_directory(Path(FOLDER), Path(job.data).name or "data")
+    target.mkdir(parents=True, exist_ok=True)
+    write_rank_page(found, target)
+    found.save(target)
+    return Ranking.load(target)

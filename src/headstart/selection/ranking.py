@@ -1,0 +1,121 @@
+"""Ranking: what was found of each candidate, and its record on disk, which `adapt --backbone auto` reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from headstart.errors import ConfigError, IntegrityError
+from headstart.files import read_json, write_json
+
+RECORD, PAGE = "rank.json", "rank.html"
+FOLDER = "ranks"
+"""Where rankings are kept, beside `runs`."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One candidate: its place, what speaks for it, and what it costs."""
+
+    name: str
+    architecture: str
+    size: int
+    """Pixels of its input."""
+    own_size: bool
+    """Whether that is the size that it was trained with."""
+    rank: int
+    """1 is the best; candidates that were left out early come after those that were not."""
+    rank_low: int
+    rank_high: int
+    """95% interval of the rank, over resampled images."""
+    value: float
+    """What the ranking goes by, higher for better."""
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    """Cross-validated accuracy of a linear probe, with its 95% interval; for multi-label the share of right labels."""
+    images: int
+    """Images that it was judged by; fewer than the others' where it was left out early."""
+    eliminated: bool
+    scores: Mapping[str, float | None] = field(default_factory=dict)
+    """Other scores, by name; None where one has no value for this candidate."""
+    top1: float | None = None
+    """Published ImageNet-1k accuracy, percent."""
+    parameters: int = 0
+    gmacs: float = 0.0
+    images_per_second: float = 0.0
+    training_mb: float = 0.0
+    width: int = 0
+    """Length of its feature vector."""
+    license: str = ""
+    seconds: float = 0.0
+    """Spent on it in all."""
+    frontier: bool = False
+    """Whether no other candidate is both faster and higher in value."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """All candidates, best first, and those that could not be judged."""
+
+    data: str
+    known: Mapping[str, Any]
+    """What decides which images were read: fingerprint, seed, val, test."""
+    score: str
+    images: int
+    classes: int
+    seconds: float
+    candidates: tuple[Ranked, ...]
+    failed: Mapping[str, str]
+    """Name -> why it could not be judged."""
+    directory: Path | None = None
+
+    @property
+    def best(self) -> Ranked:
+        """Return the candidate in the first place. Raises ConfigError where none could be judged."""
+        if not self.candidates:
+            reasons = "\n".join(f"  {name}: {reason}" for name, reason in self.failed.items())
+            raise ConfigError(f"no candidate could be judged:\n{reasons}")
+        return self.candidates[0]
+
+    @property
+    def tied(self) -> list[Ranked]:
+        """Return the candidates whose rank may be 1, as far as these images tell."""
+        return [item for item in self.candidates if item.rank_low == 1]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the ranking as plain JSON values."""
+        return {"data": self.data, "known": dict(self.known), "score": self.score, "images": self.images,
+                "classes": self.classes, "seconds": self.seconds,
+                "candidates": [asdict(item) for item in self.candidates], "failed": dict(self.failed)}
+
+    def save(self, directory: Path) -> None:
+        """Write rank.json, at once and whole."""
+        write_json(directory / RECORD, self.to_json())
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Return the ranking in a folder. Raises ConfigError where there is none, IntegrityError on a damaged one."""
+        path = directory / RECORD
+        if not path.exists():
+            raise ConfigError(f"{directory}: there is no {RECORD} here. Make one with `headstart rank DATA`.")
+        try:
+            found = read_json(path)
+            candidates = tuple(Ranked(**item) for item in found.pop("candidates"))
+            return cls(**found, candidates=candidates, directory=directory)
+        except (TypeError, KeyError, json.JSONDecodeError) as error:
+            raise IntegrityError(f"{path}: not a whole ranking ({error}). "
+                                 "Make it anew with `headstart rank`.") from None
+
+
+def find_ranking(known: Mapping[str, Any], folder: Path = Path(FOLDER)) -> Ranking | None:
+    """Return the newest ranking in `folder` of the same data, divided alike; None where there is none."""
+    files = sorted(folder.glob(f"*/{RECORD}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in files:
+        ranking = Ranking.load(path.parent)
+        if ranking.known == dict(known) and ranking.candidates:
+            return ranking
+    return None
