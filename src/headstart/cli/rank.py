@@ -50,10 +50,10 @@ def rank(
     from headstart.cli.terminal import terminal
 
     found = ranked(
-        data, backbones=backbones or (), family=family, max_params=None if max_params is None else count(max_params),
-        licenses=license, source=source, available=available, image_sizes=image_size or (), score=score,
-        scores=scores or (), images=images, limit_time=seconds(limit_time) if limit_time else None, config=config, assignments=set_ or [],
-        seed=seed, out=out, listen=terminal())
+        data, backbones=backbones or (), family=family, licenses=license, source=source, available=available,
+        max_params=None if max_params is None else count(max_params), image_sizes=image_size or (), score=score,
+        scores=scores or (), images=images, limit_time=seconds(limit_time) if limit_time else None, config=config,
+        assignments=set_ or [], seed=seed, out=out, listen=terminal())
     if json:
         print_json({"ranking": str(found.directory), **found.to_json()})
         return
@@ -73,15 +73,14 @@ def table(ranking: Ranking) -> Table:
     found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     found.add_column("rank", justify="right", no_wrap=True)
     found.add_column("candidate", overflow="fold", min_width=18)
-    for name in ("probe accuracy", "images", "params", "GMACs", "img/s", "train MB"):
-        found.add_column(name, justify="right")
+    for name in ("probe accuracy", "images", "params", "GMACs", "img/s"):
+        found.add_column(name, justify="right", no_wrap=True)
     for item in ranking.candidates:
         span = "" if item.rank_low == item.rank_high else f" ({item.rank_low}-{item.rank_high})"
         found.add_row(
             f"{item.rank}{span}", item.name + (" *" if item.frontier else ""),
             f"{item.accuracy:.3f}\n[dim]{item.accuracy_low:.3f}-{item.accuracy_high:.3f}[/dim]", str(item.images),
-            f"{item.parameters / 1e6:.1f}M", f"{item.gmacs:.2f}", f"{item.images_per_second:.0f}",
-            f"{item.training_mb:.0f}")
+            f"{item.parameters / 1e6:.1f}M", f"{item.gmacs:.2f}", f"{item.images_per_second:.0f}")
     return found
 
 
