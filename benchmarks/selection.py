@@ -18,10 +18,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from selecting import truth
+from selecting import scored, truth
 
 RESULTS = Path(__file__).parent / "results"
-TRUTH = RESULTS / "selection_truth.jsonl"
+TRUTH, SCORES = RESULTS / "selection_truth.jsonl", RESULTS / "selection_scores.jsonl"
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -51,6 +51,17 @@ def run_truth(budget: float, part: str, threads: int) -> None:
               flush=True)
 
 
+def run_scores(budget: float) -> None:
+    """Compute the scores of the sets and seeds that have none yet, until the budget is spent."""
+    began = time.monotonic()
+    for name, seed in scored.todo(rows(SCORES)):
+        if time.monotonic() - began > budget:
+            return
+        for row in list(scored.measure(name, seed)):
+            append(SCORES, row)
+        print(f"{name} {seed}: {row['rank_cpu_seconds']:.0f} CPU s", flush=True)
+
+
 def main() -> None:
     """Do what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -61,6 +72,8 @@ def main() -> None:
     words = parser.parse_args()
     if words.what == "truth":
         run_truth(words.budget, words.part, words.threads)
+    elif words.what == "scores":
+        run_scores(words.budget)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from headstart.api import adapt, check, compare, evaluate, predict, rank, reproduce, resume, tune, verify
+    from headstart.api import (
+        adapt,
+        advise,
+        check,
+        compare,
+        evaluate,
+        forecast,
+        predict,
+        rank,
+        reproduce,
+        resume,
+        tune,
+        verify,
+    )
     from headstart.data.dataset import Dataset
     from headstart.data.load import load_data
     from headstart.errors import HeadstartError
@@ -23,13 +36,14 @@ if TYPE_CHECKING:
     from headstart.runs import Run, list_runs, load_run
 
 _HOMES = {
-    "adapt": "api", "check": "api", "compare": "api", "evaluate": "api", "predict": "api", "rank": "api",
-    "reproduce": "api", "resume": "api", "tune": "api", "verify": "api",
+    "adapt": "api", "advise": "api", "check": "api", "compare": "api", "evaluate": "api", "forecast": "api",
+    "predict": "api",     "rank": "api", "reproduce": "api", "resume": "api", "tune": "api", "verify": "api",
     "Dataset": "data.dataset", "load_data": "data.load", "HeadstartError": "errors", "Job": "job", "Model": "model",
     "Run": "runs", "list_runs": "runs", "load_run": "runs",
 }
-__all__ = ["Dataset", "HeadstartError", "Job", "Model", "Run", "adapt", "check", "compare", "evaluate", "list_runs",
-           "load_data", "load_run", "predict", "rank", "reproduce", "resume", "tune", "verify"]
+__all__ = ["Dataset", "HeadstartError", "Job", "Model", "Run", "adapt", "advise", "check", "compare", "evaluate",
+           "forecast", "list_runs", "load_data", "load_run", "predict", "rank", "reproduce", "resume", "tune",
+           "verify"]
 
 
 def __getattr__(name: str) -> Any:

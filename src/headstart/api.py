@@ -22,8 +22,11 @@ from headstart.part import words
 from headstart.run import repeat, run
 from headstart.run import resume as resume_run
 from headstart.runs import Run, free_directory, load_model, load_run
+from headstart.selection.advice import Advice
+from headstart.selection.advised import make_advice
 from headstart.selection.candidates import Wanted
 from headstart.selection.evidence import DEFAULT
+from headstart.selection.forecasted import Forecasted, make_forecast
 from headstart.selection.rank import MOST
 from headstart.selection.ranked import make_ranking
 from headstart.selection.ranking import Ranking
@@ -43,8 +46,7 @@ def adapt(data: str | Path | Dataset, *, out: str | Path | None = None, config: 
     Raises ConfigError naming each wrong setting; DataError where the data can't carry the job.
     """
     dataset, job = _job(data, config, settings)
-    name = f"{Path(job.data).name or 'data'}-{job.method[-1].part_name}"
-    directory = Path(out) if out else free_directory(Path("runs"), name)
+    directory = Path(out) if out else free_directory(Path("runs"), job.title)
     return run(job, directory, dataset=dataset, listen=tracked(listen, job.tracking))
 
 
@@ -93,6 +95,33 @@ def rank(data: str | Path | Dataset | None = None, *, backbones: str | Sequence[
                     available, tuple(_pixels(size) for size in words(image_sizes)))
     return make_ranking(job, wanted, dataset=dataset, score=score, others=words(scores), most=images,
                         directory=Path(out) if out else None, listen=listen)
+
+
+def advise(data: str | Path | Dataset | None = None, *, out: str | Path | None = None,
+           config: str | Path | None = None, assignments: Sequence[str] = (), listen: Listen = silent,
+           **settings: Any) -> Advice:
+    """Return which backbone and method suit `data`, why, and what to expect of each way that is open.
+
+    out: a new folder; None takes the next free one in `advice/`, where `adapt(..., method="auto")` finds it.
+    settings: fields of `Job`; a backbone, an image size or a limit_time that they name is kept to.
+    Raises ConfigError for a wrong setting, or where no backbone could be judged.
+    """
+    dataset, job = _job(data, config, settings, assignments)
+    return make_advice(job, dataset=dataset, directory=Path(out) if out else None, listen=listen)
+
+
+def forecast(data: str | Path | Dataset | None = None, *, targets: Sequence[float] = (), method: str = "probe",
+             out: str | Path | None = None, config: str | Path | None = None, assignments: Sequence[str] = (),
+             listen: Listen = silent, **settings: Any) -> Forecasted:
+    """Return the learning curve on `data`, and the accuracy to expect with 2, 4 and 10 times the labels.
+
+    targets: accuracies in 0..1 to find the number of labels for. method: `probe`, or `finetune`, which trains for each
+    point. out: a new folder; None takes the next free one in `forecasts/`. settings: fields of `Job`.
+    Raises ConfigError for a wrong setting; DataError where the images are too few for a curve.
+    """
+    dataset, job = _job(data, config, settings, assignments)
+    return make_forecast(job, dataset=dataset, method=method, targets=targets, directory=Path(out) if out else None,
+                         listen=listen)
 
 
 def check(data: str | Path | Dataset, *, listen: Listen = silent) -> CheckReport:

@@ -49,9 +49,18 @@ def held_out(features: np.ndarray, labels: np.ndarray, *, classes: int, folds: i
     Folds are stratified by class as far as the classes reach; images of one group share a fold. Fewer images (or
     groups) than folds: each is held out alone. Needs two images, and two classes (or a label that varies).
     """
-    points = reduced(features)
     parts = list(divide(labels, folds, seed=seed, groups=groups))
-    paths = zip(*(_path(points[rest], labels[rest], classes, tuple(penalties)) for rest, _ in parts), strict=True)
+    return answers(reduced(features), labels, parts, classes=classes, penalties=penalties)
+
+
+def answers(points: np.ndarray, labels: np.ndarray, parts: Sequence[tuple[np.ndarray, np.ndarray]], *, classes: int,
+            penalties: Iterable[float] = PENALTIES) -> HeldOut:
+    """Return what is said of the rows that each part holds out by a fit on its other rows; each row is held out once.
+
+    points: float [N, D]. parts: (rows to fit on, rows held out); those to fit on may be any, such as a subset.
+    """
+    chosen = tuple(penalties)
+    paths = zip(*(_path(points[rest], labels[rest], classes, chosen) for rest, _ in parts), strict=True)
 
     def logits(fits: Sequence[LinearFit]) -> np.ndarray:
         found = np.empty((len(labels), classes))

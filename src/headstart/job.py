@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationInfo, field_serializer, field_validator
+from pydantic import Field, ValidationInfo, field_serializer, field_validator, model_validator
 
 from headstart.backbones.resolve import PERMISSIVE
 from headstart.catalog import Catalog
@@ -61,6 +61,8 @@ class Job(Part):
     """Channels of the input: 1 grey, 3 RGB, 4 RGB and alpha."""
     init_from: RunPath | None = None
     """A finished run to start from; its head is mapped by class name."""
+    advise: bool = False
+    """Take backbone and method as `headstart advise` finds them for these data; `method: auto` says the same."""
     on_overfit: Literal["report", "stop", "regularise"] | None = None
     """What each method of the chain that trains by epochs does when the watch sees overfitting; None: as it is set."""
     method: tuple[Method, ...] = Field((), validate_default=True)
@@ -92,6 +94,14 @@ class Job(Part):
     """Seconds after which training stops with the best weights so far."""
     tracking: str = "sqlite"
     """`sqlite` beside the runs, `off`, or the address of an MLflow server."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _auto(cls, values: Any) -> Any:
+        """Take `method: auto` as what it stands for."""
+        if isinstance(values, dict) and words(values.get("method")) in ("auto", ["auto"], ("auto",)):
+            return {key: value for key, value in values.items() if key != "method"} | {"advise": True}
+        return values
 
     @field_validator("method", "baselines", mode="before")
     @classmethod
@@ -134,6 +144,11 @@ class Job(Part):
     @field_serializer("method", "baselines")
     def _plain(self, value: tuple[Method, ...]) -> list[dict[str, Any]]:
         return [METHODS.plain(method) for method in value]
+
+    @property
+    def title(self) -> str:
+        """Return what a run of the job is called where no folder is named: `flowers-finetune`."""
+        return f"{Path(self.data).name or 'data'}-{'auto' if self.advise else self.method[-1].part_name}"
 
     def baseline_chains(self) -> list[tuple[Method, ...]]:
         """Return each baseline, last in its chain, with what it needs in front: as `method` has it, else by default."""

@@ -10,9 +10,11 @@ import typer
 
 def adapt(
     data: Annotated[str | None, typer.Argument(help="Folder, table or saved dataset; or `data:` in --config.")] = None,
-    backbone: Annotated[str | None, typer.Option(help="Pretrained model; see `headstart models`.")] = None,
+    backbone: Annotated[str | None, typer.Option(
+        help="Pretrained model; see `headstart models`. Default auto: the first of a ranking.")] = None,
     method: Annotated[str | None, typer.Option(
-        help="probe, finetune, lora, dora, ia3, distill, soup, scratch; several with commas.")] = None,
+        help="auto (as `advise` finds), probe, finetune, lora, dora, ia3, distill, soup, scratch; several with "
+             "commas.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with the settings of a job.")] = None,
     set_: Annotated[list[str] | None, typer.Option(
         "--set", help="Any setting as key=value, such as method.finetune.epochs=5. May be repeated.")] = None,
@@ -46,7 +48,7 @@ def adapt(
          "on_overfit": on_overfit, "format": format, "group_by": group_by, "skip_bad": skip_bad or None, "allow": allow,
          "allow_licenses": allow_licenses, "limit_time": seconds(limit_time) if limit_time else None},
         config=config, assignments=set_ or [])
-    directory = out or free_directory(Path("runs"), f"{Path(job.data).name or 'data'}-{job.method[-1].part_name}")
+    directory = out or free_directory(Path("runs"), job.title)
     result = run(job, directory, listen=listeners(job.tracking))
     if json:
         print_json(run_json(result))

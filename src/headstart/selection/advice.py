@@ -1,0 +1,95 @@
+"""Advice: which backbone and which method for these data, with the evidence that speaks for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from headstart.errors import ConfigError, IntegrityError
+from headstart.files import read_json, write_json
+from headstart.selection.options import Option
+
+RECORD, PAGE = "advice.json", "advice.html"
+FOLDER = "advice"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One piece of evidence: what was looked at, what was found, and what it means."""
+
+    what: str
+    found: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The plan, best first, and what it rests on."""
+
+    data: str
+    known: Mapping[str, Any]
+    backbone: str
+    image_size: int | None
+    """None is the backbone's own."""
+    backbone_reason: str
+    facts: tuple[Fact, ...]
+    options: tuple[Option, ...]
+    seconds: float
+    """That the advice took."""
+    directory: Path | None = None
+
+    @property
+    def best(self) -> Option:
+        """Return the advised way."""
+        return self.options[0]
+
+    def settings(self) -> dict[str, Any]:
+        """Return the fields of a job that the advice decides."""
+        size = {} if self.image_size is None else {"image_size": self.image_size}
+        return {"backbone": self.backbone, **size, "method": self.best.settings}
+
+    def why(self) -> str:
+        """Return in a sentence or two what was picked and why."""
+        best = self.best
+        expected = ""
+        if best.value is not None:
+            expected = f" Expected accuracy {best.value:.1%} ({best.low:.1%} to {best.high:.1%})."
+        return f"method auto: {best.words} on {self.backbone}: {best.reason}.{expected} {self.backbone_reason} " \
+               "Another one: --method NAME, --backbone NAME."
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the advice as plain JSON values."""
+        found = asdict(self)
+        del found["directory"]
+        return found
+
+    def save(self, directory: Path) -> None:
+        """Write advice.json, at once and whole."""
+        write_json(directory / RECORD, self.to_json())
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Return the advice in a folder. Raises ConfigError where there is none, IntegrityError on a damaged one."""
+        path = directory / RECORD
+        if not path.exists():
+            raise ConfigError(f"{directory}: there is no {RECORD} here. Make one with `headstart advise DATA`.")
+        try:
+            found = read_json(path)
+            facts = tuple(Fact(**item) for item in found.pop("facts"))
+            options = tuple(Option(**item) for item in found.pop("options"))
+            return cls(**found, facts=facts, options=options, directory=directory)
+        except (TypeError, KeyError, json.JSONDecodeError) as error:
+            raise IntegrityError(f"{path}: not a whole advice ({error}). "
+                                 "Make it anew with `headstart advise`.") from None
+
+
+def find_advice(known: Mapping[str, Any], folder: Path = Path(FOLDER)) -> Advice | None:
+    """Return the newest advice in `folder` on the same data with the same wishes; None where there is none."""
+    for path in sorted(folder.glob(f"*/{RECORD}"), key=lambda path: path.stat().st_mtime, reverse=True):
+        advice = Advice.load(path.parent)
+        if advice.known == dict(known):
+            return advice
+    return None

@@ -1,0 +1,186 @@
+"""Advise: gather cheap evidence on the data, and say which backbone and which method it speaks for."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from headstart.backbones.backbone import Backbone
+from headstart.data.dataset import Dataset
+from headstart.errors import DataError
+from headstart.events import Listen
+from headstart.images import probe as read_header
+from headstart.selection.advice import Advice, Fact
+from headstart.selection.candidates import Candidate, Wanted, find_candidates, load
+from headstart.selection.curve import probe_curve
+from headstart.selection.evidence import source_probabilities
+from headstart.selection.forecast import Forecast, forecast
+from headstart.selection.nearness import Nearness, nearness
+from headstart.selection.options import Basis, Distance, augment_for, distance_of, options
+from headstart.selection.pool import Pool, nested
+from headstart.selection.rank import rank
+from headstart.selection.ranking import Ranked, Ranking, find_ranking
+from headstart.selection.trial import Trial, short_tuning
+
+MOST = 1000
+"""Images whose features are read for a ranking and a learning curve."""
+HEADERS = 100
+"""Images whose size is looked at."""
+SLOWER = 9.0
+"""Times that a step of training takes longer than reading features, where no trial measured it."""
+
+
+def advise(pool: Pool, *, listen: Listen, remaining: Callable[[], float] = lambda: float("inf")) -> Advice:
+    """Return the advice. Only images of train and validation are read; nothing is written.
+
+    The job's `backbone`, where it is not `auto`, is the only candidate; its `limit_time` is the budget that the plan
+    must fit, the advice included. Raises ConfigError where no backbone could be judged.
+    """
+    began = time.monotonic()
+    ranking = _ranking(pool, listen, remaining)
+    best = ranking.best
+    backbone, _ = _load(pool, best)
+    rows = np.sort(nested(pool.images.labels(), min(MOST, len(pool.images)), seed=pool.job.seed))
+    features = pool.features(backbone, rows, lambda event: None)
+    part = pool.images.subset(rows)
+    curve = probe_curve(features, part.labels(), classes=len(part.classes), seed=pool.job.seed, groups=part.groups())
+    ahead = forecast(curve, seed=pool.job.seed)
+    near = _nearness(pool, ranking, backbone, features, rows)
+    distance = distance_of(near)
+    trial = None
+    # Where the probe makes hardly a mistake there is nothing to gain, and nothing to try.
+    if best.accuracy < 1 - 1 / best.images:
+        trial = short_tuning(pool, backbone, augment=augment_for(distance), listen=listen, remaining=remaining)
+    extraction = len(pool.dataset) / best.images_per_second
+    spent = time.monotonic() - began
+    basis = Basis(
+        images=len(pool.splits.train), accuracy=best.accuracy,
+        error=math.sqrt(best.accuracy * (1 - best.accuracy) / best.images + 1 / (2 * best.images) ** 2),
+        distance=distance, trial=trial, extraction=extraction,
+        seconds_per_image=trial.seconds_per_image if trial else SLOWER / best.images_per_second,
+        limit=None if pool.job.limit_time is None else max(1.0, pool.job.limit_time - spent))
+    return Advice(
+        pool.job.data, wishes(pool), best.architecture, None if best.own_size else best.size,
+        _backbone_reason(ranking), tuple(_facts(pool, ranking, near, distance, ahead, trial, basis)),
+        tuple(options(basis)), round(time.monotonic() - began, 2))
+
+
+def wishes(pool: Pool) -> dict[str, object]:
+    """Return what an advice depends on: the data, how they are divided, and what the job leaves open."""
+    job = pool.job
+    return {**pool.known_to(), "backbone": job.backbone, "image_size": job.image_size, "limit_time": job.limit_time}
+
+
+def _ranking(pool: Pool, listen: Listen, remaining: Callable[[], float]) -> Ranking:
+    """Return the ranking on disk of these data, or a new one."""
+    job = pool.job
+    if job.backbone == "auto" and job.image_size is None:
+        found = find_ranking(pool.known_to())
+        if found is not None:
+            return found
+    wanted = Wanted(() if job.backbone == "auto" else (job.backbone,), available=job.backbone == "auto",
+                    sizes=() if job.image_size is None else (job.image_size,))
+    candidates: Sequence[Candidate] = find_candidates(wanted, channels=job.channels, fit=job.fit,
+                                                      allow_licenses=job.allow_licenses)
+    return rank(pool, candidates, listen=listen, most=MOST, remaining=remaining)
+
+
+def _load(pool: Pool, item: Ranked) -> tuple[Backbone, str]:
+    job = pool.job
+    return load(item.architecture, None if item.own_size else item.size, job.channels, job.fit, job.allow_licenses)
+
+
+def _nearness(pool: Pool, ranking: Ranking, backbone: Backbone, features: np.ndarray, rows: np.ndarray) -> Nearness:
+    """Return the nearness by the best backbone, or by the next one whose classifier came along at its own size."""
+    source = source_probabilities(backbone, features)
+    if source is not None and ranking.best.own_size:
+        return nearness(backbone, features, source)
+    for item in ranking.candidates:
+        if item.own_size and not item.eliminated:
+            other, _ = _load(pool, item)
+            if other.classifier is not None:
+                theirs = pool.features(other, rows, lambda event: None)
+                return nearness(other, theirs, source_probabilities(other, theirs))
+    return nearness(backbone, features, None)
+
+
+def _backbone_reason(ranking: Ranking) -> str:
+    best = ranking.best
+    if len(ranking.candidates) == 1:
+        return f"backbone: {best.name}, as it was asked for."
+    return (f"backbone auto: {best.name} ranks first of {len(ranking.candidates)}: a linear probe on its features is "
+            f"right in {best.accuracy:.1%} of {best.images} images"
+            + (f", as ranked in {ranking.directory}." if ranking.directory else "."))
+
+
+def _facts(pool: Pool, ranking: Ranking, near: Nearness, distance: Distance, ahead: Forecast | None,
+           trial: Trial | None, basis: Basis) -> list[Fact]:
+    train = pool.splits.train
+    labels = pool.images.labels()
+    counts = labels.sum(axis=0) if labels.ndim > 1 else np.bincount(labels, minlength=len(train.classes))
+    few, many = int(counts.min()), int(counts.max())
+    facts = [
+        Fact("images", f"{len(pool.images)} for learning and choosing, {len(pool.splits.test)} held out to prove it",
+             "enough to adapt every layer" if few >= 50 else "few: keep close to what was pretrained"),
+        Fact("images a class", f"{few} to {many}",
+             "unbalanced: watch the balanced accuracy" if many > 5 * max(1, few) else "balanced enough"),
+        _size_fact(pool.images, ranking.best.size)]
+    facts += [Fact("data check", item["text"], item["advice"] or "read it") for item in pool.findings
+              if item["level"] != "ok"]
+    facts.append(_near_fact(near, distance))
+    best = ranking.best
+    facts.append(Fact("linear probe", f"right in {best.accuracy:.1%} ({best.accuracy_low:.1%} to "
+                      f"{best.accuracy_high:.1%}) of {best.images} images it was not fitted on, on {best.name}",
+                      "what any training must beat"))
+    if ahead is not None:
+        twice = ahead.at(2 * float(ahead.curve.sizes[-1]))
+        facts.append(Fact("more labels", f"twice as many would give about {twice.value:.1%} ({twice.low:.1%} to "
+                          f"{twice.high:.1%}) with the probe",
+                          _worth_labels(twice.value - float(ahead.curve.mean[-1]))))
+    if trial is not None:
+        arm = trial.best
+        arms = ", ".join(f"{a.gain:+.1%} at rate {a.rate:g}" for a in trial.arms)
+        facts.append(Fact("short fine-tuning", f"{arms} against the probe's {trial.probe:.1%} on {trial.held_out} "
+                          f"images (give or take {arm.error:.1%})",
+                          "training moves the features the right way" if arm.gain > 0 else
+                          "the features are good as they are, or so few steps show nothing"))
+    facts.append(Fact("speed here", f"{best.images_per_second:.0f} images a second read, "
+                      f"{1 / basis.seconds_per_image:.0f} trained", f"{basis.images} training images an epoch: "
+                      f"{basis.images * basis.seconds_per_image:.0f} s"))
+    if pool.job.limit_time is not None:
+        facts.append(Fact("time given", f"{pool.job.limit_time:.0f} s", "plans that need more come last"))
+    return facts
+
+
+def _near_fact(near: Nearness, distance: Distance) -> Fact:
+    parts = [] if near.confidence is None else [
+        f"the pretrained classifier is {near.confidence:.0%} sure of its answers (entropy {near.entropy:.0%})"]
+    parts += [] if near.distance is None else [f"mean features {near.distance:.2f} of their length away"]
+    meaning = {"near": "like the photos of the pretraining: its features fit",
+               "far": "unlike the photos of the pretraining: expect to gain by training the early layers, too",
+               "unknown": "neither clearly like the pretraining's photos nor unlike them"}[distance]
+    return Fact("likeness to the pretraining images", "; ".join(parts) or "can't be told for this backbone", meaning)
+
+
+def _size_fact(images: Dataset, size: int) -> Fact:
+    chosen = np.unique(np.linspace(0, len(images) - 1, min(HEADERS, len(images))).astype(int))
+    shorter = []
+    for row in chosen:
+        try:
+            header = read_header(images.samples[int(row)].source)
+            shorter.append(min(header.width, header.height))
+        except DataError:  # told by the check already
+            continue
+    if not shorter:
+        return Fact("resolution", "not known", "")
+    middle = float(np.median(shorter))
+    meaning = "small pictures are enlarged: a smaller --set image_size would save time at little loss" \
+        if middle * 3 < size else "large enough for the input" if middle >= size else "a little enlarged"
+    return Fact("resolution", f"shorter side {middle:.0f} pixels (median), input {size}", meaning)
+
+
+def _worth_labels(gain: float) -> str:
+    return "labelling more pays" if gain > 0.01 else "labelling more brings little"

@@ -1,0 +1,67 @@
+"""Advised: an advice from data to the folder that it is written into, and from an advice to the job that follows it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headstart.data.dataset import Dataset
+from headstart.errors import ConfigError
+from headstart.events import Listen, Note
+from headstart.job import Job, countdown
+from headstart.runs import free_directory
+from headstart.selection.advice import FOLDER, Advice, find_advice
+from headstart.selection.advice_page import write_advice_page
+from headstart.selection.advise import advise, wishes
+from headstart.selection.pool import Pool, open_pool
+from headstart.selection.ranking import Ranked, find_ranking
+
+
+def make_advice(job: Job, *, dataset: Dataset | None, directory: Path | None, listen: Listen) -> Advice:
+    """Return the advice for the data of a job, written into `directory` or the next free one in `advice/`.
+
+    Raises ConfigError where the folder holds other things, or no backbone could be judged.
+    """
+    if directory is not None and directory.is_dir() and any(directory.iterdir()):
+        raise ConfigError(f"{directory}: this folder is not empty. Choose another --out.")
+    if job.init_from:
+        raise ConfigError("advise chooses a pretrained model; init_from names a run to start from. Leave it out.")
+    remaining = countdown(job.limit_time)
+    found = advise(open_pool(job, dataset, listen), listen=listen, remaining=remaining)
+    target = directory or free_directory(Path(FOLDER), Path(job.data).name or "data")
+    target.mkdir(parents=True, exist_ok=True)
+    write_advice_page(found, target)
+    found.save(target)
+    return Advice.load(target)
+
+
+def follow(job: Job, pool: Pool, listen: Listen) -> Job:
+    """Return the job with what the advice on its data decides: that on disk, or a new one.
+
+    What the job names itself (a backbone, an image size) stays as it is.
+    """
+    advice = find_advice(wishes(pool))
+    if advice is None:
+        advice = advise(pool, listen=listen, remaining=countdown(job.limit_time))
+    listen(Note(advice.why() + (f" The whole of it: {advice.directory}." if advice.directory else "")))
+    settings = job.model_dump(mode="json") | advice.settings() | {"advise": False}
+    return Job.parse(settings)
+
+
+def take_ranked(job: Job, pool: Pool, listen: Listen) -> Job:
+    """Return the job with the first backbone of a ranking of its data on disk; as it is where there is none."""
+    ranking = find_ranking(pool.known_to())
+    fitting = [item for item in ranking.candidates if _fits(item, job)] if ranking else []
+    if not ranking or not fitting:
+        return job
+    best = fitting[0]
+    listen(Note(f"backbone auto: {best.name}, rank {best.rank} of {len(ranking.candidates)} in {ranking.directory}: a "
+                f"linear probe on its features is right in {best.accuracy:.1%} of {best.images} images. "
+                "Another one: --backbone NAME."))
+    size = {} if best.own_size else {"image_size": best.size}
+    return job.model_copy(update={"backbone": best.architecture, **size})
+
+
+def _fits(item: Ranked, job: Job) -> bool:
+    """Return whether the job allows the candidate: its licence and its input size."""
+    allowed = "any" in job.allow_licenses or item.license.lower() in {name.lower() for name in job.allow_licenses}
+    return allowed and job.image_size in (None, item.size)

@@ -1,0 +1,78 @@
+"""Curve: the accuracy of a probe on ever more images, on images that it was not fitted on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from headstart.held_out import answers, divide, reduced
+from headstart.seeds import derive
+from headstart.selection.pool import nested
+
+# N images, D features, C classes, S sizes, F folds over all repeats
+
+FOLDS, REPEATS = 4, 3
+"""Each repeat deals the folds anew; an image is held out once in each."""
+FEWEST = 2
+"""Images a class in the smallest subset."""
+PENALTIES = tuple(float(l2) for l2 in np.logspace(0.5, -4, 7))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How often the held-out images were right, by the number of images that were learnt from."""
+
+    sizes: np.ndarray
+    """int64 [S], rising."""
+    accuracy: np.ndarray
+    """float64 [S, F]: on the held-out images of each fold; for multi-label the share of right labels."""
+    held_out: int
+    """Images of one fold."""
+    per_class: np.ndarray
+    """float64 [S, C]: share of each class's images that were right, over all folds; for multi-label of all images."""
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Return float64 [S]."""
+        return np.asarray(self.accuracy.mean(axis=1))
+
+
+def sizes_for(images: int, classes: int) -> np.ndarray:
+    """Return the sizes of the nested subsets: halves of `images`, down to FEWEST a class, at most six."""
+    found = [images]
+    while len(found) < 6 and found[-1] // 2 >= max(FEWEST * classes, 8):
+        found.append(found[-1] // 2)
+    return np.array(found[::-1])
+
+
+def probe_curve(features: np.ndarray, labels: np.ndarray, *, classes: int, seed: int,
+                groups: Sequence[str] | None = None, step: Callable[[int], None] = lambda done: None) -> Curve:
+    """Return the learning curve of a linear probe on float [N, D] features.
+
+    labels: int64 [N] or 0/1 [N, C]. Subsets of one fold are nested and show every class. The penalty of each size is
+    the one with the lowest held-out loss over all folds. step: told how many of the repeats are done.
+    """
+    points = reduced(features)
+    repeats = [list(divide(labels, FOLDS, seed=derive(seed, "curve", repeat) % 2**31, groups=groups))
+               for repeat in range(REPEATS)]
+    sizes = sizes_for(min(len(rest) for parts in repeats for rest, _ in parts), classes)
+    accuracy: list[list[float]] = [[] for _ in sizes]
+    right, count = np.zeros((len(sizes), classes)), np.zeros(classes)
+    for repeat, parts in enumerate(repeats):
+        for place, size in enumerate(sizes):
+            few = [(rest[nested(labels[rest], size, seed=derive(seed, "nested", repeat, fold) % 2**31)], left)
+                   for fold, (rest, left) in enumerate(parts)]
+            found = answers(points, labels, few, classes=classes, penalties=PENALTIES)
+            correct = found.correct()
+            accuracy[place] += [float(correct[left].mean()) for _, left in parts]
+            if labels.ndim == 1:
+                right[place] += np.bincount(labels, weights=correct, minlength=classes)
+            else:
+                right[place] += ((found.logits > 0) == (labels > 0.5)).sum(axis=0)
+        count += np.bincount(labels, minlength=classes) if labels.ndim == 1 else len(labels)
+        step(repeat + 1)
+    per_class = np.divide(right, count, out=np.full(right.shape, np.nan), where=count > 0)
+    held = min(len(left) for parts in repeats for _, left in parts)
+    return Curve(sizes, np.array(accuracy), held, per_class)

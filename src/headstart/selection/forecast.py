@@ -1,0 +1,113 @@
+"""Forecast: how accurate a probe would be with more labels, as far as its learning curve so far tells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from headstart.seeds import generator
+from headstart.selection.curve import Curve
+from headstart.selection.laws import LAWS, fit, weights
+
+# S sizes, T targets, R draws
+
+DRAWS = 400
+LEVEL = 0.8
+"""Of the intervals."""
+WIDENING = 0.35
+"""Standard deviation of the error of a forecast, as a share of the error foretold, for each doubling: what laws that
+fit the past alike leave open. Chosen on benchmarks/bench_forecast.py; see docs/benchmarks.md."""
+FEWEST_POINTS = 3
+
+
+@dataclass(frozen=True)
+class Point:
+    """The accuracy with so many images, and its 80% interval."""
+
+    images: int
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A learning curve, and where it goes."""
+
+    curve: Curve
+    law: str
+    """The family that foretold the last known points best."""
+    belief: dict[str, float]
+    """Weight of each family in the forecast."""
+    draws: np.ndarray
+    """float64 [R, G]: accuracy on a grid of sizes, a row for each draw of law and resample."""
+    grid: np.ndarray
+    """float64 [G]: the sizes, from the smallest known to GRID_END times the largest."""
+
+    def at(self, images: float) -> Point:
+        """Return the forecast for so many images to learn from."""
+        place = np.interp(np.log(images), np.log(self.grid), np.arange(len(self.grid)))
+        low_index = int(min(np.floor(place), len(self.grid) - 2))
+        share = place - low_index
+        values = self.draws[:, low_index] * (1 - share) + self.draws[:, low_index + 1] * share
+        low, value, high = np.quantile(values, ((1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2))
+        return Point(round(images), float(value), float(low), float(high))
+
+    def needed(self, accuracy: float) -> tuple[int | None, int | None, int | None]:
+        """Return images for an accuracy: (few, if all goes well; likely; many), None beyond the grid's end.
+
+        80% of the draws reach the accuracy between the first and the last.
+        """
+        reached = np.where(self.draws.max(axis=1) >= accuracy,
+                           self.grid[np.argmax(self.draws >= accuracy, axis=1)], np.inf)
+        found = np.quantile(reached, ((1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2), method="nearest")
+        few, likely, many = (None if np.isinf(value) else int(np.ceil(value)) for value in found)
+        return few, likely, many
+
+
+GRID_END = 40
+"""Times the largest known size."""
+
+
+def forecast(curve: Curve, *, seed: int) -> Forecast | None:
+    """Return the forecast of a curve; None where it has fewer than three points.
+
+    Each draw resamples the folds, takes one of the laws by its weight, fits it, and errs on the way as much as such
+    forecasts did on the benchmark sets.
+    """
+    if len(curve.sizes) < FEWEST_POINTS:
+        return None
+    rng = generator(seed, "forecast")
+    errors = 1 - curve.accuracy
+    spread = standard_errors(curve)
+    belief = weights(curve.sizes, errors.mean(axis=1), spread)
+    names = list(belief)
+    last = float(curve.sizes[-1])
+    grid = np.geomspace(float(curve.sizes[0]), last * GRID_END, 80)
+    draws = np.empty((DRAWS, len(grid)))
+    for row in range(DRAWS):
+        folds = rng.integers(0, errors.shape[1], errors.shape[1])
+        law = LAWS[names[int(rng.choice(len(names), p=list(belief.values())))]]
+        ahead = fit(law, curve.sizes.astype(np.float64), errors[:, folds].mean(axis=1), spread)(grid)
+        # The further, the less sure: the error is off by a factor that grows with each doubling.
+        doublings = np.maximum(0.0, np.log2(grid / last))
+        draws[row] = 1 - np.minimum(ahead * np.exp(WIDENING * rng.standard_normal() * np.sqrt(doublings)), 1.0)
+    return Forecast(curve, max(belief, key=lambda name: belief[name]), belief, draws, grid)
+
+
+def standard_errors(curve: Curve) -> np.ndarray:
+    """Return float64 [S]: the standard error of each mean, not below that of a share of the images held out."""
+    found = curve.accuracy.std(axis=1, ddof=1) / np.sqrt(curve.accuracy.shape[1])
+    rough = np.sqrt(np.maximum(curve.mean * (1 - curve.mean), 0.01) / (curve.held_out * curve.accuracy.shape[1]))
+    return np.asarray(np.maximum(found, rough))
+
+
+def gains(curve: Curve, classes: Sequence[str]) -> list[tuple[str, float, float]]:
+    """Return (class, share right now, what the last doubling brought), the class that gained most first."""
+    if len(curve.sizes) < 2:
+        return []
+    found = [(name, float(curve.per_class[-1, c]), float(curve.per_class[-1, c] - curve.per_class[-2, c]))
+             for c, name in enumerate(classes) if not np.isnan(curve.per_class[-1, c])]
+    return sorted(found, key=lambda item: -item[2])
