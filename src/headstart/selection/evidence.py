@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,12 +13,22 @@ from headstart.backbones.backbone import Backbone
 from headstart.errors import HeadstartError
 from headstart.evaluation.intervals import resample, wilson
 from headstart.held_out import held_out
+from headstart.scores.gbc import GBC
 from headstart.scores.score import SCORES, MeanScore, Score
+from headstart.scores.spectrum import principal
 
 # N images, D features, C classes, Z classes of the pretrained classifier, R resamples
 
 DEFAULT = "default"
 """The ranking that is made where no score is named: see `docs/explanation/judgement.md`."""
+OVERLAP_WEIGHT, SIZE_WEIGHT = 1.0, 0.3
+"""Chosen on benchmarks/selection.py; see docs/benchmarks.md."""
+COMPONENTS = 64
+"""Principal components in which the overlap is measured."""
+LEAST = 1e-3
+"""Loss and overlap below which nothing is told apart any more."""
+PAIRED = 200
+"""Resamples of the default ranking."""
 RESAMPLES = 1000
 RECOMPUTED = 40
 """Resamples of a score that is no mean over the images: each computes it anew."""
@@ -50,19 +61,42 @@ class Evidence:
     """95% interval of the accuracy: Wilson's, as if the images were independent."""
 
 
-def judge(seen: Seen, *, score: str, prior: float, seed: int) -> Evidence:
-    """Return the evidence by a score of `scores/`, or by `default`: the probe's held-out log likelihood and the prior.
+def judge(seen: Seen, *, score: str, gmacs: float, seed: int) -> Evidence:
+    """Return the evidence by a score of `scores/`, or by `default`.
 
-    prior: added to the value by `default`, in nats.
+    gmacs: billions of multiply-adds of one image: the size of the model, which `default` takes for its prior.
     """
     probe = held_out(seen.features, seen.labels, classes=seen.classes, seed=seed, groups=seen.groups)
     correct = probe.correct()
     interval = wilson(float(correct.mean()), len(correct))
     if score == DEFAULT:
-        value, replicates = _of_terms(prior - probe.losses(), seen, seed)
+        value, replicates = _default(probe.losses(), seen, gmacs, seed)
     else:
         value, replicates = _of_score(SCORES.get(score)(), seen, seed)
     return Evidence(value, replicates, float(correct.mean()), interval)
+
+
+def _default(losses: np.ndarray, seen: Seen, gmacs: float, seed: int) -> tuple[float, np.ndarray]:
+    """Return how small the probe's loss and the overlap of the classes are, in logarithms, with the prior of the size.
+
+    Logarithms, so that each counts by its ratios: halving the loss is worth as much on hard data as on easy ones.
+    losses: float64 [N], the held-out log loss of each image.
+    """
+    points, overlap = principal(seen.features, COMPONENTS), GBC(components=None)
+    if not points.shape[1]:  # features that are the same for every image
+        points = np.zeros((len(losses), 1))
+    rows = np.arange(len(losses))
+
+    def value(chosen: np.ndarray) -> float:
+        loss = max(float(losses[chosen].mean()), LEAST)
+        try:
+            shared = -overlap(points[chosen], seen.labels[chosen])
+        except HeadstartError:  # a resample that happened to show one class only
+            return float("nan")
+        return -math.log(loss) - OVERLAP_WEIGHT * math.log(shared + LEAST) + SIZE_WEIGHT * math.log(max(gmacs, 1e-6))
+
+    counts = np.concatenate(list(resample(len(losses), PAIRED, seed=seed, groups=seen.groups))).astype(np.int64)
+    return value(rows), np.array([value(np.repeat(rows, times)) for times in counts])
 
 
 def _of_terms(terms: np.ndarray, seen: Seen, seed: int) -> tuple[float, np.ndarray]:

@@ -34,7 +34,6 @@ class Runner:
     """A candidate and what is known of it so far."""
 
     candidate: Candidate
-    prior: float
     images: int = 0
     evidence: Evidence | None = None
     cost: Cost | None = None
@@ -109,10 +108,10 @@ def _visit(runner: Runner, pool: Pool, rows: np.ndarray, labels: np.ndarray, sco
         features = pool.features(backbone, rows, _quiet(listen))
         part = pool.images.subset(rows)
         seen = Seen(features, labels[rows], len(part.classes), source_probabilities(backbone, features), part.groups())
-        runner.evidence = judge(seen, score=score, prior=runner.prior, seed=pool.job.seed)
-        runner.scores = other_scores(seen, others)
         runner.cost = runner.cost or measure(backbone, [sample.source for sample in part.samples[:4]],
                                              device=choose_device(pool.job.device), listen=_quiet(listen))
+        runner.evidence = judge(seen, score=score, gmacs=runner.cost.gmacs, seed=pool.job.seed)
+        runner.scores = other_scores(seen, others)
         runner.width, runner.images = backbone.width, len(rows)
     except (HeadstartError, RuntimeError, ValueError, TypeError, OSError) as error:
         # Any model may come along, and one that can't be had or run must not cost the others their ranking.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from headstart.backbones.backbone import BackboneSpec
 from headstart.errors import ConfigError, nearest
 from headstart.events import Listen, Note
 from headstart.scores.score import SCORES
@@ -17,8 +16,6 @@ from headstart.selection.ranking import Ranked, Ranking
 
 MOST = 2000
 """Images that are read at most, of each class its share: more would hardly change the order."""
-PRIOR_WEIGHT = 0.0
-"""Nats for each point of published ImageNet accuracy above that of the best candidate."""
 
 
 def rank(pool: Pool, candidates: Sequence[Candidate], *, listen: Listen, score: str = DEFAULT,
@@ -33,26 +30,13 @@ def rank(pool: Pool, candidates: Sequence[Candidate], *, listen: Listen, score: 
         if name != DEFAULT and name not in SCORES.names():
             raise ConfigError(f'unknown score "{name}".' + nearest(name, [DEFAULT, *SCORES.names()]))
     began = time.monotonic()
-    runners = [Runner(candidate, prior(candidate.spec, [other.spec for other in candidates]))
-               for candidate in candidates]
+    runners = [Runner(candidate) for candidate in candidates]
     race(runners, pool, most=most, score=score, others=others, listen=listen, remaining=remaining)
     ranking = Ranking(pool.job.data, pool.known_to(), score, max((runner.images for runner in runners), default=0),
                       len(pool.images.classes), round(time.monotonic() - began, 3), _ranked(runners),
                       {runner.candidate.name: runner.failure for runner in runners if runner.failure})
     _tell(ranking, listen)
     return ranking
-
-
-def prior(spec: BackboneSpec, among: Sequence[BackboneSpec]) -> float:
-    """Return what a candidate's published ImageNet accuracy is worth, in nats; at most 0, 0 for the best.
-
-    A model without a published accuracy gets the mean of those that have one: nothing is known for or against it.
-    """
-    known = [other.top1 for other in among if other.top1 is not None]
-    if not known:
-        return 0.0
-    own = spec.top1 if spec.top1 is not None else sum(known) / len(known)
-    return PRIOR_WEIGHT * (own - max(known))
 
 
 def _ranked(runners: Sequence[Runner]) -> tuple[Ranked, ...]:
