@@ -22,7 +22,7 @@ from headstart.methods.method import Method
 from headstart.model import Model
 from headstart.past_runs import find_past_run, leaks, refuse_leaks
 from headstart.runs import load_run
-from headstart.selection.advised import follow, take_ranked
+from headstart.selection.advised import Choice, follow, take_ranked
 from headstart.selection.pool import pool_of
 from headstart.selection.ranking import FOLDER
 from headstart.tasks.task import Task
@@ -46,6 +46,8 @@ class Opened:
     """The folds; empty without."""
     model: Model
     """Before any adapting."""
+    choice: Choice | None = None
+    """What was left to `auto`, and why it was chosen so."""
 
 
 def open_job(job: Job, dataset: Dataset | None, listen: Listen, *, methods: Sequence[Method] = ()) -> Opened:
@@ -60,16 +62,17 @@ def open_job(job: Job, dataset: Dataset | None, listen: Listen, *, methods: Sequ
     splits, parts = _divide(job, dataset, listen, searched=bool(methods))
     for part in (splits, *parts):
         _refuse_weightless(part)
-    job = _chosen(job, dataset, findings, splits, listen)
+    job, choice = _chosen(job, dataset, findings, splits, listen)
     model, job = starting_model(job, dataset, listen)
-    opened = Opened(job, dataset, findings, splits, parts, model)
+    opened = Opened(job, dataset, findings, splits, parts, model, choice)
     own = _methods(job)
     _refuse_unfit([*own, *(method for method in methods if method not in own)], opened, listen)
     return opened
 
 
-def _chosen(job: Job, dataset: Dataset, findings: list[dict[str, Any]], splits: Splits, listen: Listen) -> Job:
-    """Return the job with what was left to evidence decided: by an advice, or by a ranking that is there."""
+def _chosen(job: Job, dataset: Dataset, findings: list[dict[str, Any]], splits: Splits,
+            listen: Listen) -> tuple[Job, Choice | None]:
+    """Return the job with what was left to evidence decided, and why: by an advice, or by a ranking that is there."""
     if job.advise and job.init_from:
         raise ConfigError("method auto chooses backbone and method; init_from names a run to start from. Name a "
                           "method, or leave init_from out.")
@@ -77,7 +80,7 @@ def _chosen(job: Job, dataset: Dataset, findings: list[dict[str, Any]], splits: 
         return follow(job, pool_of(job, dataset, findings, splits), listen)
     if job.backbone == AUTO and not job.init_from and Path(FOLDER).is_dir():
         return take_ranked(job, pool_of(job, dataset, findings, splits), listen)
-    return job
+    return job, None
 
 
 def _divide(job: Job, dataset: Dataset, listen: Listen, *, searched: bool) -> tuple[Splits, list[Splits]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -105,6 +106,8 @@ def _write_inputs(directory: Path, opened: Opened, found: str, *, resumed: bool)
     write_table(directory / "samples.parquet", sample_table(opened.splits))
     write_json(directory / "backbone.json", backbone_record(opened.model))
     write_json(directory / "environment.json", environment())
+    if opened.choice is not None:
+        write_json(directory / "choice.json", asdict(opened.choice))
     write_json(directory / "data.json", data)
 
 

@@ -13,7 +13,7 @@ from headstart.selection.candidates import Candidate, Wanted, find_candidates
 from headstart.selection.evidence import Evidence
 from headstart.selection.race import Runner, heats, survivors
 from headstart.selection.rank import rank
-from tests.selection.small import pool_on
+from tests.selection.small import pool_on, write_data
 
 
 def runner(values, *, images=10):
@@ -84,8 +84,9 @@ def test_each_picture_is_decoded_once_for_all_candidates_of_one_size(data, alive
     assert {count for (name, _), count in decoded.items() if name not in checked} == {1}
 
 
-def test_who_is_sent_off_early_ranks_below_who_saw_every_image(data, alive, dead, monkeypatch):
-    monkeypatch.setattr(racing, "FIRST", 32)
+def test_who_is_sent_off_early_ranks_below_who_saw_every_image(alive, dead, monkeypatch, tmp_path):
+    monkeypatch.setattr(racing, "FIRST", 96)
+    data = write_data(tmp_path / "many", each=130)
     found = rank(pool_on(data), find_candidates(Wanted(backbones=(dead, alive), sizes=(32,))), listen=silent)
     assert [item.architecture for item in found.candidates] == [alive, dead]
     assert [item.eliminated for item in found.candidates] == [False, True]

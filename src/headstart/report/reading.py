@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from headstart.errors import IntegrityError
 from headstart.report.records import (
     BackboneRecord,
+    ChoiceRecord,
     Compared,
     DataRecord,
     Details,
@@ -48,6 +49,7 @@ class Record:
     """What the learning-rate finder saw, by method."""
     folds: FoldsRecord | None
     backbone: BackboneRecord | None
+    choice: ChoiceRecord | None
     environment: EnvironmentRecord | None
     job: str | None
     """The text of job.yaml."""
@@ -108,6 +110,7 @@ def read(directory: Path) -> Record:
         folds=_optional(directory / "folds.json", FoldsRecord),
         rates=_optional(directory / "lr_finder.json", dict[str, RatesRecord]) or {},
         backbone=_optional(directory / "backbone.json", BackboneRecord),
+        choice=_optional(directory / "choice.json", ChoiceRecord),
         environment=_optional(directory / "environment.json", EnvironmentRecord),
         job=_text(directory / "job.yaml"),
         history=_history(directory / "history.csv"),

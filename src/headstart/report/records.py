@@ -102,6 +102,13 @@ class BackboneRecord(Shape):
     preprocessing: dict[str, Any] = {}
 
 
+class ChoiceRecord(Shape):
+    """choice.json: what was left to `auto`, and why it was chosen so."""
+
+    text: str
+    facts: list[tuple[str, str, str]] = []
+
+
 class EnvironmentRecord(Shape):
     """environment.json."""
 

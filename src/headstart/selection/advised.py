@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.data.dataset import Dataset
@@ -34,31 +35,46 @@ def make_advice(job: Job, *, dataset: Dataset | None, directory: Path | None, li
     return Advice.load(target)
 
 
-def follow(job: Job, pool: Pool, listen: Listen) -> Job:
-    """Return the job with what the advice on its data decides: that on disk, or a new one.
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen for a job, as the run keeps it and its report shows it."""
+
+    text: str
+    """What was picked, and why."""
+    facts: list[tuple[str, str, str]]
+    """What was looked at, what was found, what it means."""
+
+
+def follow(job: Job, pool: Pool, listen: Listen) -> tuple[Job, Choice]:
+    """Return the job with what the advice on its data decides, and why: the advice on disk, or a new one.
 
     What the job names itself (a backbone, an image size) stays as it is.
     """
     advice = find_advice(wishes(pool))
     if advice is None:
         advice = advise(pool, listen=listen, remaining=countdown(job.limit_time))
-    listen(Note(advice.why() + (f" The whole of it: {advice.directory}." if advice.directory else "")))
+    text = advice.why() + (f" The whole of it: {advice.directory}." if advice.directory else "")
+    listen(Note(text))
     settings = job.model_dump(mode="json") | advice.settings() | {"advise": False}
-    return Job.parse(settings)
+    return Job.parse(settings), Choice(text, [(fact.what, fact.found, fact.meaning) for fact in advice.facts])
 
 
-def take_ranked(job: Job, pool: Pool, listen: Listen) -> Job:
-    """Return the job with the first backbone of a ranking of its data on disk; as it is where there is none."""
+def take_ranked(job: Job, pool: Pool, listen: Listen) -> tuple[Job, Choice | None]:
+    """Return the job with the first backbone of a ranking of its data on disk, and why; as it is where none is."""
     ranking = find_ranking(pool.known_to())
     fitting = [item for item in ranking.candidates if _fits(item, job)] if ranking else []
     if not ranking or not fitting:
-        return job
+        return job, None
     best = fitting[0]
-    listen(Note(f"backbone auto: {best.name}, rank {best.rank} of {len(ranking.candidates)} in {ranking.directory}: a "
-                f"linear probe on its features is right in {best.accuracy:.1%} of {best.images} images. "
-                "Another one: --backbone NAME."))
+    text = (f"backbone auto: {best.name}, rank {best.rank} of {len(ranking.candidates)} in {ranking.directory}: a "
+            f"linear probe on its features is right in {best.accuracy:.1%} of {best.images} images. "
+            "Another one: --backbone NAME.")
+    listen(Note(text))
     size = {} if best.own_size else {"image_size": best.size}
-    return job.model_copy(update={"backbone": best.architecture, **size})
+    facts = [(f"rank {item.rank}", f"{item.name}: probe {item.accuracy:.1%} ({item.accuracy_low:.1%} to "
+              f"{item.accuracy_high:.1%})", f"95% of ranks: {item.rank_low} to {item.rank_high}")
+             for item in ranking.candidates[:5]]
+    return job.model_copy(update={"backbone": best.architecture, **size}), Choice(text, facts)
 
 
 def _fits(item: Ranked, job: Job) -> bool:

@@ -90,7 +90,7 @@ def make_forecast(job: Job, *, dataset: Dataset | None, method: str, targets: Se
         raise ConfigError(f"--target {wrong[0]:g}: write accuracies between 0 and 1, such as 0.95.")
     remaining = countdown(job.limit_time)
     pool = open_pool(job, dataset, listen)
-    job = take_ranked(job, pool, listen) if job.backbone == "auto" else job
+    job = take_ranked(job, pool, listen)[0] if job.backbone == "auto" else job
     backbone, note = load(job.backbone, job.image_size, job.channels, job.fit, job.allow_licenses)
     if note:
         listen(Note(note))

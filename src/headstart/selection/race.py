@@ -81,7 +81,7 @@ def race(runners: Sequence[Runner], pool: Pool, *, most: int, score: str, others
         listen(Finished(step, time.monotonic() - began, f"{done} candidates on {size} images"))
         ran = [runner for runner in alive if runner.images == size and not runner.failure]
         alive = survivors(ran) if len(sizes) > 1 else ran
-        if remaining() <= 0 or len(alive) < 2:
+        if remaining() <= 0 or not alive:
             break
 
 

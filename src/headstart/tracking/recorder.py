@@ -25,7 +25,7 @@ from headstart.tracking.journal import FILE_NAME, Journal, Record
 from headstart.tracking.listener import WITHOUT_TELEMETRY
 
 EXPERIMENT = "headstart"
-ARTIFACTS = ("report.html", "job.yaml", "data.json", "backbone.json", "environment.json", "history.csv",
+ARTIFACTS = ("report.html", "job.yaml", "choice.json", "data.json", "backbone.json", "environment.json", "history.csv",
              "metrics.json", "baselines.json", "details.json", "watch.json", "comparison.json", "run.json")
 """The weights stay where they are: a second copy of them would double the disk that a run takes."""
 HEARTBEAT_SECONDS = 60

@@ -1,0 +1,105 @@
+"""What `auto` takes: a ranking or an advice on the same data, and one flag overrides it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import headstart as hs
+from headstart.errors import ConfigError
+from headstart.events import Note
+from headstart.features import store
+from tests.selection.small import write_data
+
+COMMON = {"fit": "squash", "tracking": "off", "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def advised(data, alive, tmp_path_factory) -> hs.Run:
+    """A run that followed an advice of its own making."""
+    home = tmp_path_factory.mktemp("advised")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.setenv("HEADSTART_CACHE", str(home / "cache"))
+        return hs.adapt(data, backbone=alive, image_size=32, method="auto", out=home / "run", **COMMON)
+
+
+def test_method_auto_runs_what_the_advice_says_and_tells_why(advised):
+    job = advised.job
+    assert not job.advise
+    assert job.method[0].part_name == "probe"
+    notes = json.loads((advised.directory / "run.json").read_text())["notes"]
+    assert any("method auto: " in str(note) and "Another one: --method NAME" in str(note) for note in notes)
+    assert "method auto: " in (advised.directory / "report.html").read_text()
+
+
+def test_the_run_of_an_advice_can_be_repeated_from_its_record(advised, tmp_path):
+    again = hs.reproduce(advised, out=tmp_path / "again")
+    assert again.metrics["accuracy"].value == advised.metrics["accuracy"].value
+
+
+def test_an_advice_on_disk_is_followed_and_not_made_again(data, alive, monkeypatch, tmp_path):
+    advice = hs.advise(data, backbone=alive, image_size=32, **COMMON)
+    assert advice.directory == Path("advice/strips-1")
+    assert (advice.directory / "advice.html").exists()
+    monkeypatch.setattr("headstart.selection.advised.advise", lambda *words, **names: pytest.fail("made again"))
+    run = hs.adapt(data, backbone=alive, image_size=32, method="auto", **COMMON)
+    assert run.directory == Path("runs/strips-auto-1")
+    assert [method.part_name for method in run.job.method] == [m["method"] for m in advice.settings()["method"]]
+
+
+def test_backbone_auto_takes_the_first_of_a_ranking_of_the_same_data(data, alive, dead):
+    ranking = hs.rank(data, backbones=[dead, alive], image_sizes=[32], **COMMON)
+    assert ranking.best.architecture == alive
+    heard = []
+    run = hs.adapt(data, listen=heard.append, allow_licenses="any", **COMMON)
+    assert (run.job.backbone, run.job.image_size) == (alive, 32)
+    assert any(isinstance(event, Note) and "rank 1 of 2 in ranks/strips-1" in event.text for event in heard)
+
+
+def test_a_ranking_of_other_data_or_of_another_split_is_not_taken(data, alive, tmp_path):
+    hs.rank(data, backbones=[alive], image_sizes=[32], **COMMON)
+    other = write_data(tmp_path / "other", each=30)
+    for source, settings in ((other, {}), (data, {"seed": 1})):
+        try:
+            run = hs.adapt(source, **settings, image_size=32, **COMMON)
+        except hs.HeadstartError:
+            continue  # no packaged weights here to fall back to
+        assert run.job.backbone != alive
+
+
+def test_a_backbone_that_is_named_is_taken_whatever_the_ranking_says(data, alive, other):
+    hs.rank(data, backbones=[alive], image_sizes=[32], **COMMON)
+    assert hs.adapt(data, backbone=other, image_size=32, **COMMON).job.backbone == other
+
+
+def test_rank_advise_and_forecast_run_a_backbone_over_each_image_once(data, alive, monkeypatch):
+    seen = []
+    real = store.stream
+
+    def stream(backbone, preprocessing, sources, **names):
+        seen.extend((backbone.weights_hash(), str(source)) for source in sources)
+        return real(backbone, preprocessing, sources, **names)
+
+    monkeypatch.setattr(store, "stream", stream)
+    hs.rank(data, backbones=[alive], image_sizes=[32], **COMMON)
+    once = len(seen)
+    hs.advise(data, backbone=alive, image_size=32, **COMMON)
+    hs.forecast(data, backbone=alive, image_size=32, **COMMON)
+    hs.adapt(data, backbone=alive, image_size=32, method="probe", **COMMON)
+    assert len(set(seen)) == len(seen) == 80
+    assert once == 64  # the test images are read by the run alone
+
+
+def test_auto_and_a_run_to_start_from_contradict_each_other(data, advised, tmp_path):
+    with pytest.raises(ConfigError, match="leave init_from out"):
+        hs.adapt(data, init_from=str(advised.directory), method="auto", out=tmp_path / "r", **COMMON)
+    assert not (tmp_path / "r").exists()
+
+
+def test_the_forecast_is_written_with_its_page(data, alive):
+    found = hs.forecast(data, backbone=alive, image_size=32, targets=[0.99], **COMMON)
+    assert found.directory == Path("forecasts/strips-1")
+    assert set(found.ahead) == {"2", "4", "10"}
+    assert "0.99" in found.targets
+    assert "<svg" in (found.directory / "forecast.html").read_text()

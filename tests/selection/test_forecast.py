@@ -1,0 +1,74 @@
+"""The forecast: laws that are found again, intervals that hold the truth, labels that are needed."""
+
+import numpy as np
+import pytest
+
+from headstart.selection.curve import Curve
+from headstart.selection.forecast import forecast, gains
+from headstart.selection.laws import LAWS, fit, weights
+
+SIZES = np.array([20, 40, 80, 160, 320])
+
+
+def curve_of(error, *, noise: float = 0.003, seed: int = 0, sizes=SIZES) -> Curve:
+    rng = np.random.default_rng(seed)
+    accuracy = 1 - error(sizes.astype(float))[:, None] + rng.normal(size=(len(sizes), 12)) * noise
+    return Curve(sizes, accuracy, 100, np.tile(accuracy.mean(axis=1)[:, None], 2))
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_a_law_is_fitted_to_its_own_points_exactly(name):
+    law = LAWS[name]
+    planted = np.array(law.start) * 1.3
+    errors = law.error(SIZES / SIZES[-1], planted)
+    ahead = fit(law, SIZES.astype(float), errors, np.full(len(SIZES), 0.01))
+    np.testing.assert_allclose(ahead(np.array([640.0, 1280.0])), law.error(np.array([2.0, 4.0]), planted), atol=1e-4)
+
+
+def test_belief_goes_to_the_law_that_foretells_the_last_points():
+    spread = np.full(len(SIZES), 0.002)
+    exponential = weights(SIZES, 0.05 + 0.4 * np.exp(-SIZES / 60), spread)
+    power = weights(SIZES, 2.0 * SIZES**-0.7, spread)
+    assert max(exponential, key=exponential.get) == "exponential with asymptote"
+    assert max(power, key=power.get).startswith("power law")
+    assert sum(power.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("error", [lambda n: 1.5 * n**-0.5, lambda n: 0.04 + 1.2 * n**-0.8], ids=["free", "floor"])
+def test_the_interval_holds_the_truth_four_and_ten_times_on(error):
+    found = forecast(curve_of(error), seed=0)
+    for factor in (2, 4, 10):
+        point = found.at(factor * SIZES[-1])
+        assert point.low <= 1 - error(np.array(float(point.images))) <= point.high
+        assert point.low <= point.value <= point.high
+
+
+def test_the_interval_widens_with_the_distance_and_never_leaves_zero_to_one():
+    found = forecast(curve_of(lambda n: 0.3 + n**-0.5, noise=0.02), seed=0)
+    spans = [(p := found.at(factor * SIZES[-1])).high - p.low for factor in (1, 4, 16)]
+    assert spans == sorted(spans)
+    assert 0 <= found.draws.min() <= found.draws.max() <= 1
+
+
+def test_the_labels_for_an_accuracy_are_those_at_which_the_law_has_it():
+    found = forecast(curve_of(lambda n: 1.5 * n**-0.5, noise=0.001), seed=0)
+    few, likely, many = found.needed(0.95)  # 1.5 / sqrt(900) = 0.05
+    assert few <= likely <= (many or np.inf)
+    assert 600 < likely < 1400
+    assert found.needed(0.5) == (20, 20, 20)
+    assert found.needed(0.99999) == (None, None, None)
+
+
+def test_the_same_curve_gives_the_same_forecast():
+    first, again = (forecast(curve_of(lambda n: n**-0.5), seed=3) for _ in range(2))
+    np.testing.assert_array_equal(first.draws, again.draws)
+
+
+def test_two_points_are_no_curve():
+    assert forecast(curve_of(lambda n: n**-0.5, sizes=SIZES[:2]), seed=0) is None
+
+
+def test_the_class_that_gained_most_comes_first():
+    per_class = np.array([[0.5, 0.8], [0.7, 0.9]])
+    found = gains(Curve(SIZES[:2], np.zeros((2, 4)), 10, per_class), ["a", "b"])
+    assert [(name, round(gained, 3)) for name, _, gained in found] == [("a", 0.2), ("b", 0.1)]

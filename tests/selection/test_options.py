@@ -1,0 +1,80 @@
+"""The plan: what the evidence speaks for comes first."""
+
+import pytest
+
+from headstart.job import METHODS
+from headstart.selection.nearness import Nearness
+from headstart.selection.options import Basis, distance_of, gain, options
+from headstart.selection.trial import Arm, Trial
+
+
+def basis(**changes: object) -> Basis:
+    settings = {"images": 200, "accuracy": 0.8, "error": 0.03, "distance": "unknown", "trial": None,
+                "seconds_per_image": 0.02, "extraction": 3.0, "limit": None}
+    return Basis(**(settings | changes))
+
+
+def trial(gained: float, *, error: float = 0.02) -> Trial:
+    return Trial(180, 60, 0.8, (Arm(1e-4, gained / 2, error, 0.0), Arm(1e-3, gained, error, -0.1)), 0.02)
+
+
+def first(**changes: object) -> str:
+    return options(basis(**changes))[0].name
+
+
+def test_far_from_the_pretraining_every_layer_is_adapted():
+    assert first(distance="far") == "full"
+
+
+def test_where_the_probe_makes_no_mistake_nothing_else_is_advised():
+    assert first(accuracy=1.0, error=0.001, distance="far") == "probe"
+
+
+def test_a_trial_that_lost_speaks_for_the_probe_and_one_that_won_for_training():
+    assert first(distance="near", trial=trial(-0.1)) == "probe"
+    assert first(distance="near", trial=trial(0.15)) == "full"
+
+
+def test_what_does_not_fit_the_time_comes_last_and_says_so():
+    found = options(basis(distance="far", limit=5.0, seconds_per_image=0.5))
+    assert found[0].name == "probe"
+    assert {option.fits for option in found[1:]} == {False}
+
+
+def test_a_short_time_buys_fewer_epochs():
+    def epochs(limit: float | None) -> int:
+        return next(option for option in options(basis(distance="far", limit=limit)) if option.name == "full"
+                    ).settings[-1]["epochs"]
+
+    assert 3 <= epochs(20.0) < epochs(None)
+
+
+def test_the_rate_that_did_best_in_the_trial_is_taken():
+    found = next(option for option in options(basis(trial=trial(0.1))) if option.name == "full")
+    assert found.settings[-1]["lr_backbone"] == 1e-3
+
+
+@pytest.mark.parametrize("distance", ["near", "far", "unknown"])
+def test_the_gain_lies_between_what_is_known_and_what_was_seen_and_within_the_errors_left(distance):
+    before, _ = gain(basis(distance=distance))
+    after, spread = gain(basis(distance=distance, trial=trial(0.12)))
+    assert before < after < 0.12 / 0.7
+    assert spread > 0
+    assert gain(basis(distance=distance, accuracy=0.99))[0] <= 0.01
+
+
+def test_every_way_is_one_that_a_job_takes():
+    for option in options(basis(trial=trial(0.1))):
+        for method in option.settings:
+            METHODS.parse(method)
+
+
+def test_every_estimate_lies_in_its_interval_within_zero_and_one():
+    for option in options(basis(accuracy=0.97, trial=trial(0.2))):
+        if option.value is not None:
+            assert 0 <= option.low <= option.value <= option.high <= 1
+
+
+def test_likeness_is_read_off_the_classifier_s_confidence():
+    assert [distance_of(Nearness(confidence, None, None)) for confidence in (0.7, 0.1, 0.3, None)] == [
+        "near", "far", "unknown", "unknown"]
