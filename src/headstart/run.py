@@ -24,6 +24,8 @@ from headstart.receipts import environment, sample_table, seal
 from headstart.record import Record, backbone_record, data_record, write_table
 from headstart.report.page import write_report
 from headstart.runs import Run, load_run
+from headstart.selection.forecasted import forecast_of_run
+from headstart.selection.pool import pool_of
 
 
 def run(job: Job, directory: Path, *, dataset: Dataset | None = None, expected: str | None = None,
@@ -88,10 +90,21 @@ def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Liste
             final = proven[-1]
             save_model(final.adapted.model, directory)
             record.finish([item.adapted for item in proven], final.metrics)
+            _foretell(opened, directory, record.listen)
             write_report(directory)
             shutil.rmtree(directory / WORK, ignore_errors=True)
             seal(directory)
     return Run(directory)
+
+
+def _foretell(opened: Opened, directory: Path, listen: Listen) -> None:
+    """Write forecast.json where a probe has read the features that it needs, and the images are enough."""
+    if opened.job.init_from or not any(method.part_name == "probe" for method in opened.job.method):
+        return
+    found = forecast_of_run(pool_of(opened.job, opened.dataset, opened.findings, opened.splits),
+                            opened.model.backbone, listen)
+    if found is not None:
+        write_json(directory / "forecast.json", found.model_dump(mode="json"))
 
 
 def _write_inputs(directory: Path, opened: Opened, found: str, *, resumed: bool) -> None:

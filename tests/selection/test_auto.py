@@ -100,6 +100,6 @@ def test_auto_and_a_run_to_start_from_contradict_each_other(data, advised, tmp_p
 def test_the_forecast_is_written_with_its_page(data, alive):
     found = hs.forecast(data, backbone=alive, image_size=32, targets=[0.99], **COMMON)
     assert found.directory == Path("forecasts/strips-1")
-    assert set(found.ahead) == {"2", "4", "10"}
-    assert "0.99" in found.targets
+    assert set(found.record.ahead) == {"2", "4", "10"}
+    assert "0.99" in found.record.targets
     assert "<svg" in (found.directory / "forecast.html").read_text()

@@ -13,10 +13,11 @@ def clouds(count: int, *, classes: int = 3, noise: float = 1.0, seed: int = 0):
     return features, labels
 
 
-def test_sizes_are_halves_down_to_two_images_a_class():
-    np.testing.assert_array_equal(sizes_for(100, 3), [12, 25, 50, 100])
+def test_sizes_are_halves_while_there_is_an_image_and_a_half_a_class():
+    np.testing.assert_array_equal(sizes_for(100, 3), [6, 12, 25, 50, 100])
     np.testing.assert_array_equal(sizes_for(10_000, 2), [312, 625, 1250, 2500, 5000, 10_000])
     np.testing.assert_array_equal(sizes_for(10, 5), [10])
+    np.testing.assert_array_equal(sizes_for(21, 3), [5, 10, 21])
 
 
 def test_more_images_are_learnt_better_and_the_curve_ends_at_what_the_folds_leave():

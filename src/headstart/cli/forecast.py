@@ -36,7 +36,7 @@ def forecast(
     from headstart.cli.adapt import seconds
     from headstart.cli.output import print_json, print_table, say
     from headstart.cli.terminal import terminal
-    from headstart.selection.forecast_page import sentences
+    from headstart.report.forecast import sentences
 
     found = forecasted(data, targets=target or (), method=method, backbone=backbone, config=config,
                        limit_time=seconds(limit_time) if limit_time else None, assignments=set_ or [], seed=seed,
@@ -45,7 +45,7 @@ def forecast(
         print_json({"forecast": str(found.directory), **found.to_json()})
         return
     print_table(table(found))
-    say(*sentences(found), "", f"forecast {found.directory}", f"page     {found.directory}/forecast.html")
+    say(*sentences(found.record), "", f"forecast {found.directory}", f"page     {found.directory}/forecast.html")
 
 
 def table(found: Forecasted) -> Table:
@@ -56,9 +56,8 @@ def table(found: Forecasted) -> Table:
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption="with 80% intervals", caption_justify="left")
     for name in ("images to learn from", "accuracy", "low", "high", ""):
         made.add_column(name, justify="left" if not name else "right", no_wrap=True)
-    for point in found.measured:
-        made.add_row(f"{point['images']:.0f}", *(f"{point[name]:.3f}" for name in ("value", "low", "high")), "measured")
-    for factor, point in found.ahead.items():
-        made.add_row(f"{point['images']:.0f}", *(f"{point[name]:.3f}" for name in ("value", "low", "high")),
-                     f"forecast, {factor} times")
+    rows = [(point, "measured") for point in found.record.measured]
+    rows += [(point, f"forecast, {factor} times") for factor, point in found.record.ahead.items()]
+    for point, kind in rows:
+        made.add_row(f"{point.images:.0f}", f"{point.value:.3f}", f"{point.low:.3f}", f"{point.high:.3f}", kind)
     return made

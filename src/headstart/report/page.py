@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.files import write_text
-from headstart.report import figures, summary, words
+from headstart.report import figures, forecast, summary, words
 from headstart.report.confusion import confusion
 from headstart.report.curves import learning_curves
 from headstart.report.mistakes import Pictures, most_confident, open_picture
@@ -68,6 +68,8 @@ def _content(record: Record, images: Pictures) -> dict[str, Any]:
         "forest": figures.forest(record.monitor, _on(record, record.monitor)),
         "curves": learning_curves(record.history, record.run.kept), "rates": rate_figures(record.rates),
         "reliability": _reliability(record),
+        "curve_ahead": forecast.figure(record.forecast) if record.forecast else "",
+        "curve_said": forecast.sentences(record.forecast) if record.forecast else [],
         "confusion": confusion(record), "scores": _scores(record), "many": MANY_CLASSES, "worst": WORST,
         "mistakes": mistakes, "wrong": wrong, "card": model_card(record), "surroundings": surroundings(record),
         "place": shlex.quote(record.run.name),

@@ -20,6 +20,7 @@ from headstart.report.records import (
     EnvironmentRecord,
     FoldsOfMethod,
     FoldsRecord,
+    ForecastRecord,
     Interval,
     Metrics,
     RatesRecord,
@@ -50,6 +51,7 @@ class Record:
     folds: FoldsRecord | None
     backbone: BackboneRecord | None
     choice: ChoiceRecord | None
+    forecast: ForecastRecord | None
     environment: EnvironmentRecord | None
     job: str | None
     """The text of job.yaml."""
@@ -110,6 +112,7 @@ def read(directory: Path) -> Record:
         folds=_optional(directory / "folds.json", FoldsRecord),
         rates=_optional(directory / "lr_finder.json", dict[str, RatesRecord]) or {},
         backbone=_optional(directory / "backbone.json", BackboneRecord),
+        forecast=_optional(directory / "forecast.json", ForecastRecord),
         choice=_optional(directory / "choice.json", ChoiceRecord),
         environment=_optional(directory / "environment.json", EnvironmentRecord),
         job=_text(directory / "job.yaml"),

@@ -109,6 +109,35 @@ class ChoiceRecord(Shape):
     facts: list[tuple[str, str, str]] = []
 
 
+class Foretold(Shape):
+    """An accuracy, measured or foretold, with its 80% interval."""
+
+    images: float
+    value: float
+    low: float
+    high: float
+
+
+class ForecastRecord(Shape):
+    """forecast.json: a learning curve, and where it goes."""
+
+    backbone: str
+    method: str
+    law: str
+    """The family of curves that foretold the last known points best."""
+    belief: dict[str, float] = {}
+    """Weight of each family."""
+    measured: list[Foretold]
+    ahead: dict[str, Foretold]
+    """By factor, such as "2"."""
+    band: list[Foretold]
+    """From the first size to ten times the last, for a figure."""
+    targets: dict[str, tuple[int | None, int | None, int | None]] = {}
+    """Accuracy -> images to learn from: if all goes well, likely, to be safe; None: beyond forty times the images."""
+    gains: list[tuple[str, float, float]] = []
+    """(class, share right now, what the last doubling brought), the largest gain first."""
+
+
 class EnvironmentRecord(Shape):
     """environment.json."""
 

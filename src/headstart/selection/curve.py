@@ -7,17 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.held_out import answers, divide, reduced
+from headstart.held_out import answers, divide
+from headstart.scores.spectrum import principal
 from headstart.seeds import derive
 from headstart.selection.pool import nested
 
 # N images, D features, C classes, S sizes, F folds over all repeats
 
-FOLDS, REPEATS = 4, 3
+FOLDS, REPEATS = 4, 2
 """Each repeat deals the folds anew; an image is held out once in each."""
-FEWEST = 2
-"""Images a class in the smallest subset."""
-PENALTIES = tuple(float(l2) for l2 in np.logspace(0.5, -4, 7))
+FEWEST = 1.5
+"""Images a class in the smallest subset, at least."""
+COMPONENTS = 256
+"""Principal components that stand for longer features: the fits of a curve are many, and the rest hardly tells."""
+MOST_SIZES = 6
+PENALTIES = tuple(float(l2) for l2 in np.logspace(0.5, -3.5, 6))
 
 
 @dataclass(frozen=True)
@@ -39,28 +43,36 @@ class Curve:
         return np.asarray(self.accuracy.mean(axis=1))
 
 
+def smallest(classes: int) -> float:
+    """Return how many images the smallest subset has at least."""
+    return max(FEWEST * classes, 4.0)
+
+
 def sizes_for(images: int, classes: int) -> np.ndarray:
-    """Return the sizes of the nested subsets: halves of `images`, down to FEWEST a class, at most six."""
+    """Return the sizes of the nested subsets: halves of `images`, down to FEWEST a class, at most MOST_SIZES."""
     found = [images]
-    while len(found) < 6 and found[-1] // 2 >= max(FEWEST * classes, 8):
+    while len(found) < MOST_SIZES and found[-1] // 2 >= smallest(classes):
         found.append(found[-1] // 2)
     return np.array(found[::-1])
 
 
 def probe_curve(features: np.ndarray, labels: np.ndarray, *, classes: int, seed: int,
-                groups: Sequence[str] | None = None, step: Callable[[int], None] = lambda done: None) -> Curve:
+                groups: Sequence[str] | None = None, repeats: int = REPEATS,
+                step: Callable[[int], None] = lambda done: None) -> Curve:
     """Return the learning curve of a linear probe on float [N, D] features.
 
     labels: int64 [N] or 0/1 [N, C]. Subsets of one fold are nested and show every class. The penalty of each size is
     the one with the lowest held-out loss over all folds. step: told how many of the repeats are done.
     """
-    points = reduced(features)
-    repeats = [list(divide(labels, FOLDS, seed=derive(seed, "curve", repeat) % 2**31, groups=groups))
-               for repeat in range(REPEATS)]
-    sizes = sizes_for(min(len(rest) for parts in repeats for rest, _ in parts), classes)
+    points = principal(features, COMPONENTS) if features.shape[1] > COMPONENTS else features
+    if not points.shape[1]:
+        points = np.zeros((len(labels), 1))  # features that are the same for every image
+    dealt = [list(divide(labels, FOLDS, seed=derive(seed, "curve", repeat) % 2**31, groups=groups))
+             for repeat in range(repeats)]
+    sizes = sizes_for(min(len(rest) for parts in dealt for rest, _ in parts), classes)
     accuracy: list[list[float]] = [[] for _ in sizes]
     right, count = np.zeros((len(sizes), classes)), np.zeros(classes)
-    for repeat, parts in enumerate(repeats):
+    for repeat, parts in enumerate(dealt):
         for place, size in enumerate(sizes):
             few = [(rest[nested(labels[rest], size, seed=derive(seed, "nested", repeat, fold) % 2**31)], left)
                    for fold, (rest, left) in enumerate(parts)]
@@ -74,5 +86,5 @@ def probe_curve(features: np.ndarray, labels: np.ndarray, *, classes: int, seed:
         count += np.bincount(labels, minlength=classes) if labels.ndim == 1 else len(labels)
         step(repeat + 1)
     per_class = np.divide(right, count, out=np.full(right.shape, np.nan), where=count > 0)
-    held = min(len(left) for parts in repeats for _, left in parts)
+    held = min(len(left) for parts in dealt for _, left in parts)
     return Curve(sizes, np.array(accuracy), held, per_class)

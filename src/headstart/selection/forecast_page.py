@@ -2,94 +2,32 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from pathlib import Path
 
-from headstart.report import svg, words
-from headstart.report.axes import axes, labelled
-from headstart.selection.forecasted import PAGE, Forecasted
+from headstart.report import words
+from headstart.report.forecast import figure, in_words, sentences
+from headstart.report.records import ForecastRecord
 from headstart.selection.page import Page, Section, write_page
 
-WIDTH, HEIGHT = 760, 320
-LEFT, RIGHT, TOP, BOTTOM = 62, 745, 40, 266
+PAGE = "forecast.html"
 
 
-def write_forecast_page(found: Forecasted, directory: Path) -> None:
+def write_forecast_page(found: ForecastRecord, data: str, directory: Path) -> None:
     """Write forecast.html into `directory`."""
     parts = [Section("The curve", "Dots: measured on images that were not learnt from, with the spread of the folds. "
                      "The line and the band go on from there: the middle and 80% of what is to be expected.",
                      figure(found)),
              Section("With more labels", "", "", ("Images to learn from", "Expected accuracy", "80% interval"),
-                     [(f"{words.count(round(point['images']))} ({factor}×)", words.percent(point["value"]),
-                       words.span("accuracy", point["low"], point["high"])) for factor, point in found.ahead.items()],
+                     [(f"{words.count(round(point.images))} ({factor}×)", words.percent(point.value),
+                       words.span("accuracy", point.low, point.high)) for factor, point in found.ahead.items()],
                      (1, 2))]
     if found.targets:
         parts.append(Section("For a stated accuracy", "", "", ("Accuracy", "Images, if all goes well", "Likely",
-                             "To be safe"), [(words.percent(float(name)), *map(_count, needed))
+                             "To be safe"), [(words.percent(float(name)), *map(in_words, needed))
                                              for name, needed in found.targets.items()], (1, 2, 3)))
     parts.append(Section("By class", "What the last doubling of the images brought: the first would gain most from "
                          "more labels.", "", ("Class", "Right now", "Gained"),
                          [(name, words.percent(now), words.points("accuracy", gained))
                           for name, now, gained in found.gains], (1, 2)))
     write_page(directory / PAGE, Page("Headstart forecast", directory.name, f"{found.method} on {found.backbone} · "
-                                      f"{found.data}", sentences(found), parts))
-
-
-def sentences(found: Forecasted) -> list[str]:
-    """Return what the forecast says, in words; the answer first."""
-    now, twice, ten = found.measured[-1], found.ahead["2"], found.ahead["10"]
-    said = [f"With twice the labels expect {words.percent(twice['value'])} "
-            f"({words.span('accuracy', twice['low'], twice['high'])}) in place of {words.percent(now['value'])}; with "
-            f"ten times, {words.percent(ten['value'])} ({words.span('accuracy', ten['low'], ten['high'])})."]
-    for name, (few, likely, many) in found.targets.items():
-        said.append(f"For {words.percent(float(name))}: about {_count(likely)} images to learn from "
-                    f"({_count(few)} if all goes well, {_count(many)} to be safe).")
-    if found.gains and found.gains[0][2] > 0:
-        name, _, gained = found.gains[0]
-        said.append(f"The class that gained most from the last doubling is {name} "
-                    f"({words.points('accuracy', gained)} points): label more of it first.")
-    said.append(f"The curve follows a {found.law} best. It is that of a {found.method} on one backbone: a better model "
-                "moves it.")
-    return said
-
-
-def figure(found: Forecasted) -> str:
-    """Return the measured points and the band of what is expected, by images (logarithmic)."""
-    points, band = found.measured, found.band
-    marks = svg.ticks(min(min(p["low"] for p in points), min(p["low"] for p in band)), 1.0, share=True)
-    x = svg.Scale(math.log2(points[0]["images"]), math.log2(band[-1]["images"]), LEFT, RIGHT)
-    y = svg.Scale(marks[0], marks[-1], BOTTOM, TOP)
-
-    def place(point: dict[str, float], name: str) -> tuple[float, float]:
-        return x(math.log2(point["images"])), y(max(marks[0], point[name]))
-
-    outline = [place(p, "high") for p in band] + [place(p, "low") for p in reversed(band)]
-    area = svg.element("polygon", points=" ".join(f"{a:.1f},{b:.1f}" for a, b in outline), class_="line band")
-    dots = []
-    for point in points:
-        across, down = place(point, "value")
-        dots.append(svg.element("line", x1=across, x2=across, y1=place(point, "low")[1], y2=place(point, "high")[1],
-                                class_="grid"))
-        dots.append(svg.element("circle", svg.title(f"{point['images']:.0f} images: {words.percent(point['value'])}"),
-                                cx=across, cy=down, r=4.5, class_="dot val"))
-    places = [(math.log2(value), words.count(round(value))) for value in _doublings(points, band)]
-    return svg.picture(
-        "forecast", svg.text("Accuracy", 4, 16, class_="heading"), area,
-        axes(x, y, labelled(marks, percent=True), places),
-        svg.text("images to learn from", (LEFT + RIGHT) / 2, BOTTOM + 38, anchor="middle", class_="label"),
-        svg.line([place(p, "value") for p in band], class_="line frontier"), *dots, words="Accuracy by images",
-        width=WIDTH, height=HEIGHT, description=f"{len(points)} measured points, from {points[0]['images']:.0f} to "
-        f"{points[-1]['images']:.0f} images, and a forecast to {band[-1]['images']:.0f}.")
-
-
-def _doublings(points: Sequence[dict[str, float]], band: Sequence[dict[str, float]]) -> list[float]:
-    """Return the measured sizes and their doublings to the end of the band."""
-    found = [point["images"] for point in points]
-    while found[-1] * 2 <= band[-1]["images"]:
-        found.append(found[-1] * 2)
-    return found
-
-
-def _count(value: int | None) -> str:
-    return "more than can be foretold" if value is None else words.count(value)
+                                      f"{data}", sentences(found), parts))

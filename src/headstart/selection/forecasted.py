@@ -2,74 +2,57 @@
 
 from __future__ import annotations
 
-import json
+import math
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
+from headstart.backbones.backbone import Backbone
 from headstart.data.dataset import Dataset
-from headstart.errors import ConfigError, DataError, IntegrityError
+from headstart.errors import ConfigError, DataError
 from headstart.events import Finished, Listen, Note, Progress, Started
-from headstart.files import read_json, write_json
+from headstart.files import write_json
 from headstart.job import Job, countdown
+from headstart.report.records import ForecastRecord, Foretold
 from headstart.runs import free_directory
 from headstart.selection.advised import take_ranked
 from headstart.selection.candidates import load
-from headstart.selection.curve import REPEATS, Curve, probe_curve
+from headstart.selection.curve import FOLDS, REPEATS, Curve, probe_curve, smallest
 from headstart.selection.finetune_curve import finetune_curve
-from headstart.selection.forecast import Forecast, forecast, gains, standard_errors
+from headstart.selection.forecast import FEWEST_POINTS, Forecast, Point, forecast, gains, standard_errors
+from headstart.selection.forecast_page import write_forecast_page
 from headstart.selection.pool import Pool, nested, open_pool
 
-RECORD, PAGE = "forecast.json", "forecast.html"
+RECORD = "forecast.json"
 FOLDER = "forecasts"
 FACTORS = (2, 4, 10)
 MOST = 5000
 STEP = "learning curve"
+REPORTED, EACH, REPORTED_MOST = 100, 10, 1000
+"""Images, and images of each class, from which on a run's report has a forecast; and how many it reads at most."""
 
 
 @dataclass(frozen=True)
 class Forecasted:
-    """A learning curve and its forecast, as they are kept on disk."""
+    """A forecast on disk."""
 
     data: str
     known: Mapping[str, Any]
-    backbone: str
-    method: str
-    law: str
-    belief: Mapping[str, float]
-    """Weight of each family of curves."""
-    measured: Sequence[dict[str, float]]
-    """images, value, low, high: accuracy, with the 80% interval of its mean."""
-    ahead: Mapping[str, dict[str, float]]
-    """By factor, such as "2": the expected accuracy and its 80% interval."""
-    band: Sequence[dict[str, float]]
-    """The same from the first size to ten times the last, for a figure."""
-    targets: Mapping[str, tuple[int | None, int | None, int | None]]
-    """Accuracy -> images to learn from: if all goes well, likely, to be safe; None: beyond forty times the images."""
-    gains: Sequence[tuple[str, float, float]]
-    """(class, share right now, what the last doubling brought), the largest gain first."""
+    """What decides which images were read: fingerprint, seed, val, test."""
+    record: ForecastRecord
     directory: Path | None = None
+
+    def at(self, factor: int) -> Foretold:
+        """Return the forecast for 2, 4 or 10 times the images."""
+        return self.record.ahead[str(factor)]
 
     def to_json(self) -> dict[str, Any]:
         """Return the forecast as plain JSON values."""
-        found = asdict(self)
-        del found["directory"]
-        return found
-
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        """Return the forecast in a folder. Raises ConfigError where there is none, IntegrityError on a damaged one."""
-        path = directory / RECORD
-        if not path.exists():
-            raise ConfigError(f"{directory}: there is no {RECORD} here. Make one with `headstart forecast DATA`.")
-        try:
-            return cls(**read_json(path), directory=directory)
-        except (TypeError, KeyError, json.JSONDecodeError) as error:
-            raise IntegrityError(f"{path}: not a whole forecast ({error}). "
-                                 "Make it anew with `headstart forecast`.") from None
+        return {"data": self.data, "known": dict(self.known), **self.record.model_dump(mode="json")}
 
 
 def make_forecast(job: Job, *, dataset: Dataset | None, method: str, targets: Sequence[float],
@@ -79,8 +62,6 @@ def make_forecast(job: Job, *, dataset: Dataset | None, method: str, targets: Se
     method: `probe`, or `finetune`, which trains for each point. targets: accuracies in 0..1 to find the labels for.
     Raises DataError where the images are too few for a curve, ConfigError for what can't be.
     """
-    from headstart.selection.forecast_page import write_forecast_page
-
     if directory is not None and directory.is_dir() and any(directory.iterdir()):
         raise ConfigError(f"{directory}: this folder is not empty. Choose another --out.")
     if method not in ("probe", "finetune"):
@@ -101,19 +82,20 @@ def make_forecast(job: Job, *, dataset: Dataset | None, method: str, targets: Se
         curve = finetune_curve(pool, backbone, rows, listen=listen, remaining=remaining)
     ahead = forecast(curve, seed=job.seed)
     if ahead is None:
-        raise DataError(f"{len(pool.images)} images of {len(pool.images.classes)} classes give {len(curve.sizes)} "
-                        "points of a learning curve; a forecast needs 3. Label at least 16 images a class.")
-    found = summarised(ahead, pool, backbone.spec.architecture, method, targets)
+        least = math.ceil(4 * smallest(len(pool.images.classes)) * FOLDS / (FOLDS - 1))
+        raise DataError(f"{len(pool.images)} images outside the test split are too few for a learning curve of "
+                        f"{len(pool.images.classes)} classes, which needs {FEWEST_POINTS} points. Label at least "
+                        f"{least}.")
     target = directory or free_directory(Path(FOLDER), Path(job.data).name or "data")
+    found = Forecasted(job.data, pool.known_to(), summarised(ahead, pool, backbone.spec.architecture, method, targets),
+                       target)
     target.mkdir(parents=True, exist_ok=True)
-    write_forecast_page(found, target)
+    write_forecast_page(found.record, job.data, target)
     write_json(target / RECORD, found.to_json())
-    return Forecasted.load(target)
+    return found
 
 
 def _probe_curve(pool: Pool, features: np.ndarray, rows: np.ndarray, listen: Listen) -> Curve:
-    import time
-
     part, began = pool.images.subset(rows), time.monotonic()
     listen(Started(STEP, REPEATS, "rounds"))
     curve = probe_curve(features, part.labels(), classes=len(part.classes), seed=pool.job.seed, groups=part.groups(),
@@ -122,16 +104,38 @@ def _probe_curve(pool: Pool, features: np.ndarray, rows: np.ndarray, listen: Lis
     return curve
 
 
-def summarised(ahead: Forecast, pool: Pool, backbone: str, method: str, targets: Sequence[float]) -> Forecasted:
+def summarised(ahead: Forecast, pool: Pool, backbone: str, method: str,
+               targets: Sequence[float] = ()) -> ForecastRecord:
     """Return the forecast as plain numbers."""
     curve = ahead.curve
     last = float(curve.sizes[-1])
     wide = 1.2816 * standard_errors(curve)
-    measured = [{"images": float(size), "value": float(value), "low": float(max(0.0, value - half)),
-                 "high": float(min(1.0, value + half))}
+    measured = [Foretold(images=float(size), value=float(value), low=float(max(0.0, value - half)),
+                         high=float(min(1.0, value + half)))
                 for size, value, half in zip(curve.sizes, curve.mean, wide, strict=True)]
-    band = [asdict(ahead.at(images)) for images in np.geomspace(float(curve.sizes[0]), 10 * last, 40)]
-    return Forecasted(
-        pool.job.data, pool.known_to(), backbone, method, ahead.law, ahead.belief, measured,
-        {str(factor): asdict(ahead.at(factor * last)) for factor in FACTORS}, band,
-        {f"{target:g}": ahead.needed(target) for target in targets}, gains(curve, pool.images.classes))
+    band = [_plain(ahead.at(images)) for images in np.geomspace(float(curve.sizes[0]), 10 * last, 40)]
+    return ForecastRecord(
+        backbone=backbone, method=method, law=ahead.law, belief=ahead.belief, measured=measured, band=band,
+        ahead={str(factor): _plain(ahead.at(factor * last)) for factor in FACTORS},
+        targets={f"{target:g}": ahead.needed(target) for target in targets}, gains=gains(curve, pool.images.classes))
+
+
+def _plain(point: Point) -> Foretold:
+    return Foretold(images=point.images, value=point.value, low=point.low, high=point.high)
+
+
+def forecast_of_run(pool: Pool, backbone: Backbone, listen: Listen) -> ForecastRecord | None:
+    """Return the forecast of the probe for the report of a run; None where the images are too few to say much.
+
+    The features are there: a probe has read them.
+    """
+    labels = pool.images.labels()
+    counts = labels.sum(axis=0) if labels.ndim > 1 else np.bincount(labels)
+    if len(pool.images) < REPORTED or counts[counts > 0].min() < EACH:
+        return None
+    rows = np.sort(nested(labels, min(REPORTED_MOST, len(labels)), seed=pool.job.seed))
+    part = pool.images.subset(rows)
+    curve = probe_curve(pool.features(backbone, rows, lambda event: None), part.labels(), classes=len(part.classes),
+                        seed=pool.job.seed, groups=part.groups(), repeats=1)
+    ahead = forecast(curve, seed=pool.job.seed)
+    return None if ahead is None else summarised(ahead, pool, backbone.spec.architecture, "probe")

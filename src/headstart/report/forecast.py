@@ -1,0 +1,73 @@
+"""Forecast: where the learning curve goes, in words and as a figure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from headstart.report import svg, words
+from headstart.report.axes import axes, labelled
+from headstart.report.records import ForecastRecord, Foretold
+
+WIDTH, HEIGHT = 760, 320
+LEFT, RIGHT, TOP, BOTTOM = 62, 745, 40, 266
+
+
+def sentences(found: ForecastRecord) -> list[str]:
+    """Return what the forecast says, in words; the answer first."""
+    now, twice, ten = found.measured[-1], found.ahead["2"], found.ahead["10"]
+    said = [f"With twice the labels expect {words.percent(twice.value)} "
+            f"({words.span('accuracy', twice.low, twice.high)}) in place of {words.percent(now.value)}; with "
+            f"ten times, {words.percent(ten.value)} ({words.span('accuracy', ten.low, ten.high)})."]
+    for name, (few, likely, many) in found.targets.items():
+        said.append(f"For {words.percent(float(name))}: about {in_words(likely)} images to learn from "
+                    f"({in_words(few)} if all goes well, {in_words(many)} to be safe).")
+    if found.gains and found.gains[0][2] > 0:
+        name, _, gained = found.gains[0]
+        said.append(f"The class that gained most from the last doubling is {name} "
+                    f"({words.points('accuracy', gained)} points): label more of it first.")
+    said.append(f"The curve follows a {found.law} best. It is that of a {found.method} on one backbone: a better model "
+                "moves it.")
+    return said
+
+
+def figure(found: ForecastRecord) -> str:
+    """Return the measured points and the band of what is expected, by images (logarithmic)."""
+    points, band = found.measured, found.band
+    marks = svg.ticks(min(p.low for p in [*points, *band]), 1.0, share=True)
+    x = svg.Scale(math.log2(points[0].images), math.log2(band[-1].images), LEFT, RIGHT)
+    y = svg.Scale(marks[0], marks[-1], BOTTOM, TOP)
+
+    def place(images: float, value: float) -> tuple[float, float]:
+        return x(math.log2(images)), y(max(marks[0], value))
+
+    outline = [place(p.images, p.high) for p in band] + [place(p.images, p.low) for p in reversed(band)]
+    area = svg.element("polygon", points=" ".join(f"{a:.1f},{b:.1f}" for a, b in outline), class_="line band")
+    dots = []
+    for point in points:
+        across, down = place(point.images, point.value)
+        dots.append(svg.element("line", x1=across, x2=across, y1=y(max(marks[0], point.low)), y2=y(point.high),
+                                class_="grid"))
+        dots.append(svg.element("circle", svg.title(f"{point.images:.0f} images: {words.percent(point.value)}"),
+                                cx=across, cy=down, r=4.5, class_="dot val"))
+    places = [(math.log2(value), words.count(round(value))) for value in _doublings(points, band)]
+    return svg.picture(
+        "forecast", svg.text("Accuracy", 4, 16, class_="heading"), area,
+        axes(x, y, labelled(marks, percent=True), places),
+        svg.text("images to learn from", (LEFT + RIGHT) / 2, BOTTOM + 38, anchor="middle", class_="label"),
+        svg.line([place(p.images, p.value) for p in band], class_="line frontier"), *dots, words="Accuracy by images",
+        width=WIDTH, height=HEIGHT, description=f"{len(points)} measured points, from {points[0].images:.0f} to "
+        f"{points[-1].images:.0f} images, and a forecast to {band[-1].images:.0f}.")
+
+
+def _doublings(points: Sequence[Foretold], band: Sequence[Foretold]) -> list[float]:
+    """Return the measured sizes and their doublings to the end of the band."""
+    found = [point.images for point in points]
+    while found[-1] * 2 <= band[-1].images:
+        found.append(found[-1] * 2)
+    return found
+
+
+def in_words(value: int | None) -> str:
+    """Return a number of images; None lies beyond what can be foretold."""
+    return "more than can be foretold" if value is None else words.count(value)
