@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import expit, log_softmax, softmax
 
-from headstart.logistic import PENALTIES, LinearFit, fit_path, likeliest
+from headstart.errors import DataError
+from headstart.logistic import PENALTIES, LinearFit, fit_path, likeliest, moments
 
 # N samples, D features, C classes
 
@@ -48,9 +49,14 @@ def held_out(features: np.ndarray, labels: np.ndarray, *, classes: int, folds: i
 
     Folds are stratified by class as far as the classes reach; images of one group share a fold. Fewer images (or
     groups) than folds: each is held out alone. Needs two images, and two classes (or a label that varies).
+    Raises DataError where all images are of one group.
     """
-    parts = list(divide(labels, folds, seed=seed, groups=groups))
-    return answers(reduced(features), labels, parts, classes=classes, penalties=penalties)
+    points, chosen = reduced(features), tuple(penalties)
+    # The penalty acts on one scale, the mean variance over the columns; with fewer columns it is larger by as much.
+    inner = tuple(l2 * points.shape[1] / features.shape[1] for l2 in chosen)
+    found = answers(points, labels, list(divide(labels, folds, seed=seed, groups=groups)), classes=classes,
+                    penalties=inner)
+    return replace(found, l2=chosen[inner.index(found.l2)])
 
 
 def answers(points: np.ndarray, labels: np.ndarray, parts: Sequence[tuple[np.ndarray, np.ndarray]], *, classes: int,
@@ -95,7 +101,9 @@ def reduced(features: np.ndarray) -> np.ndarray:
     """
     if len(features) >= features.shape[1]:
         return features
-    mean = features.mean(axis=0, dtype=np.float64)
+    mean, scale = moments(features)
+    if np.isinf(scale):
+        return np.zeros((len(features), 1))  # constant: what the rotation would find is rounding noise
     left, values, _ = np.linalg.svd(features.astype(np.float64) - mean, full_matrices=False)
     return np.asarray(left * values)
 
@@ -110,6 +118,9 @@ def divide(labels: np.ndarray, folds: int, *, seed: int,
 
     kinds = labels if labels.ndim == 1 else np.unique(labels, axis=0, return_inverse=True)[1].ravel()
     units = len(labels) if groups is None else len(set(groups))
+    if units < 2:
+        raise DataError("held out: all images are of one group, or there is just one; a probe needs some to be fitted "
+                        "on and others to be asked about. Give at least two groups.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class with fewer images than folds is no mistake here
         if np.bincount(kinds).max() < folds:  # scikit-learn wants one class at least as large as the folds
