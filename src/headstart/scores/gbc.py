@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from headstart.scores.score import Score
+from headstart.scores.score import Score, blocks
 from headstart.scores.spectrum import class_means, principal
 
 # C classes, D features
@@ -27,18 +27,19 @@ class GBC(Score):
 
     def of(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> float:
         """Return minus the sum over all ordered pairs of classes."""
-        if self.components and features.shape[1] > self.components:
-            features = principal(features, self.components)
-            if not features.shape[1]:
-                return -float(labels.max() * (labels.max() + 1))  # constant features: every pair overlaps in full
         counts, means = class_means(features, labels)
+        found = principal(features, self.components) if self.components and means.shape[1] > self.components else None
+        if found is not None:
+            if not len(found.values):
+                return -float(len(means) * (len(means) - 1))  # constant features: every pair overlaps in full
+            means = found.project(means)
         spread = np.zeros_like(means)
-        for start in range(0, len(features), 4096):
-            ids = labels[start:start + 4096]
-            np.add.at(spread, ids, (features[start:start + 4096].astype(np.float64) - means[ids]) ** 2)
+        for block, ids in zip(blocks(features), blocks(labels), strict=True):
+            points = block.astype(np.float64) if found is None else found.project(block)
+            np.add.at(spread, ids, (points - means[ids]) ** 2)
         variances = spread / counts[:, None] + self.floor
         if self.covariance == "spherical":
-            variances = np.repeat(variances.mean(axis=1, keepdims=True), features.shape[1], axis=1)
+            variances = np.repeat(variances.mean(axis=1, keepdims=True), means.shape[1], axis=1)
         logs = np.log(variances).sum(axis=1)
         total = 0.0
         for i in range(len(means) - 1):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from headstart.scores.score import MeanScore
+from headstart.scores.score import MeanScore, evenly
 
 # N images, D features, C classes
 
-ROWS = 512
-"""Images whose neighbours are looked for at a time."""
+ROWS, OTHERS = 256, 8192
+"""Images whose neighbours are looked for at a time, and the images among which they are."""
 
 
 class KNN(MeanScore):
@@ -22,14 +22,14 @@ class KNN(MeanScore):
 
     k: int = Field(5, ge=1)
     temperature: float = Field(0.07, gt=0)
-    most: int = Field(20_000, ge=10)
-    """Images that are asked, evenly spread; their neighbours are looked for among all."""
+    most: int = Field(5000, ge=10)
+    """Images that are asked, evenly over the classes; their neighbours are looked for among all."""
 
     def terms(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> np.ndarray:
         """Return 1 for each image whose class wins the vote, else 0; a share where classes tie."""
-        mean = features.mean(axis=0, dtype=np.float64).astype(features.dtype)
+        mean = features.mean(axis=0, dtype=np.float64)
         classes = int(labels.max()) + 1
-        asked = np.unique(np.linspace(0, len(labels) - 1, min(len(labels), self.most)).astype(np.int64))
+        asked = evenly(labels, self.most)
         right = np.zeros(len(asked))
         for start in range(0, len(asked), ROWS):
             rows = asked[start:start + ROWS]
@@ -45,17 +45,26 @@ class KNN(MeanScore):
 
 def nearest(features: np.ndarray, rows: np.ndarray, mean: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return (float64 [n, k] cosines, falling; int [n, k] positions) of the nearest others of `rows` among all N."""
-    own = _unit(features[rows], mean)
-    found, places = np.full((len(rows), 0), 0.0), np.zeros((len(rows), 0), np.int64)
-    for start in range(0, len(features), 16_384):
-        cosines = own @ _unit(features[start:start + 16_384], mean).T
-        here = np.arange(start, start + cosines.shape[1])
-        cosines[rows[:, None] == here] = -np.inf
-        found = np.concatenate([found, cosines], axis=1)
-        places = np.concatenate([places, np.broadcast_to(here, cosines.shape)], axis=1)
-        # Rounded before the order is made: copies of one image tie, and the earlier one comes first.
-        order = np.argsort(-found.round(12), axis=1, kind="stable")[:, :k]
-        found, places = (np.take_along_axis(part, order, axis=1) for part in (found, places))
+    own, lines = _unit(features[rows], mean), np.arange(len(rows))
+    found, places = np.full((len(rows), k), -np.inf), np.full((len(rows), k), len(features))
+    for start in range(0, len(features), OTHERS):
+        cosines = own @ _unit(features[start:start + OTHERS], mean).T
+        # Rounded before they are compared: copies of one image tie, and the earlier one comes first.
+        np.round(cosines, 12, out=cosines)
+        inside = (rows >= start) & (rows < start + cosines.shape[1])
+        cosines[lines[inside], rows[inside] - start] = -np.inf
+        # Only what beats the worst so far can enter, and of that, where it is much, what is among the k best here.
+        better = cosines > found[:, -1:]
+        if np.count_nonzero(better) > 16 * k * len(rows):
+            better &= cosines >= np.partition(cosines, -k, axis=1)[:, -k, None]
+        line, column = np.nonzero(better)
+        line_all = np.concatenate([np.repeat(lines, k), line])
+        value = np.concatenate([found.ravel(), cosines[line, column]])
+        place = np.concatenate([places.ravel(), column + start])
+        order = np.lexsort((place, -value, line_all))
+        firsts = np.searchsorted(line_all[order], lines)
+        best = order[firsts[:, None] + np.arange(k)]
+        found, places = value[best], place[best]
     return found, places
 
 

@@ -8,7 +8,12 @@ import numpy as np
 from pydantic import Field
 
 from headstart.held_out import held_out
-from headstart.scores.score import MeanScore
+from headstart.scores.score import MeanScore, evenly
+
+CELLS = 200_000
+"""Images times classes at most: what each of the thousand or so steps of the solver touches."""
+VALUES = 2**22
+"""Images times features at most: each fold holds a copy in float64, all of them at once."""
 
 
 class LinearProbe(MeanScore):
@@ -23,15 +28,19 @@ class LinearProbe(MeanScore):
     """`accuracy` in 0..1; `log_likelihood`, at most 0, tells more finely how sure the probe was."""
     folds: int = Field(5, ge=2)
     most: int = Field(10_000, ge=100)
-    """Images that are used at most, evenly spread over the classes' order."""
+    """Images that are used at most, evenly over the classes; fewer of many classes or long features."""
+    most_classes: int = Field(100, ge=2)
+    """Classes or labels that are used at most, evenly spread: a fit with 1,000 of them takes minutes."""
     seed: int = 0
 
     def terms(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> np.ndarray:
         """Return the score of each image that is used."""
-        if len(labels) > self.most:
-            order = np.argsort(labels, kind="stable") if labels.ndim == 1 else np.arange(len(labels))
-            rows = np.sort(order[np.linspace(0, len(labels) - 1, self.most).astype(np.int64)])
-            features, labels = features[rows], labels[rows]
-        classes = int(labels.max()) + 1 if labels.ndim == 1 else labels.shape[1]
-        found = held_out(features, labels, classes=classes, folds=self.folds, seed=self.seed)
+        total = int(labels.max()) + 1 if labels.ndim == 1 else labels.shape[1]
+        kept = np.linspace(0, total - 1, min(total, self.most_classes)).astype(np.int64)
+        among = np.flatnonzero(np.isin(labels, kept)) if labels.ndim == 1 else np.arange(len(labels))
+        labels = np.searchsorted(kept, labels[among]) if labels.ndim == 1 else labels[:, kept]
+        affordable = max(100, min(CELLS // len(kept), VALUES // features.shape[1]))
+        rows = evenly(labels, min(self.most, affordable))
+        features, labels = features[among[rows]], labels[rows]
+        found = held_out(features, labels, classes=len(kept), folds=self.folds, seed=self.seed)
         return found.correct() if self.measure == "accuracy" else -found.losses()

@@ -45,9 +45,11 @@ class Score(Part):
 
     def _checked(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> np.ndarray | None:
         """Return `source` where the score reads it. Raises as `__call__` says."""
-        if features.ndim != 2 or len(features) != len(labels):
+        if features.ndim != 2 or not features.shape[1] or labels.ndim not in (1, 2) or len(features) != len(labels):
             raise DataError(f"{self.part_name}: features must be [N, D] and labels N long; got {features.shape} and "
                             f"{labels.shape}.")
+        if labels.ndim == 2 and not ((labels == 0) | (labels == 1)).all():
+            raise DataError(f"{self.part_name}: labels [N, C] must be 0 or 1. Where an image has one class, give [N].")
         if not all(np.isfinite(block).all() for block in blocks(features)):
             raise DataError(f"{self.part_name}: some features are NaN or infinite. Look at these images, or take "
                             "another backbone.")
@@ -59,9 +61,12 @@ class Score(Part):
         if source is None:
             raise ConfigError(f"{self.part_name} reads the answers of the pretrained classifier, and this backbone has "
                               "none. Take another score, such as logme.")
-        if source.ndim != 2 or len(source) != len(labels):
+        if source.ndim != 2 or len(source) != len(labels) or not source.shape[1]:
             raise DataError(f"{self.part_name}: source must be [{len(labels)}, Z]; got {source.shape}.")
-        return np.asarray(source, np.float64)
+        if not all(_are_probabilities(block) for block in blocks(source)):
+            raise DataError(f"{self.part_name}: source must be probabilities, each row with sum 1. Where these are "
+                            "logits, take their softmax.")
+        return source
 
 
 class MeanScore(Score):
@@ -69,14 +74,14 @@ class MeanScore(Score):
 
     @abstractmethod
     def terms(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> np.ndarray:
-        """Return float64 [N] of checked inputs, whose mean is the score."""
+        """Return float64 [N] of checked inputs, whose mean is the score; fewer where it reads `most` images only."""
 
     def of(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> float:
         """Return the mean of the terms."""
         return float(self.terms(features, labels, source).mean())
 
     def each(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None = None) -> np.ndarray:
-        """Return float64 [N], whose mean is the score; arguments and errors as in `__call__`."""
+        """Return float64 [N], as `terms`, whose mean is the score; arguments and errors as in `__call__`."""
         source = self._checked(features, labels, source)
         if labels.ndim == 1:
             return self.terms(features, np.unique(labels, return_inverse=True)[1], source)
@@ -94,6 +99,20 @@ BLOCK = 4096
 def blocks(features: np.ndarray) -> list[np.ndarray]:
     """Return views of at most BLOCK rows, one after the other."""
     return [features[start:start + BLOCK] for start in range(0, len(features), BLOCK)]
+
+
+def evenly(labels: np.ndarray, most: int) -> np.ndarray:
+    """Return int64 [min(N, most)] positions, rising: of each class its share, multi-label spread over the order."""
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    order = np.argsort(labels, kind="stable") if labels.ndim == 1 else np.arange(len(labels))
+    return np.asarray(np.sort(order[np.linspace(0, len(labels) - 1, most).astype(np.int64)]))
+
+
+def _are_probabilities(rows: np.ndarray) -> bool:
+    sums = rows.sum(axis=1, dtype=np.float64)
+    # Rows of float16 with a thousand classes miss 1 by some thousandths; NaN is in no range.
+    return bool((rows >= 0).all() and (np.abs(sums - 1) < 0.01).all())
 
 
 SCORES: Catalog[Score] = Catalog("scores", Score)  # type: ignore[type-abstract]

@@ -68,8 +68,7 @@ def class_means(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, n
     return counts, sums / counts[:, None]
 
 
-def principal(features: np.ndarray, width: int) -> np.ndarray:
-    """Return float64 [N, min(width, r)]: the centred features along their directions of largest variance."""
+def principal(features: np.ndarray, width: int) -> Spectrum:
+    """Return the centred spectrum with at most `width` directions, those of the largest variance."""
     found = spectrum(features, centred=True)
-    kept = Spectrum(found.mean, found.values[:width], found.directions[:, :width])
-    return np.concatenate([kept.project(block) for block in blocks(features)])
+    return Spectrum(found.mean, found.values[:width], found.directions[:, :width])

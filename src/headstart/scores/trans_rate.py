@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from headstart.scores.score import Score
-from headstart.scores.spectrum import scatter
+from headstart.scores.score import Score, blocks
 
 
 class TransRate(Score):
@@ -23,15 +22,18 @@ class TransRate(Score):
         mean = features.mean(axis=0, dtype=np.float64)
         order = np.argsort(labels, kind="stable")
         parts = np.split(order, np.cumsum(np.bincount(labels))[:-1])
-        within = sum(len(rows) / len(labels) * self.rate(features[rows], mean) for rows in parts)
-        return self.rate(features, mean) - within
+        within = sum(len(rows) / len(labels) * self.rate(features, rows, mean) for rows in parts)
+        return self.rate(features, np.arange(len(labels)), mean) - within
 
-    def rate(self, features: np.ndarray, mean: np.ndarray) -> float:
-        """Return the rate of float [n, D] around `mean`, in nats."""
-        count, width = features.shape
+    def rate(self, features: np.ndarray, rows: np.ndarray, mean: np.ndarray) -> float:
+        """Return the rate of some rows of float [N, D] around `mean`, in nats."""
+        count, width = len(rows), features.shape[1]
+        gram = np.zeros((min(count, width), min(count, width)))
         if count < width:
-            shifted = features.astype(np.float64) - mean
-            gram = shifted @ shifted.T
+            shifted = features[rows].astype(np.float64) - mean
+            gram += shifted @ shifted.T
         else:
-            gram = scatter(features, mean)
+            for some in blocks(rows):
+                shifted = features[some].astype(np.float64) - mean
+                gram += shifted.T @ shifted
         return float(np.linalg.slogdet(np.eye(len(gram)) + gram / (count * self.epsilon))[1]) / 2
