@@ -35,6 +35,7 @@ def log_evidence(features: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
     features: float [N, D]; rows may be images, or the places of feature maps.
     targets: float [N, K], any real numbers (offsets of boxes, 0/1 of masks); or int [N]: a 0/1 target for each class.
+    A target that is 0 everywhere has no noise, and infinite evidence.
     """
     found = spectrum(features, centred=False)
     if targets.ndim == 1 and np.issubdtype(targets.dtype, np.integer):
@@ -59,21 +60,28 @@ def _evidence(found: Spectrum, shape: tuple[int, ...], x: np.ndarray, norm: floa
     count, width = shape
     s = found.values**2
     rest = max(0.0, norm - float(x @ x))
+    if norm <= 0:
+        return np.inf
     weights, noise = 1.0, 1.0  # alpha and beta: the precisions
     tiny = np.finfo(float).tiny
     for _ in range(ITERATIONS):
         ratio = weights / noise
         gamma = float((s / (s + ratio)).sum())
+        # N - gamma, without the cancellation that leaves nothing of it where N <= D.
+        free = count - len(s) + float((ratio / (s + ratio)).sum())
         m2 = float((s * x**2 / (ratio + s) ** 2).sum())
-        r2 = float((x**2 / (1 + s / ratio) ** 2).sum()) + rest
+        r2 = float(((x * ratio / (ratio + s)) ** 2).sum()) + rest
         if m2 <= tiny or gamma <= tiny:
-            break  # the features say nothing of the target: the weights' precision has no upper end
-        weights, noise = gamma / m2, (count - gamma) / max(r2, tiny)
-        if noise <= 0 or abs(weights / noise - ratio) <= TOLERANCE * ratio:
+            # The features say nothing of the target: the best weights are 0, and what is left is the noise.
+            return float(np.log(count / norm) - 1 - np.log(2 * np.pi)) / 2
+        if r2 <= tiny:
+            break  # all is explained: the noise's precision has no upper end, and the last one stays
+        weights, noise = gamma / m2, free / r2
+        if abs(weights / noise - ratio) <= TOLERANCE * ratio:
             break
-    ratio = weights / noise if noise > 0 else np.inf
+    ratio = weights / noise
     m2 = float((s * x**2 / (ratio + s) ** 2).sum())
-    r2 = float((x**2 / (1 + s / ratio) ** 2).sum()) + rest
+    r2 = float(((x * ratio / (ratio + s)) ** 2).sum()) + rest
     # Directions in which the features do not vary have s = 0, and their part in the sum is ln(alpha).
     logs = np.log(weights + noise * s).sum() + (width - len(s)) * np.log(weights)
     total = width / 2 * np.log(weights) + count / 2 * np.log(noise) - logs / 2 - noise / 2 * r2 - weights / 2 * m2

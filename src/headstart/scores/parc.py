@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 from scipy.stats import rankdata
 
-from headstart.scores.score import Score
+from headstart.scores.score import Score, evenly
 from headstart.scores.spectrum import principal
 
 # N images, C classes
@@ -30,15 +30,17 @@ class PARC(Score):
 
     def of(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> float:
         """Return the correlation; 0 where all distances are equal on one side."""
-        if len(labels) > self.most:
-            order = np.argsort(labels, kind="stable") if labels.ndim == 1 else np.arange(len(labels))
-            rows = np.sort(order[np.linspace(0, len(labels) - 1, self.most).astype(np.int64)])
-            features, labels = features[rows], labels[rows]
+        if labels.ndim == 2 and labels.shape[1] == 1:
+            labels = labels[:, 0].astype(np.int64)  # a row of one number has no correlation; its one-hot form has
+        rows = evenly(labels, self.most)
+        features, labels = features[rows], labels[rows]
         if self.components and features.shape[1] > self.components:
-            features = principal(features, self.components)
+            features = principal(features, self.components).project(features)
         points = features.astype(np.float64)
-        spread = points.std(axis=0)
-        points = (points - points.mean(axis=0))[:, spread > 0] / spread[spread > 0]
+        mean, spread = points.mean(axis=0), points.std(axis=0)
+        # The mean of equal numbers is off by rounding: standardised, that would weigh as much as a real feature.
+        varied = spread > 1e-12 * np.abs(mean)
+        points = (points - mean)[:, varied] / spread[varied]
         targets = np.eye(int(labels.max()) + 1)[labels] if labels.ndim == 1 else labels.astype(np.float64)
         upper = np.triu_indices(len(points), k=1)
         far, differ = (1 - _correlations(rows)[upper] for rows in (points, targets))
