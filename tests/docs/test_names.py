@@ -11,13 +11,15 @@ from headstart.losses.loss import LOSSES
 from headstart.mixes.mix import MIXES
 from headstart.part import Part
 from headstart.regularisers.regulariser import REGULARISERS
+from headstart.scores.score import SCORES
 from headstart.training.plan import Plan
 from tests.architecture.source import PLURAL_ROOMS, ROOT
 
 DOCS = ROOT / "docs"
 PAGE = (DOCS / "reference" / "methods.md").read_text()
 ROWS = [line for page in sorted(DOCS.rglob("*.md")) for line in page.read_text().splitlines() if line.startswith("| `")]
-PARTS = [(name, part) for catalog in (LOSSES, REGULARISERS, MIXES, AVERAGES) for name, part in catalog.all().items()]
+PARTS = [(name, part) for catalog in (LOSSES, REGULARISERS, MIXES, AVERAGES, SCORES)
+         for name, part in catalog.all().items()]
 
 
 def section(heading: str) -> str:

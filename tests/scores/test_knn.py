@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from headstart.scores import knn
+from headstart.scores.knn import KNN
+from tests.scores import slow
+from tests.scores.cases import SHAPES, X, Y, draw
+
+
+def test_iris():
+    assert KNN()(X, Y) == pytest.approx(slow.knn(X, Y), abs=1e-12)
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("k", [1, 5, 100])
+def test_it_equals_the_formula(shape, k):
+    features, labels, _ = draw(shape, 0)
+    k = min(k, len(labels) - 1)
+    assert KNN(k=k)(features, labels) == pytest.approx(slow.knn(features, labels, k), abs=1e-12)
+
+
+def test_blocks_change_nothing(monkeypatch):
+    features, labels, _ = draw((90, 4, 3), 0)
+    features[40:] = features[:50].round(1)
+    expected = KNN().each(features, labels)
+    monkeypatch.setattr(knn, "ROWS", 7)
+    monkeypatch.setattr(knn, "OTHERS", 11)
+    np.testing.assert_array_equal(KNN().each(features, labels), expected)
+
+
+def test_more_neighbours_than_images_are_all_others():
+    features, labels, _ = draw((12, 4, 2), 0)
+    assert KNN(k=500)(features, labels) == KNN(k=11)(features, labels)
+
+
+def test_an_image_is_no_neighbour_of_itself():
+    places, found = knn.nearest(X, np.arange(150), X.mean(axis=0), 149)[::-1]
+    assert not (places == np.arange(150)[:, None]).any()
+    assert (np.diff(found, axis=1) <= 0).all()
+    assert all(len(set(row)) == 149 for row in places)
+
+
+def test_of_copies_the_earlier_ones_come_first():
+    copies = np.tile([[1.0, 0.0], [0.0, 1.0]], (5, 1))
+    places = knn.nearest(copies, np.array([4]), copies.mean(axis=0), 3)[1]
+    assert places.tolist() == [[0, 2, 6]]
+
+
+def test_few_are_asked_evenly_over_the_classes_and_all_answer():
+    labels = np.repeat([0, 1], [900, 100])
+    features = np.random.default_rng(0).normal(size=(1000, 3)) + 4 * np.eye(3)[labels]
+    assert KNN(most=100).each(features, labels).shape == (100,)
+    assert KNN(most=100)(features, labels) == pytest.approx(KNN()(features, labels), abs=0.05)
