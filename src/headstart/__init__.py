@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         check,
         compare,
         evaluate,
+        find_label_errors,
         forecast,
         predict,
         rank,
@@ -36,14 +37,15 @@ if TYPE_CHECKING:
     from headstart.runs import Run, list_runs, load_run
 
 _HOMES = {
-    "adapt": "api", "advise": "api", "check": "api", "compare": "api", "evaluate": "api", "forecast": "api",
-    "predict": "api",     "rank": "api", "reproduce": "api", "resume": "api", "tune": "api", "verify": "api",
+    "adapt": "api", "advise": "api", "check": "api", "compare": "api", "evaluate": "api", "find_label_errors": "api",
+    "forecast": "api", "predict": "api", "rank": "api", "reproduce": "api", "resume": "api", "tune": "api",
+    "verify": "api",
     "Dataset": "data.dataset", "load_data": "data.load", "HeadstartError": "errors", "Job": "job", "Model": "model",
     "Run": "runs", "list_runs": "runs", "load_run": "runs",
 }
 __all__ = ["Dataset", "HeadstartError", "Job", "Model", "Run", "adapt", "advise", "check", "compare", "evaluate",
-           "forecast", "list_runs", "load_data", "load_run", "predict", "rank", "reproduce", "resume", "tune",
-           "verify"]
+           "find_label_errors", "forecast", "list_runs", "load_data", "load_run", "predict", "rank",
+           "reproduce", "resume", "tune", "verify"]
 
 
 def __getattr__(name: str) -> Any:

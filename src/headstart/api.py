@@ -27,6 +27,8 @@ from headstart.selection.advised import make_advice
 from headstart.selection.candidates import Wanted
 from headstart.selection.evidence import DEFAULT
 from headstart.selection.forecasted import Forecasted, make_forecast
+from headstart.selection.label_errors import LabelErrors
+from headstart.selection.labels import make_label_errors
 from headstart.selection.rank import MOST
 from headstart.selection.ranked import make_ranking
 from headstart.selection.ranking import Ranking
@@ -122,6 +124,20 @@ def forecast(data: str | Path | Dataset | None = None, *, targets: Sequence[floa
     dataset, job = _job(data, config, settings, assignments)
     return make_forecast(job, dataset=dataset, method=method, targets=targets, directory=Path(out) if out else None,
                          listen=listen)
+
+
+def find_label_errors(data: str | Path | Dataset | None = None, *, backbone: str | None = None,
+                      out: str | Path | None = None, config: str | Path | None = None,
+                      assignments: Sequence[str] = (), listen: Listen = silent, **settings: Any) -> LabelErrors:
+    """Return the images of `data` whose label is likely wrong, the most suspicious first, test images included.
+
+    A linear probe on the features of `backbone` (None: `auto`) answers for each image without having seen it, and
+    confident learning says where it speaks against the label. out: a new folder for page, table and record; None takes
+    the next free one in `labels/`. settings: fields of `Job`, such as image_size=128. The data are never changed.
+    Raises ConfigError for a setting that is wrong, DataError for data that can't carry a run.
+    """
+    dataset, job = _job(data, config, {"backbone": backbone, **settings}, assignments)
+    return make_label_errors(job, dataset=dataset, directory=Path(out) if out else None, listen=listen)
 
 
 def check(data: str | Path | Dataset, *, listen: Listen = silent) -> CheckReport:

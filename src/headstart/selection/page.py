@@ -7,14 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.files import write_text
+from headstart.report.mistakes import Thumbnail
 from headstart.report.page import fill
 
 TEMPLATE = Path(__file__).parent / "template.html"
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A small picture with lines below it."""
+
+    name: str
+    thumbnail: Thumbnail | None
+    """None where the picture can't be had: a word stands in its place."""
+    lines: Sequence[tuple[str, str, str]] = ()
+    """What stands before, what stands out, and what stands after, such as `given`, `cat`, `2 %`."""
+
+
+@dataclass(frozen=True)
 class Section:
-    """A heading with a figure, a table, or both below it."""
+    """A heading with a figure, a table, pictures, or all of them below it."""
 
     heading: str
     note: str = ""
@@ -26,6 +38,7 @@ class Section:
     """Positions of the columns that hold numbers."""
     winner: int | None = None
     """The row that stands out."""
+    pictures: Sequence[Picture] = ()
 
 
 @dataclass(frozen=True)

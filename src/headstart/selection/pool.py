@@ -1,4 +1,4 @@
-"""Pool: the images that a judgement may read: those of train and validation, never those of test."""
+"""Pool: the images that a judgement may read: train and validation, and test only where it measures no model."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from headstart.features.store import FeatureStore
 from headstart.gate import admit
 from headstart.job import Job
 from headstart.seeds import generator
+from headstart.types import SplitName
 
 # N images, D features
 
@@ -40,8 +41,20 @@ class Pool:
 
     def features(self, backbone: Backbone, rows: np.ndarray, listen: Listen) -> np.ndarray:
         """Return float32 [n, D] of `images.subset(rows)`, from the store as far as it has them."""
-        return self.store.features(backbone, backbone.spec.preprocessing, self.images.subset(rows), listen=listen,
+        return self._features(backbone, self.images.subset(rows), listen)
+
+    def all_features(self, backbone: Backbone, listen: Listen) -> np.ndarray:
+        """Return float32 [N, D] of every image of the data, in their order, those of test included."""
+        return self._features(backbone, self.dataset, listen)
+
+    def _features(self, backbone: Backbone, images: Dataset, listen: Listen) -> np.ndarray:
+        return self.store.features(backbone, backbone.spec.preprocessing, images, listen=listen,
                                    device=choose_device(self.job.device), workers=self.job.workers)
+
+    def split_of(self) -> dict[str, SplitName]:
+        """Return the split of each image of the data by its id, test included."""
+        return {sample.id: name for name, part in self.splits.items()  # type: ignore[misc]
+                for sample in part.samples}
 
     def known_to(self) -> dict[str, Any]:
         """Return what decides which images are in the pool, to compare with that of a record."""

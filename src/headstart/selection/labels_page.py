@@ -1,0 +1,84 @@
+"""Labels page: the likely wrong labels with their pictures, the most suspicious first, and which class is which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from headstart.data.dataset import Dataset
+from headstart.errors import HeadstartError
+from headstart.images import decode
+from headstart.report import words
+from headstart.report.mistakes import Thumbnail, thumbnail
+from headstart.selection.label_errors import PAGE, TABLE, Confusion, LabelError, LabelErrors
+from headstart.selection.page import Page, Picture, Section, write_page
+from headstart.types import ImageSource
+
+SHOWN = 200
+"""Pictures on the page at most; the table has every image."""
+COLUMNS = ("Given", "Suggested", "Likely errors", "Of images", "Share")
+
+
+def write_labels_page(found: LabelErrors, data: Dataset, directory: Path) -> None:
+    """Write labels.html into `directory`, with the pictures of the data."""
+    made = f"{found.images} images · {len(found.classes)} classes · {found.backbone} · {found.data}"
+    parts = []
+    if found.pairs:
+        parts.append(Section("Which class is taken for which", columns=COLUMNS, numbers=range(2, len(COLUMNS)),
+                             rows=[row(pair) for pair in found.pairs]))
+    if found.errors:
+        sources = {sample.id: sample.source for sample in data.samples}
+        note = "The most suspicious first. The percentages are what a linear probe says that was fitted without the " \
+               "image."
+        if len(found.errors) > SHOWN:
+            note += f" These are the first {SHOWN} of {len(found.errors)}; {TABLE} has all."
+        parts.append(Section("Likely wrong labels", note,
+                             pictures=[_picture(error, sources[error.image]) for error in found.errors[:SHOWN]]))
+    write_page(directory / PAGE, Page("Headstart labels", directory.name, made, sentences(found), parts))
+
+
+def sentences(found: LabelErrors) -> list[str]:
+    """Return what was found, in words; the answer first."""
+    count = len(found.errors)
+    if not count:
+        return [f"No label of the {found.images} images is likely wrong, as far as the features of {found.backbone} "
+                "tell.", f"A linear probe agrees with {words.percent(found.accuracy)} of the labels that it did not "
+                         "see. Where it agrees with few, it can't find errors either: try another --backbone."]
+    listed = [confused(pair) for pair in found.pairs[:3]]
+    return [f"{count} of {found.images} images ({words.percent(found.share)}) likely have a wrong label.",
+            "; ".join(listed) + ("; and fewer of other classes." if len(found.pairs) > 3 else "."),
+            f"A linear probe on the features of {found.backbone} agrees with {words.percent(found.accuracy)} of the "
+            "labels that it did not see. The fewer it agrees with, the more of what it doubts is right after all.",
+            f"These are suspicions, not verdicts: look at each picture. Then correct the labels in {TABLE}, beside "
+            "this page; your own files are untouched."]
+
+
+def confused(pair: Confusion) -> str:
+    """Return which class is taken for which, in words."""
+    return f"{pair.errors} of the {pair.images} images labelled {pair.given} look like {pair.suggested}"
+
+
+def row(pair: Confusion) -> list[str]:
+    """Return the cells of one pair of classes."""
+    return [pair.given, pair.suggested, str(pair.errors), str(pair.images), words.percent(pair.errors / pair.images)]
+
+
+def shown(names: Sequence[str]) -> str:
+    """Return class names in one text; a dash for none."""
+    return ", ".join(names) or words.DASH
+
+
+def _picture(error: LabelError, source: ImageSource) -> Picture:
+    return Picture(error.image, _thumbnail(source), [
+        ("given", shown(error.given), words.percent(error.given_probability, 0)),
+        ("rather", shown(error.suggested), words.percent(error.suggested_probability, 0)),
+        (f"{error.rank}.", error.split, "")])
+
+
+def _thumbnail(source: ImageSource) -> Thumbnail | None:
+    try:
+        return thumbnail(Image.fromarray(decode(source)))
+    except (HeadstartError, OSError, ValueError):
+        return None  # the page says so in its place
