@@ -11,6 +11,7 @@ from tests.architecture.source import ROOT, imports, modules
 BASE = {"numpy", "torch", "pandas", "PIL", "pydantic", "safetensors"}
 """The vocabulary of the field: used wherever it fits."""
 DOORS = {
+    "cleanlab": "selection/confident.py",
     "datasets": "readers/huggingface.py",
     "huggingface_hub": "backbones/hub.py",
     "jinja2": "report/page.py",

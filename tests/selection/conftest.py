@@ -40,3 +40,36 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def dead(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_weights(tmp_path_factory.mktemp("weights") / "dead.safetensors", dead=True)
+"""Digits as a folder, with labels that were planted wrong."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+Row = tuple[Path, str]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Callable[[int, int], list[Row]]:
+    """Write pictures of zeros and ones, so many of each, and return their paths with the true labels."""
+    def write(zeros: int, ones: int) -> list[Row]:
+        images, digits = load_digits(return_X_y=True)
+        rows = []
+        for digit, count, name in ((0, zeros, "zero"), (1, ones, "one")):
+            for number, pixels in enumerate(images[digits == digit][:count]):
+                path = tmp_path / "images" / f"{name}-{number:02d}.png"
+                path.parent.mkdir(exist_ok=True)
+                Image.fromarray(np.uint8(pixels.reshape(8, 8) * 15)).resize((32, 32)).save(path)
+                rows.append((path, name))
+        return rows
+
+    return write

@@ -5,6 +5,7 @@ Source: Northcutt, Jiang, Chuang, "Confident Learning: Estimating Uncertainty in
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +48,8 @@ def _of_classes(labels: np.ndarray, probabilities: np.ndarray) -> Doubts:
         joint = np.diag(np.bincount(labels, minlength=probabilities.shape[1]).astype(np.float64))
         return Doubts(quality, np.zeros(len(labels), bool), joint)
     joint = compute_confident_joint(labels, probabilities)
-    # One process: the work takes milliseconds, and a fork of a process with threads may hang.
-    issues = find_label_issues(labels, probabilities, confident_joint=joint, n_jobs=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class with few images or none is no mistake here
+        # One process: the work takes milliseconds, and a fork of a process with threads may hang.
+        issues = find_label_issues(labels, probabilities, confident_joint=joint, n_jobs=1)
     return Doubts(np.asarray(quality, np.float64), np.asarray(issues, bool), np.asarray(joint, np.float64))
