@@ -171,7 +171,7 @@ def test_the_command_prints_one_json_object_and_what_to_do_next(pictures, tmp_pa
 
 def test_a_folder_that_holds_something_is_refused(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="not empty. Choose another --out"):
+    with pytest.raises(ConfigError, match="this folder is not empty"):
         hs.find_label_errors(tmp_path, out=tmp_path)
 
 

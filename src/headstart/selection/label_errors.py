@@ -116,8 +116,8 @@ class LabelErrors:
             errors = tuple(LabelError(**{**item, "given": tuple(item["given"]), "suggested": tuple(item["suggested"])})
                            for item in found.pop("errors"))
             pairs = tuple(Confusion(**item) for item in found.pop("pairs"))
-            lists = {name: tuple(found.pop(name)) for name in ("classes", "table_settings")}
-            return cls(**found, **lists, errors=errors, pairs=pairs, directory=directory)
+            found |= {name: tuple(found[name]) for name in ("classes", "table_settings")}
+            return cls(**found, errors=errors, pairs=pairs, directory=directory)
         except (TypeError, KeyError, json.JSONDecodeError) as error:
             raise IntegrityError(f"{path}: not a whole record ({error}). "
                                  "Make it anew with `headstart labels`.") from None

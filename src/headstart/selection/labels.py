@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def examine(features: np.ndarray, labels: np.ndarray, *, classes: int, seed: int
     if labels.ndim == 1:
         return Examined(probabilities, found.quality, found.issues, probabilities.argmax(axis=1), found)
     changed = np.where(found.issues, 1 - labels, labels).astype(np.int64)
-    return Examined(probabilities, found.quality.min(axis=1), found.issues.any(axis=1), changed, found)
+    return Examined(probabilities, found.quality.min(axis=1), np.asarray(found.issues.any(axis=1)), changed, found)
 
 
 def make_label_errors(job: Job, *, dataset: Dataset | None, directory: Path | None, listen: Listen) -> LabelErrors:
@@ -99,15 +99,15 @@ def _record(pool: Pool, backbone: Backbone, found: Examined, seconds: float) -> 
     doubted = np.flatnonzero(found.issues)
     doubted = doubted[np.argsort(found.quality[doubted], kind="stable")]
     errors = tuple(_error(rank, data, labels, int(row), found, splits) for rank, row in enumerate(doubted, start=1))
-    agreed = found.probabilities.argmax(axis=1) == labels if labels.ndim == 1 else \
-        (found.probabilities > 0.5) == (labels > 0.5)
+    told = found.probabilities.argmax(axis=1) if labels.ndim == 1 else found.probabilities > 0.5
+    agreed = np.equal(told, labels)
     return LabelErrors(pool.job.data, pool.known_to(), data.task, backbone.spec.architecture,
-                       backbone.spec.preprocessing.size, len(data), data.classes, float(agreed.mean()), errors,
+                       backbone.spec.preprocessing.size, len(data), data.classes, float(np.mean(agreed)), errors,
                        _pairs(data, labels, found), round(seconds, 3), table_settings(data))
 
 
 def _error(rank: int, data: Dataset, labels: np.ndarray, row: int, found: Examined,
-           splits: dict[str, str]) -> LabelError:
+           splits: Mapping[str, str]) -> LabelError:
     sample, probabilities = data.samples[row], found.probabilities[row]
     if labels.ndim == 1:
         given, suggested = (float(probabilities[c]) for c in (labels[row], found.suggested[row]))
