@@ -117,6 +117,11 @@ def measure(seeds: list[int], names: list[str], most: int, done: set[tuple[str, 
                        "cpu_seconds": round(time.process_time() - began, 1), "commit": commit()}
 
 
+def recorded() -> list[dict[str, Any]]:
+    """Return the rows that are measured already."""
+    return json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
+
+
 def table(rows: list[Mapping[str, Any]]) -> str:
     """Return the means over the seeds as a Markdown table."""
     lines = ["| set, images | planted | seeds | precision at 10 % | self-confidence | right suggestion | flagged "
@@ -144,11 +149,11 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1000, help="at most, of a set")
     parser.add_argument("--table", action="store_true")
     words = parser.parse_args()
-    rows = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
+    rows = recorded()
     if not words.table:
         done = {(row["set"], row["kind"], row["seed"]) for row in rows if row["most"] == words.images}
         for row in measure(words.seeds, words.sets, words.images, done):
-            rows.append(row)
+            rows = [*recorded(), row]  # another process may have measured other sets meanwhile
             write_json(RESULTS, {"backbone": BACKBONE, "share": SHARE, "rows": rows})
             print(row, flush=True)
     print(table([row for row in rows if row["most"] == words.images]))

@@ -11,7 +11,7 @@ def test_the_one_label_that_the_probabilities_contradict_is_the_one_issue():
     first = np.array([0.9, 0.9, 0.1, 0.1, 0.1, 0.1])  # the third image is labelled 0 and looks like 1
     found = doubt(labels, np.stack([first, 1 - first], axis=1))
     assert found.issues.tolist() == [False, False, True, False, False, False]
-    # normalised margin: (p given - p of the best other + 1) / 2
+    # (2 p given - p of the best other + 1) / 3
     assert found.quality == pytest.approx([0.9, 0.9, 0.1, 0.9, 0.9, 0.9])
     # Thresholds: class 0 (0.9 + 0.9 + 0.1) / 3, class 1 0.9; every image is above one of them.
     assert found.joint.tolist() == [[2, 1], [0, 3]]
@@ -47,3 +47,9 @@ def test_a_class_without_an_image_is_no_obstacle():
     probabilities = np.full((6, 3), 0.05)
     probabilities[np.arange(6), [0, 0, 2, 2, 2, 2]] = 0.9
     assert doubt(labels, probabilities).issues.tolist() == [False, False, True, False, False, False]
+
+
+def test_quality_weighs_the_probability_of_the_label_and_its_margin():
+    probabilities = np.array([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1], [0.0, 0.0, 1.0]])
+    expected = [(2 * 0.5 - 0.3 + 1) / 3, (2 * 0.1 - 0.8 + 1) / 3, 1.0]
+    assert doubt(np.array([0, 2, 2]), probabilities).quality == pytest.approx(expected)
