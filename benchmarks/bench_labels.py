@@ -125,7 +125,7 @@ def recorded() -> list[dict[str, Any]]:
 def table(rows: list[Mapping[str, Any]]) -> str:
     """Return the means over the seeds as a Markdown table."""
     lines = ["| set, images | planted | seeds | precision at 10 % | self-confidence | right suggestion | flagged "
-             "| precision, recall of the flagged | probe, true labels | |", "|" + "---|" * 10]
+             "| precision, recall of the flagged | probe right | |", "|" + "---|" * 10]
     for name in NAMES:
         for kind in KINDS:
             mine = [row for row in rows if (row["set"], row["kind"]) == (name, kind)]

@@ -1,1 +1,1 @@
-"""Selection: which model, which method, how many labels, which labels are wrong; answered from evidence on these data."""
+"""Selection: which model, which method, how many labels, which of them are wrong; answered on these data."""
