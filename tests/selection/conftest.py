@@ -1,13 +1,18 @@
 """Data and weights that are written once; a cache of each test's own; one thread."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from sklearn.datasets import load_digits
 
 from headstart.features import engine
 from tests.selection.small import write_data, write_weights
+
+Row = tuple[Path, str]
 
 
 @pytest.fixture(autouse=True)
@@ -40,22 +45,6 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def dead(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_weights(tmp_path_factory.mktemp("weights") / "dead.safetensors", dead=True)
-"""Digits as a folder, with labels that were planted wrong."""
-
-from collections.abc import Callable
-from pathlib import Path
-
-import numpy as np
-import pytest
-from PIL import Image
-from sklearn.datasets import load_digits
-
-Row = tuple[Path, str]
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture

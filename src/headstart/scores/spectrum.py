@@ -72,3 +72,14 @@ def principal(features: np.ndarray, width: int) -> Spectrum:
     """Return the centred spectrum with at most `width` directions, those of the largest variance."""
     found = spectrum(features, centred=True)
     return Spectrum(found.mean, found.values[:width], found.directions[:, :width])
+
+
+def coordinates(features: np.ndarray, width: int) -> np.ndarray:
+    """Return float64 [N, k], k <= width: the features along their directions of largest variance.
+
+    A column of zeros where nothing varies.
+    """
+    found = principal(features, width)
+    if not len(found.values):
+        return np.zeros((len(features), 1))
+    return np.concatenate([found.project(block) for block in blocks(features)])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headstart.held_out import answers, divide
-from headstart.scores.spectrum import principal
+from headstart.scores.spectrum import coordinates
 from headstart.seeds import derive
 from headstart.selection.pool import nested
 
@@ -64,9 +64,7 @@ def probe_curve(features: np.ndarray, labels: np.ndarray, *, classes: int, seed:
     labels: int64 [N] or 0/1 [N, C]. Subsets of one fold are nested and show every class. The penalty of each size is
     the one with the lowest held-out loss over all folds. step: told how many of the repeats are done.
     """
-    points = principal(features, COMPONENTS) if features.shape[1] > COMPONENTS else features
-    if not points.shape[1]:
-        points = np.zeros((len(labels), 1))  # features that are the same for every image
+    points = coordinates(features, COMPONENTS) if features.shape[1] > COMPONENTS else features
     dealt = [list(divide(labels, FOLDS, seed=derive(seed, "curve", repeat) % 2**31, groups=groups))
              for repeat in range(repeats)]
     sizes = sizes_for(min(len(rest) for parts in dealt for rest, _ in parts), classes)

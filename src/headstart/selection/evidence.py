@@ -15,7 +15,7 @@ from headstart.evaluation.intervals import resample, wilson
 from headstart.held_out import held_out
 from headstart.scores.gbc import GBC
 from headstart.scores.score import SCORES, MeanScore, Score
-from headstart.scores.spectrum import principal
+from headstart.scores.spectrum import coordinates
 
 # N images, D features, C classes, Z classes of the pretrained classifier, R resamples
 
@@ -82,9 +82,7 @@ def _default(losses: np.ndarray, seen: Seen, gmacs: float, seed: int) -> tuple[f
     Logarithms, so that each counts by its ratios: halving the loss is worth as much on hard data as on easy ones.
     losses: float64 [N], the held-out log loss of each image.
     """
-    points, overlap = principal(seen.features, COMPONENTS), GBC(components=None)
-    if not points.shape[1]:  # features that are the same for every image
-        points = np.zeros((len(losses), 1))
+    points, overlap = coordinates(seen.features, COMPONENTS), GBC(components=None)
     rows = np.arange(len(losses))
 
     def value(chosen: np.ndarray) -> float:
