@@ -20,8 +20,12 @@ def sentences(found: ForecastRecord) -> list[str]:
             f"({words.span('accuracy', twice.low, twice.high)}) in place of {words.percent(now.value)}; with "
             f"ten times, {words.percent(ten.value)} ({words.span('accuracy', ten.low, ten.high)})."]
     for name, (few, likely, many) in found.targets.items():
-        said.append(f"For {words.percent(float(name))}: about {in_words(likely)} images to learn from "
-                    f"({in_words(few)} if all goes well, {in_words(many)} to be safe).")
+        if few is None:
+            said.append(f"{words.percent(float(name))} lies beyond what can be foretold: more labels alone may not do.")
+            continue
+        about = f"about {in_words(likely)} images to learn from" if likely else "more images than can be foretold"
+        said.append(f"For {words.percent(float(name))}: {about}; {in_words(few)} if all goes well, {in_words(many)} to "
+                    "be safe.")
     if found.gains and found.gains[0][2] > 0:
         name, _, gained = found.gains[0]
         said.append(f"The class that gained most from the last doubling is {name} "

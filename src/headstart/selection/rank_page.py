@@ -13,15 +13,13 @@ from headstart.selection.ranking import PAGE, Ranked, Ranking
 
 WIDTH, HEIGHT = 760, 320
 LEFT, RIGHT, TOP, BOTTOM = 62, 745, 40, 266
-LABELLED = 14
-"""More candidates than this are named by their tooltips only, but for those on the frontier."""
 
 
 def write_rank_page(ranking: Ranking, directory: Path) -> None:
     """Write rank.html into `directory`."""
     made = f"{len(ranking.candidates)} candidates · {ranking.images} images of train and validation · {ranking.data}"
-    parts = [Section("Accuracy against cost", "Each dot is a candidate; the line joins those that no other beats in "
-                     "both. Accuracy is that of a linear probe on images that it was not fitted on, with its 95% "
+    parts = [Section("Accuracy against cost", "Each dot is a candidate, with its rank; the line joins those that no "
+                     "other beats in both. Accuracy is that of a linear probe on images that it was not fitted on, with its 95% "
                      "interval; the time is that of feature extraction on this machine.", frontier(ranking.candidates)),
              Section("The candidates", "", "", COLUMNS, [row(item) for item in ranking.candidates],
                      range(1, len(COLUMNS) - 1), 0)]
@@ -80,10 +78,7 @@ def frontier(candidates: Sequence[Ranked]) -> str:
                                  class_="grid"))
         parts.append(svg.element("circle", svg.title(told), cx=place, cy=y(item.accuracy), r=4.5,
                                  class_="dot val" if item.frontier else "dot other"))
-        if item.frontier or len(candidates) <= LABELLED:
-            left = place > (LEFT + RIGHT) / 2
-            parts.append(svg.text(item.name, place + (-8 if left else 8), y(item.accuracy) + 4,
-                                  anchor="end" if left else "start", class_="tick"))
+        parts.append(svg.text(str(item.rank), place + 8, y(item.accuracy) + 4, class_="tick"))
     places = [(math.log10(value), words.number(value, 0 if value >= 1 else 1)) for value in _round(low, high)]
     return svg.picture(
         "frontier", svg.text("Probe accuracy", 4, 16, class_="heading"),
