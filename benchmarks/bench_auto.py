@@ -3,9 +3,9 @@
     python benchmarks/bench_auto.py [--budget 3600] [--part 0/2]    measure what is missing (hours)
     python benchmarks/bench_auto.py --table                         write the table into docs/benchmarks.md
 
-For each image set of side_by_side/sets.py and each number of labels: all backbones that are here with all methods at the
-course of the side-by-side benchmark, and `auto`, which chooses among them by its own evidence. Results are appended to
-results/auto.jsonl.
+For each image set of side_by_side/sets.py and each number of labels: all backbones that are here with all methods, at
+the course of the side-by-side benchmark, and `auto`, which chooses among them by its own evidence. Results are appended
+to results/auto.jsonl.
 """
 
 from __future__ import annotations

@@ -97,6 +97,11 @@ def test_auto_and_a_run_to_start_from_contradict_each_other(data, advised, tmp_p
     assert not (tmp_path / "r").exists()
 
 
+def test_a_search_and_auto_contradict_each_other(data):
+    with pytest.raises(ConfigError, match="Name those to search"):
+        hs.tune(data, method="auto", **COMMON)
+
+
 def test_the_forecast_is_written_with_its_page(data, alive):
     found = hs.forecast(data, backbone=alive, image_size=32, targets=[0.99], **COMMON)
     assert found.directory == Path("forecasts/strips-1")

@@ -20,7 +20,8 @@ def write_rank_page(ranking: Ranking, directory: Path) -> None:
     made = f"{len(ranking.candidates)} candidates · {ranking.images} images of train and validation · {ranking.data}"
     parts = [Section("Accuracy against cost", "Each dot is a candidate, with its rank; the line joins those that no "
                      "other beats in both. Accuracy is that of a linear probe on images that it was not fitted on, "
-                     "with its 95% interval; the time is that of feature extraction on this machine.", frontier(ranking.candidates)),
+                     "with its 95% interval; the time is that of feature extraction on this machine.",
+                     frontier(ranking.candidates)),
              Section("The candidates", "", "", COLUMNS, [row(item) for item in ranking.candidates],
                      range(1, len(COLUMNS) - 1), 0)]
     if ranking.failed:
