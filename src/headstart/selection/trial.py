@@ -14,7 +14,7 @@ from headstart.adaptation import choose_device
 from headstart.backbones.backbone import Backbone
 from headstart.catalog import Catalog
 from headstart.data.dataset import Splits
-from headstart.events import Listen, Note, Progress, Started
+from headstart.events import Listen, Progress, Started, silent
 from headstart.held_out import divide
 from headstart.methods.finetune import Finetune
 from headstart.methods.method import Context
@@ -84,7 +84,8 @@ def short_tuning(pool: Pool, backbone: Backbone, *, augment: str, listen: Listen
     listen(Started(STEP, len(rates), "short fine-tunings"))
     arms, spent = [], 0.0
     with tempfile.TemporaryDirectory() as folder:
-        context = Context(listen=_quiet(listen), seed=pool.job.seed, features=pool.store, workspace=Path(folder),
+        # What the short trainings tell of themselves is no news of the run that may follow.
+        context = Context(listen=silent, seed=pool.job.seed, features=pool.store, workspace=Path(folder),
                           device=choose_device(pool.job.device), workers=pool.job.workers, remaining=remaining)
         probe = Probe().fit(fresh, splits, context)
         before = _judged(probe, splits)
@@ -118,8 +119,3 @@ def _judged(model: Model, splits: Splits) -> tuple[np.ndarray, np.ndarray]:
     if labels.ndim == 1:
         return (logits.argmax(axis=1) == labels).astype(np.float64), losses
     return ((logits > 0) == (labels > 0.5)).mean(axis=1), losses
-
-
-def _quiet(listen: Listen) -> Listen:
-    """Return a listener that passes on the warnings only: the steps are steps of the trial."""
-    return lambda event: listen(event) if isinstance(event, Note) and event.level != "info" else None

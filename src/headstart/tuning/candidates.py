@@ -36,8 +36,8 @@ def build_search(settings: dict[str, Any], *, config: Path | None = None, assign
         settings = {**settings, METHOD: wanted or default_methods()}
     base = build_job(settings, config=config, assignments=assignments)
     if base.advise:
-        raise ConfigError("method auto: a search tries methods, and an advice chooses one. Name those to search, such as "
-                          "--method probe,finetune, or use `headstart adapt --method auto`.")
+        raise ConfigError("method auto: a search tries methods, and an advice chooses one. Name those to search, "
+                          "such as --method probe,finetune, or use `headstart adapt --method auto`.")
     base = base.model_copy(update={"method": tuple(_once(base.method))})
     candidates = list(base.method)
     if wanted:
