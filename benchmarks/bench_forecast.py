@@ -1,6 +1,7 @@
 """How far to trust `headstart forecast`: the whole data foretold from their half and their quarter.
 
     python benchmarks/bench_forecast.py [--budget 1800]     measure what is missing
+    python benchmarks/bench_forecast.py --again             forecast once more from the curves that were measured
     python benchmarks/bench_forecast.py --table             write the table into docs/benchmarks.md
 
 Every image set of side_by_side/sets.py, two backbones. A curve of all images says what is true; subsets, drawn anew for
@@ -26,8 +27,8 @@ from headstart.data.dataset import Dataset
 from headstart.events import silent
 from headstart.features.store import FeatureStore
 from headstart.files import cache_folder
-from headstart.selection import forecast as forecasting
-from headstart.selection.curve import probe_curve
+from headstart.selection.curve import Curve, probe_curve
+from headstart.selection.forecast import FEWEST_POINTS, forecast
 from headstart.selection.pool import nested
 
 RESULTS = Path(__file__).parent / "results" / "forecast.jsonl"
@@ -61,16 +62,22 @@ def measure(found: ImageSet, backbone: str) -> Iterator[dict[str, Any]]:
         for seed in SEEDS:
             rows = nested(labels, int(share * len(labels)), seed=seed)
             curve = probe_curve(vectors[rows], labels[rows], classes=classes, seed=seed)
-            ahead = forecasting.forecast(curve, seed=seed)
-            if ahead is None:
-                continue
-            point = ahead.at(float(whole.sizes[-1]))
-            yield {"set": found.name, "backbone": backbone, "share": share, "seed": seed, "images": len(rows),
+            row = {"set": found.name, "backbone": backbone, "share": share, "seed": seed, "images": len(rows),
                    "known": round(float(curve.mean[-1]), 4), "true": round(float(whole.mean[-1]), 4),
-                   "value": round(point.value, 4), "low": round(point.low, 4), "high": round(point.high, 4),
-                   "law": ahead.law, "widening": forecasting.WIDENING, "sizes": curve.sizes.tolist(),
-                   "accuracy": np.round(curve.accuracy, 4).tolist(), "held_out": curve.held_out,
-                   "target": int(whole.sizes[-1])}
+                   "sizes": curve.sizes.tolist(), "accuracy": np.round(curve.accuracy, 4).tolist(),
+                   "held_out": curve.held_out, "target": int(whole.sizes[-1])}
+            if len(curve.sizes) >= FEWEST_POINTS:
+                yield foretold(row)
+
+
+def foretold(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of a curve with its forecast."""
+    curve = Curve(np.array(row["sizes"]), np.array(row["accuracy"]), row["held_out"], np.zeros((len(row["sizes"]), 1)))
+    ahead = forecast(curve, seed=row["seed"])
+    assert ahead is not None, "three points"
+    point = ahead.at(float(row["target"]))
+    return {**row, "value": round(point.value, 4), "low": round(point.low, 4), "high": round(point.high, 4),
+            "law": ahead.law}
 
 
 def rows() -> list[dict[str, Any]]:
@@ -101,8 +108,13 @@ def main() -> None:
     """Do what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--budget", type=float, default=1800, metavar="SECONDS")
+    parser.add_argument("--again", action="store_true")
     parser.add_argument("--table", action="store_true")
     words = parser.parse_args()
+    if words.again:
+        found = [foretold(row) for row in rows()]
+        RESULTS.write_text("".join(json.dumps(row) + "\n" for row in found))
+        return
     if words.table:
         before, _, rest = DOCS.read_text().partition(START)
         DOCS.write_text(before + START + "\n" + table(rows()) + "\n" + END + rest.partition(END)[2])

@@ -16,9 +16,6 @@ from headstart.selection.laws import LAWS, fit, weights
 DRAWS = 400
 LEVEL = 0.8
 """Of the intervals."""
-WIDENING = 0.35
-"""Standard deviation of the error of a forecast, as a share of the error foretold, for each doubling: what laws that
-fit the past alike leave open. Chosen on benchmarks/bench_forecast.py; see docs/benchmarks.md."""
 FEWEST_POINTS = 3
 
 
@@ -74,8 +71,8 @@ GRID_END = 40
 def forecast(curve: Curve, *, seed: int) -> Forecast | None:
     """Return the forecast of a curve; None where it has fewer than three points.
 
-    Each draw resamples the folds, takes one of the laws by its weight, fits it, and errs on the way as much as such
-    forecasts did on the benchmark sets.
+    Each draw resamples the folds, takes one of the laws by its weight, and fits it: the interval holds what the folds
+    and the laws leave open. benchmarks/bench_forecast.py measures how often that is enough.
     """
     if len(curve.sizes) < FEWEST_POINTS:
         return None
@@ -91,9 +88,7 @@ def forecast(curve: Curve, *, seed: int) -> Forecast | None:
         folds = rng.integers(0, errors.shape[1], errors.shape[1])
         law = LAWS[names[int(rng.choice(len(names), p=list(belief.values())))]]
         ahead = fit(law, curve.sizes.astype(np.float64), errors[:, folds].mean(axis=1), spread)(grid)
-        # The further, the less sure: the error is off by a factor that grows with each doubling.
-        doublings = np.maximum(0.0, np.log2(grid / last))
-        draws[row] = 1 - np.minimum(ahead * np.exp(WIDENING * rng.standard_normal() * np.sqrt(doublings)), 1.0)
+        draws[row] = 1 - np.clip(ahead, 0.0, 1.0)
     return Forecast(curve, max(belief, key=lambda name: belief[name]), belief, draws, grid)
 
 
