@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+<<<<<<< HEAD
     from headstart.api import (
         adapt,
         advise,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         rank,
         reproduce,
         resume,
+        similar,
         tune,
         verify,
     )
@@ -38,14 +40,14 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "adapt": "api", "advise": "api", "check": "api", "compare": "api", "evaluate": "api", "find_label_errors": "api",
-    "forecast": "api", "predict": "api", "rank": "api", "reproduce": "api", "resume": "api", "tune": "api",
-    "verify": "api",
+    "forecast": "api", "predict": "api", "rank": "api", "reproduce": "api", "resume": "api", "similar": "api",
+    "tune": "api", "verify": "api",
     "Dataset": "data.dataset", "load_data": "data.load", "HeadstartError": "errors", "Job": "job", "Model": "model",
     "Run": "runs", "list_runs": "runs", "load_run": "runs",
 }
 __all__ = ["Dataset", "HeadstartError", "Job", "Model", "Run", "adapt", "advise", "check", "compare", "evaluate",
            "find_label_errors", "forecast", "list_runs", "load_data", "load_run", "predict", "rank",
-           "reproduce", "resume", "tune", "verify"]
+           "reproduce", "resume", "similar", "tune", "verify"]
 
 
 def __getattr__(name: str) -> Any:

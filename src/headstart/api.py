@@ -29,9 +29,11 @@ from headstart.selection.evidence import DEFAULT
 from headstart.selection.forecasted import Forecasted, make_forecast
 from headstart.selection.label_errors import LabelErrors
 from headstart.selection.labels import make_label_errors
+from headstart.selection.lookalikes import finder
 from headstart.selection.rank import MOST
 from headstart.selection.ranked import make_ranking
 from headstart.selection.ranking import Ranking
+from headstart.selection.similar import Neighbour, Similar, find_similar
 from headstart.tracking import tracked
 from headstart.tuning.candidates import build_search
 from headstart.tuning.result import Tuned
@@ -145,6 +147,18 @@ def check(data: str | Path | Dataset, *, listen: Listen = silent) -> CheckReport
     return check_data(data if isinstance(data, Dataset) else load_data(str(data)), listen=listen)
 
 
+def check(data: str | Path | Dataset, *, strict: bool = False, features: bool | None = None,
+          listen: Listen = silent) -> CheckReport:
+    """Return what is wrong with the data, item by item.
+
+    strict: any leak between given splits and any image with two labels is an error. features: look for near copies by
+    the features of the default backbone, too; None does so where its weights are here and there are at most 5000
+    images.
+    """
+    dataset = data if isinstance(data, Dataset) else load_data(str(data))
+    return check_data(dataset, listen=listen, strict=strict, alike=finder(len(dataset), features, listen))
+
+
 def evaluate(run: str | Path | Run, data: str | Path, *, split: str | None = None, skip_bad: bool = False,
              listen: Listen = silent) -> dict[str, dict[str, Interval]]:
     """Return {split: {metric: Interval}} of a run on other labelled data; classes are matched by name."""
@@ -160,6 +174,32 @@ def predict(run: str | Path | Run, images: Sequence[str | Path], *, allow_licens
     """
     model = run.model if isinstance(run, Run) else load_model(run, allow_licenses=allow_licenses)
     return model.predict(images, listen=listen)
+
+
+def similar(run_or_data: str | Path | Run | Dataset, images: str | Path | Sequence[str | Path], count: int = 5, *,
+            split: str | None = None, backbone: str | None = None, allow_licenses: Sequence[str] = PERMISSIVE,
+            listen: Listen = silent) -> list[list[Neighbour]]:
+    """Return for each image its nearest `count` images by features, the nearest first; one that is it is `same`.
+
+    run_or_data: a finished run, whose own backbone then looks through its train split; or data, all of them, with
+    `backbone` ("auto" by default). split: train, val, test or all.
+    Raises DataError naming images that can't be read, or a run's data that are not what they were.
+    """
+    wanted = [images] if isinstance(images, str | Path) else images
+    return find(run_or_data, wanted, count=count, split=split, backbone=backbone, allow_licenses=allow_licenses,
+                listen=listen).neighbours
+
+
+def find(run_or_data: str | Path | Run | Dataset, images: Sequence[str | Path], *, count: int, split: str | None,
+         backbone: str | None, allow_licenses: Sequence[str], listen: Listen) -> Similar:
+    """Return what `similar` does, with what was searched and by what."""
+    origin: Run | Dataset | str
+    if isinstance(run_or_data, Run | Dataset):
+        origin = run_or_data
+    else:
+        origin = load_run(run_or_data) if (Path(run_or_data) / "run.json").is_file() else str(run_or_data)
+    return find_similar(origin, images, count=count, backbone=backbone, split=split, allow_licenses=allow_licenses,
+                        listen=listen)
 
 
 def compare(runs: Sequence[str | Path | Run], *, metric: str | None = None) -> list[dict[str, Any]]:

@@ -22,15 +22,18 @@ def check(
         help="Images of one group must share a split: a column, a regular expression, or `duplicates`.")] = None,
     strict: Annotated[bool, typer.Option(
         "--strict", help="Any leak between given splits, and any image with two labels, is an error.")] = False,
+    features: Annotated[bool | None, typer.Option(
+        "--features/--no-features", show_default=False, help="Look for near copies by the features of the default "
+        "backbone, too. Default: if its weights are here and there are at most 5000 images.")] = None,
     set_: Annotated[list[str] | None, typer.Option(
         "--set", help="A setting of the reader, such as reader.label=species. May be repeated.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="List every image of a finding, not the first five.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
     """Check DATA: every image decoded, copies, leaks, classes, sizes. Exit code 3 where something is an error."""
+    from headstart.api import check as check_data
     from headstart.cli.output import print_json, print_table, say
     from headstart.cli.terminal import terminal
-    from headstart.data.check import check as check_data
     from headstart.data.groups import group_by as grouped
     from headstart.data.groups import load_grouped
     from headstart.data.load import load_data
@@ -45,8 +48,10 @@ def check(
         dataset = grouped(dataset, group_by)
     for note in dataset.notes:
         listen(Note(note))
-    report = check_data(dataset, listen=listen, strict=strict)
-    groups = grouped(dataset, group_by, report=report).notes[-1:] if group_by == "duplicates" else ()
+    report = check_data(dataset, listen=listen, strict=strict, features=features)
+    # `adapt` groups by the hash alone: what is told here is what it will do.
+    by_hash = report.model_copy(update={"near_sets": report.hash_sets})
+    groups = grouped(dataset, group_by, report=by_hash).notes[-1:] if group_by == "duplicates" else ()
     if json:
         print_json({"data": data, "notes": [*dataset.notes, *groups], "ignored": list(dataset.ignored),
                     **report.to_json()})

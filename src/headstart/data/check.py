@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.data.balance import class_findings, counts_by_split, labels_of
 from headstart.data.dataset import Dataset
-from headstart.data.duplicates import exact_sets, near_sets
+from headstart.data.duplicates import exact_sets, near_sets, united
 from headstart.data.findings import CheckReport, Finding, counted, enforce
 from headstart.data.fingerprint import content_hashes
 from headstart.data.leaks import conflict_findings, duplicate_findings, leak_findings
@@ -27,29 +27,38 @@ MOST_LOST = 0.5
 """Share of a class that may be unreadable before leaving it out would change what the data is."""
 
 
-def check(dataset: Dataset, *, listen: Listen, quick: bool = False, strict: bool = False,
+Finder = Callable[[Dataset], Sequence[Sequence[str]]]
+"""From readable images to sets of ids of those that look the same."""
+
+
+def check(dataset: Dataset, *, listen: Listen, quick: bool = False, strict: bool = False, alike: Finder | None = None,
           workers: int = 2) -> CheckReport:
     """Return the verdict on each item of the data. Nothing is altered; the outcome does not depend on chance.
 
     quick: leave out what needs eyes and not a decision (sizes, channels, brightness, extensions).
     strict: any leak between given splits and any image with two labels is an error; otherwise exact copies and
     double labels are one from 1 % of the images on, and near copies never.
+    alike: another way than the perceptual hash to find images that look the same, such as by their features. It is
+    asked once, for the images that can be read; what both ways find is told once.
     """
     measured = measure_all(dataset, listen=listen, workers=workers)
     images = measured.readable
     samples = [image.sample for image in images]
     exact = exact_sets([image.pixel_hash for image in images])
-    near = _near(images, exact)
-    exact_ids, near_ids = _ids(images, exact), _ids(images, near)
+    by_hash = _near(images, exact)
+    others = _positions(samples, alike(replace(dataset, samples=tuple(samples)))) if alike else []
+    near = _with_others(by_hash, others, exact, len(images)) if others else by_hash
+    exact_ids, near_ids, hash_ids = _ids(images, exact), _ids(images, near), _ids(images, by_hash)
+    ways = {"perceptual hash": hash_ids, "features": _ids(images, others)} if alike else {}
     identical = len(exact) and _superfluous_files(dataset, samples)
     findings = [
         _counts(dataset), _unreadable(measured), *class_findings(dataset, samples),
-        *duplicate_findings(samples, exact_ids, near_ids, identical_files=identical),
+        *duplicate_findings(samples, exact_ids, near_ids, identical_files=identical, ways=ways),
         *conflict_findings(dataset, samples, exact_ids, near_ids, strict=strict),
         *leak_findings(samples, exact_ids, near_ids, strict=strict), *([] if quick else look_findings(images))]
     return CheckReport(findings=tuple(findings), summary=_summary(dataset, images),
                        unreadable={name: str(error) for name, error in measured.unreadable.items()},
-                       exact_sets=exact_ids, near_sets=near_ids)
+                       exact_sets=exact_ids, near_sets=near_ids, hash_sets=hash_ids)
 
 
 def drop_bad(dataset: Dataset, report: CheckReport) -> Dataset:
@@ -80,6 +89,18 @@ def _near(images: Sequence[Measured], exact: Sequence[Sequence[int]]) -> list[li
     sets = near_sets(np.stack([images[row].thumbnail for row in distinct]))
     return [sorted(row for place in members for row in copies.get(distinct[place], [distinct[place]]))
             for members in sets]
+
+
+def _positions(samples: Sequence[Sample], sets: Sequence[Sequence[str]]) -> list[list[int]]:
+    place = {sample.id: row for row, sample in enumerate(samples)}
+    return [sorted(place[name] for name in names) for names in sets]
+
+
+def _with_others(near: Sequence[Sequence[int]], others: Sequence[Sequence[int]], exact: Sequence[Sequence[int]],
+                 count: int) -> list[list[int]]:
+    """Return the sets of both ways, united where they share an image or have copies of one."""
+    alike = {row for members in (*near, *others) for row in members}
+    return [members for members in united([*near, *others, *exact], count) if not alike.isdisjoint(members)]
 
 
 def _ids(images: Sequence[Measured], sets: Sequence[Sequence[int]]) -> tuple[tuple[str, ...], ...]:

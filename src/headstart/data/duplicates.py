@@ -108,6 +108,12 @@ def near_sets(thumbnails: np.ndarray) -> list[list[int]]:
     return [usable[members].tolist() for members in exact_sets(labels.tolist())]
 
 
+def united(sets: Sequence[Sequence[int]], count: int) -> list[list[int]]:
+    """Return sets of positions 0..count-1 in which those that share one are one, each in order."""
+    pairs = np.array([link for members in sets for link in pairwise(members)], np.int64).reshape(-1, 2)
+    return exact_sets(_joined(np.arange(count), pairs).tolist())
+
+
 def correlation(thumbnails: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """Return float32 [P] in -1..1: how well the thumbnails of each pair agree, whatever their brightness and contrast.
 

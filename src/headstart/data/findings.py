@@ -48,6 +48,8 @@ class CheckReport(BaseModel):
     """Ids of the images that have the same pixels, a tuple for each set of two or more."""
     near_sets: tuple[tuple[str, ...], ...]
     """Ids of the images that look the same; a set holds every copy, exact ones included."""
+    hash_sets: tuple[tuple[str, ...], ...] = ()
+    """Those sets by the perceptual hash alone: what `adapt --group-by duplicates` keeps in one split."""
 
     @property
     def level(self) -> Level:

@@ -18,8 +18,13 @@ TOLERATED = 0.01
 Sets = Sequence[Sequence[str]]
 
 
-def duplicate_findings(samples: Sequence[Sample], exact: Sets, near: Sets, *, identical_files: int) -> list[Finding]:
-    """Return how many copies there are, wherever they are. identical_files: superfluous files, byte for byte."""
+def duplicate_findings(samples: Sequence[Sample], exact: Sets, near: Sets, *, identical_files: int,
+                       ways: Mapping[str, Sets] | None = None) -> list[Finding]:
+    """Return how many copies there are, wherever they are.
+
+    identical_files: superfluous files, byte for byte. ways: what each way of finding near copies found, by its name,
+    where there were several.
+    """
     surplus = sum(len(names) - 1 for names in exact)
     if exact:
         text = (f"Exact copies of another image: {surplus} of {len(samples)}, in {counted(len(exact), 'set')} "
@@ -30,16 +35,31 @@ def duplicate_findings(samples: Sequence[Sample], exact: Sets, near: Sets, *, id
         text, advice = "No two images have the same pixels.", ""
     findings = [Finding(kind="duplicates_exact", level="warning" if exact else "ok", text=text, advice=advice,
                         items=_lines(exact), count=surplus)]
+    return [*findings, _near_finding(exact, near, ways or {})]
+
+
+def _near_finding(exact: Sets, near: Sets, ways: Mapping[str, Sets]) -> Finding:
     copies = {name: row for row, names in enumerate(exact) for name in names}
     looks = [names for names in near if len({copies.get(name, name) for name in names}) > 1]
+    if not looks:
+        return Finding(kind="duplicates_near", level="ok",
+                       text="No two images look the same" + (f", by their {' or '.join(ways)}" if ways else "") + ".")
     count = sum(len({copies.get(name, name) for name in names}) - 1 for names in looks)
-    findings.append(Finding(
-        kind="duplicates_near", level="warning" if looks else "ok", items=_lines(looks), count=count,
-        text=f"Near copies of another image: {count}, in {counted(len(looks), 'set')}." if looks else
-             "No two images look the same.",
-        advice="Look at them. If they show the same thing: --group-by duplicates keeps them in one split."
-               if looks else ""))
-    return findings
+    found = {way: [any(set(part) <= set(names) for part in sets) for names in looks] for way, sets in ways.items()}
+    said = ", ".join(f"{sum(flags)} by their {way}" for way, flags in found.items())
+    # The first way is the one that `--group-by duplicates` goes by.
+    first = next(iter(ways.values()), near)
+    grouped = [any(set(names) <= set(part) for part in first) for names in looks]
+    lines = [line if sure else f"{line} (by their {' and '.join(way for way in found if found[way][row])})"
+             for row, (line, sure) in enumerate(zip(_lines(looks), grouped, strict=True))]
+    advice = "Look at them. If they show the same thing: --group-by duplicates keeps them in one split."
+    if not all(grouped):
+        advice = ("Look at them. If they show the same thing: --group-by duplicates keeps those of the "
+                  f"{next(iter(ways))} in one split; of the others take the superfluous ones out, or name their group "
+                  "in a column.")
+    return Finding(kind="duplicates_near", level="warning", items=tuple(lines), count=count, advice=advice,
+                   text=f"Near copies of another image: {count}, in {counted(len(looks), 'set')}"
+                        + (f" ({said})" if said else "") + ".")
 
 
 def leak_findings(samples: Sequence[Sample], exact: Sets, near: Sets, *, strict: bool) -> list[Finding]:
@@ -75,7 +95,8 @@ def _leak(kind: str, likeness: str, sets: Sets, by_id: Mapping[str, Sample], *, 
                    count=sum(shared.values()),
                    advice="The metrics would be too good. Take the copies out of train, or give the data without its "
                           "split folders or split column: Headstart's own splits keep copies together"
-                          + ("." if kind == "leak_exact" else " with --group-by duplicates."))
+                          + ("." if kind == "leak_exact" else " with --group-by duplicates, if their perceptual "
+                                                               "hash finds them."))
 
 
 def _group_leak(samples: Sequence[Sample]) -> Finding:

@@ -42,6 +42,7 @@ def load_data(data: object, *, format: str | None = None, settings: Mapping[str,
     values = dict(settings or {})
     if isinstance(data, str | os.PathLike):
         path = os.path.expanduser(os.fspath(data))
+        _require_there(path)
         part = readers.get(format or _sniff(path, readers))
         if skip_bad and "missing" in part.model_fields:
             values.setdefault("missing", "keep")
@@ -112,12 +113,16 @@ def _with_notes(dataset: Dataset, by_class: Mapping[str | None, Counter[int]]) -
     return replace(dataset, notes=(*notes, *dataset.notes))
 
 
-def _sniff(path: str, readers: Catalog[Reader]) -> str:
-    """Return the name of the one reader that claims the path."""
+def _require_there(path: str) -> None:
     place = Path(path)
     if not place.exists():
         siblings = [p.name for p in place.parent.iterdir()] if place.parent.is_dir() else []
         raise ConfigError(f"{path}: no such file or folder." + (nearest(place.name, siblings) if siblings else ""))
+
+
+def _sniff(path: str, readers: Catalog[Reader]) -> str:
+    """Return the name of the one reader that claims the path."""
+    place = Path(path)
     claims = [name for name, part in readers.all().items() if part.claims(path)]
     if len(claims) == 1:
         return claims[0]

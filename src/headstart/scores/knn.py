@@ -12,6 +12,11 @@ from headstart.scores.score import MeanScore, evenly
 ROWS, OTHERS = 256, 8192
 """Images whose neighbours are looked for at a time, and the images among which they are."""
 
+from headstart.neighbours import QUERIES, centre, nearest
+from headstart.scores.score import MeanScore
+
+# N images, D features, C classes
+
 
 class KNN(MeanScore):
     """Leave-one-out accuracy of the vote of the `k` nearest other images; in 0..1.
@@ -28,18 +33,19 @@ class KNN(MeanScore):
     def terms(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> np.ndarray:
         """Return 1 for each image whose class wins the vote, else 0; a share where classes tie."""
         mean = features.mean(axis=0, dtype=np.float64)
+        mean = centre(features)
         classes = int(labels.max()) + 1
         asked = evenly(labels, self.most)
         right = np.zeros(len(asked))
-        for start in range(0, len(asked), ROWS):
-            rows = asked[start:start + ROWS]
-            near, places = nearest(features, rows, mean, min(self.k, len(labels) - 1))
+        for start in range(0, len(asked), QUERIES):
+            rows = asked[start:start + QUERIES]
+            near, places = nearest(features, features[rows], mean, min(self.k, len(labels) - 1), skip=rows)
             votes = np.zeros((len(rows), classes))
             # Relative to the nearest one: no exponential overflows.
             np.add.at(votes, (np.arange(len(rows))[:, None], labels[places]),
                       np.exp((near - near[:, :1]) / self.temperature))
             best = votes >= votes.max(axis=1, keepdims=True) * (1 - 1e-12)
-            right[start:start + ROWS] = best[np.arange(len(rows)), labels[rows]] / best.sum(axis=1)
+            right[start:start + QUERIES] = best[np.arange(len(rows)), labels[rows]] / best.sum(axis=1)
         return right
 
 

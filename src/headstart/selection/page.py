@@ -22,11 +22,20 @@ class Picture:
     """None where the picture can't be had: a word stands in its place."""
     lines: Sequence[tuple[str, str, str]] = ()
     """What stands before, what stands out, and what stands after, such as `given`, `cat`, `2 %`."""
+    """A small picture and what is written below it."""
+
+    thumbnail: Thumbnail | None
+    """None where the picture can't be had any more: its place says so."""
+    file: str
+    words: Sequence[str] = ()
+    mark: str = ""
+    """Words in front of the others that stand out."""
 
 
 @dataclass(frozen=True)
 class Section:
     """A heading with a figure, a table, pictures, or all of them below it."""
+    """A heading with a figure, pictures, a table, or several of them below it."""
 
     heading: str
     note: str = ""
