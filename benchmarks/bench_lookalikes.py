@@ -29,7 +29,7 @@ from headstart.data.duplicates import near_sets, thumbnail
 from headstart.data.fingerprint import content_hashes
 from headstart.digits import write_digits
 from headstart.events import silent
-from headstart.images import EXTENSIONS, decode
+from headstart.images import decode
 from headstart.selection.lookalikes import lookalikes
 from headstart.selection.page import Page, Picture, Section, write_page
 from headstart.selection.similar_page import small
@@ -37,6 +37,8 @@ from headstart.types import Sample
 
 RESULTS = Path(__file__).parent / "results" / "lookalikes.json"
 PLANTED, MOST = 60, 600
+PHOTOGRAPHS = {".jpg", ".jpeg", ".png"}
+"""Hymenoptera also holds one GIF, the placeholder of a photo that was not found."""
 SETS = {"hymenoptera": "hymenoptera", "webcam": "office_caltech10/webcam", "brain_mri": "brain_mri"}
 Change = Callable[[Image.Image], Image.Image]
 Pairs = set[frozenset[str]]
@@ -76,7 +78,7 @@ def sets(root: Path, work: Path) -> Iterator[tuple[str, list[Path], np.ndarray]]
     rng = np.random.default_rng(0)
     folders = {name: root / place for name, place in SETS.items()} | {"digits": write_digits(work / "digits")}
     for name, folder in folders.items():
-        files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS)
+        files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTOGRAPHS)
         if not files:
             print(f"{name}: {folder} is not there, left out", file=sys.stderr)
             continue

@@ -122,3 +122,18 @@ def test_a_path_that_does_not_exist_is_a_configuration_error(tmp_path: Path) -> 
     result = called(tmp_path / "nothing")
     assert result.exit_code == 2
     assert "no such file or folder" in result.stderr
+
+
+def test_the_output_says_which_way_found_near_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The features are those of `lookalikes`; here another finder stands for it."""
+    from headstart.selection import lookalikes
+
+    root = folder(tmp_path / "data", {"a": 13, "b": 13})
+    monkeypatch.setattr(lookalikes, "load", lambda name: (None, ""))
+    monkeypatch.setattr(lookalikes, "lookalikes", lambda dataset, backbone, listen: [("a/000.png", "b/001.png")])
+    found = called(root, "--json")
+    finding = next(one for one in json.loads(found.stdout)["findings"] if one["kind"] == "duplicates_near")
+    assert "1 set (0 by their perceptual hash, 1 by their features)" in finding["text"]
+    assert finding["items"] == ["a/000.png = b/001.png (by their features)"]
+    assert "grouped by duplicates: 26 groups" in called(root, "--group-by", "duplicates").stdout
+    assert called(root, "--no-features").stdout.rstrip().endswith("ok: nothing to mend")

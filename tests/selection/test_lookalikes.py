@@ -89,7 +89,7 @@ def test_blocks_give_what_one_block_gives(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def changed(image: Image.Image) -> dict[str, Image.Image]:
-    return {"mirrored": image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), "turned": image.rotate(4),
+    return {"mirrored": image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), "turned": image.rotate(2),
             "cropped": image.crop((6, 4, 90, 67)), "brighter": image.point(lambda value: min(255, int(value * 1.2)))}
 
 
