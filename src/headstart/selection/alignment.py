@@ -11,7 +11,7 @@ from torch.nn import functional
 # P pairs, S pixels a side, A starts
 
 STARTS = [(side, math.log(scale)) for side in (1.0, -1.0) for scale in (0.87, 1.0, 1.15)]
-"""Not mirrored and mirrored, and the logarithms of the scales that the search begins with."""
+"""Not mirrored, then mirrored (-1), each with the logarithms of the scales that the search begins with."""
 SCALE, TURN, SHIFT = math.log(1.35), math.radians(8), 0.3
 """How far it may go: factor of each side, angle, and share of half a side."""
 STEPS, RATE = 40, 0.1
@@ -22,14 +22,14 @@ PAIRS = 256
 
 
 def aligned_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return float32 [P] in -1..1: the correlation of each pair's structure where the best alignment lays them over.
+    """Return float32 [P, 2] in -1..1: how well the structure of each pair agrees in its best alignment.
 
-    first, second: uint8 [P, S, S], grey. The search is by gradient (Adam) from six starts, and gives the same each
-    time. Idea: Evangelidis and Psarakis, "Parametric Image Alignment Using Enhanced Correlation Coefficient
-    Maximization", PAMI 2008.
+    In the first column without a mirror, in the second one with it. first, second: uint8 [P, S, S], grey. The search
+    is by gradient (Adam) from six starts, and gives the same each time. Idea: Evangelidis and Psarakis, "Parametric
+    Image Alignment Using Enhanced Correlation Coefficient Maximization", PAMI 2008.
     """
     found = [_align(first[start:start + PAIRS], second[start:start + PAIRS]) for start in range(0, len(first), PAIRS)]
-    return np.concatenate(found) if found else np.zeros(0, np.float32)
+    return np.concatenate(found) if found else np.zeros((0, 2), np.float32)
 
 
 def _align(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -47,7 +47,7 @@ def _align(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         optimizer.zero_grad()
         (-correlation.sum()).backward()
         optimizer.step()
-    return np.asarray(best.view(len(first), len(STARTS)).amax(1).numpy())
+    return np.asarray(best.view(len(first), 2, -1).amax(2).numpy())
 
 
 def _structure(pictures: np.ndarray) -> torch.Tensor:

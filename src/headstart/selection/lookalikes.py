@@ -31,8 +31,9 @@ COSINE = 0.7
 """Least cosine of the centred features of two copies ..."""
 RATIO = 0.3
 """... largest share that their distance (1 - cosine) has of that to their surroundings ..."""
-CORRELATION = 0.85
-"""... and least correlation of their thumbnails, laid over each other."""
+CORRELATION = (0.85, 0.95)
+"""... and least correlation of their thumbnails, laid over each other, without and with a mirror: a mirrored copy has
+every pixel of the first, while a thing seen from its other side comes near it."""
 SURROUNDINGS = 10
 """Which neighbour the surroundings begin with: more copies of one image than this are found by the hash alone."""
 MUTUAL = 3
@@ -79,18 +80,18 @@ def lookalikes(dataset: Dataset, backbone: Backbone, *, listen: Listen) -> list[
     features = store.features(backbone, backbone.spec.preprocessing, distinct, listen=listen,
                               device=choose_device(AUTO))
     pairs = alike_pairs(features)
-    pairs = pairs[_agree(distinct, pairs) >= CORRELATION]
+    pairs = pairs[_agree(distinct, pairs)]
     return [(distinct.samples[i].id, distinct.samples[j].id) for i, j in pairs.tolist()]
 
 
 def _agree(dataset: Dataset, pairs: np.ndarray) -> np.ndarray:
-    """Return float32 [P]: how well the thumbnails of each pair agree, one laid over the other. pairs: int64 [P, 2]."""
+    """Return bool [P]: whether the thumbnails of each pair agree, one laid over the other. pairs: int64 [P, 2]."""
     if not len(pairs):
-        return np.zeros(0, np.float32)
+        return np.zeros(0, bool)
     rows, places = np.unique(pairs, return_inverse=True)
     small = np.stack([thumbnail(decode(dataset.samples[row].source)) for row in rows])
     first, second = places.reshape(-1, 2).T
-    return aligned_correlation(small[first], small[second])
+    return np.asarray((aligned_correlation(small[first], small[second]) >= CORRELATION).any(axis=1))
 
 
 def alike_pairs(features: np.ndarray) -> np.ndarray:
