@@ -142,11 +142,6 @@ def find_label_errors(data: str | Path | Dataset | None = None, *, backbone: str
     return make_label_errors(job, dataset=dataset, directory=Path(out) if out else None, listen=listen)
 
 
-def check(data: str | Path | Dataset, *, listen: Listen = silent) -> CheckReport:
-    """Return what is wrong with the data, item by item."""
-    return check_data(data if isinstance(data, Dataset) else load_data(str(data)), listen=listen)
-
-
 def check(data: str | Path | Dataset, *, strict: bool = False, features: bool | None = None,
           listen: Listen = silent) -> CheckReport:
     """Return what is wrong with the data, item by item.

@@ -6,15 +6,15 @@ import numpy as np
 
 # N images, D features, n queries, k neighbours
 
-QUERIES = 512
+QUERIES = 256
 """Queries that a caller should ask for at a time."""
-BLOCK = 16_384
+BLOCK = 8192
 """Images that queries are compared with at a time."""
 
 
 def centre(features: np.ndarray) -> np.ndarray:
-    """Return the mean of features float [N, D], in their type: what the cosines are taken about."""
-    return np.asarray(features.mean(axis=0, dtype=np.float64).astype(features.dtype))
+    """Return float64 [D], the mean of features float [N, D]: what the cosines are taken about."""
+    return np.asarray(features.mean(axis=0, dtype=np.float64))
 
 
 def nearest(features: np.ndarray, queries: np.ndarray, mean: np.ndarray, k: int, *,
@@ -24,18 +24,26 @@ def nearest(features: np.ndarray, queries: np.ndarray, mean: np.ndarray, k: int,
     features: float [N, D], N >= k. queries: float [n, D]. mean: float [D], taken off both. skip: int [n], a position
     that is no neighbour of its query, such as the query's own. Where cosines tie, the earlier position comes first.
     """
-    own = _unit(queries, mean)
-    found, places = np.full((len(queries), 0), 0.0), np.zeros((len(queries), 0), np.int64)
+    own, lines = _unit(queries, mean), np.arange(len(queries))
+    found, places = np.full((len(queries), k), -np.inf), np.full((len(queries), k), len(features))
     for start in range(0, len(features), BLOCK):
         cosines = own @ _unit(features[start:start + BLOCK], mean).T
-        here = np.arange(start, start + cosines.shape[1])
+        # Rounded before they are compared: copies of one image tie, and the earlier one comes first.
+        np.round(cosines, 12, out=cosines)
         if skip is not None:
-            cosines[skip[:, None] == here] = -np.inf
-        found = np.concatenate([found, cosines], axis=1)
-        places = np.concatenate([places, np.broadcast_to(here, cosines.shape)], axis=1)
-        # Rounded before the order is made: copies of one image tie, and the earlier one comes first.
-        order = np.argsort(-found.round(12), axis=1, kind="stable")[:, :k]
-        found, places = (np.take_along_axis(part, order, axis=1) for part in (found, places))
+            inside = (skip >= start) & (skip < start + cosines.shape[1])
+            cosines[lines[inside], skip[inside] - start] = -np.inf
+        # Only what beats the worst so far can enter, and of that, where it is much, what is among the k best here.
+        better = cosines > found[:, -1:]
+        if np.count_nonzero(better) > 16 * k * len(queries):
+            better &= cosines >= np.partition(cosines, -k, axis=1)[:, -k, None]
+        line, column = np.nonzero(better)
+        line_all = np.concatenate([np.repeat(lines, k), line])
+        value = np.concatenate([found.ravel(), cosines[line, column]])
+        place = np.concatenate([places.ravel(), column + start])
+        order = np.lexsort((place, -value, line_all))
+        best = order[np.searchsorted(line_all[order], lines)[:, None] + np.arange(k)]
+        found, places = value[best], place[best]
     return found, places
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from headstart import neighbours
 from headstart.scores import knn
 from headstart.scores.knn import KNN
 from tests.scores import slow
@@ -23,8 +24,8 @@ def test_blocks_change_nothing(monkeypatch):
     features, labels, _ = draw((90, 4, 3), 0)
     features[40:] = features[:50].round(1)
     expected = KNN().each(features, labels)
-    monkeypatch.setattr(knn, "ROWS", 7)
-    monkeypatch.setattr(knn, "OTHERS", 11)
+    monkeypatch.setattr(knn, "QUERIES", 7)
+    monkeypatch.setattr(neighbours, "BLOCK", 11)
     np.testing.assert_array_equal(KNN().each(features, labels), expected)
 
 
@@ -34,7 +35,7 @@ def test_more_neighbours_than_images_are_all_others():
 
 
 def test_an_image_is_no_neighbour_of_itself():
-    places, found = knn.nearest(X, np.arange(150), X.mean(axis=0), 149)[::-1]
+    places, found = neighbours.nearest(X, X, X.mean(axis=0), 149, skip=np.arange(150))[::-1]
     assert not (places == np.arange(150)[:, None]).any()
     assert (np.diff(found, axis=1) <= 0).all()
     assert all(len(set(row)) == 149 for row in places)
@@ -42,7 +43,7 @@ def test_an_image_is_no_neighbour_of_itself():
 
 def test_of_copies_the_earlier_ones_come_first():
     copies = np.tile([[1.0, 0.0], [0.0, 1.0]], (5, 1))
-    places = knn.nearest(copies, np.array([4]), copies.mean(axis=0), 3)[1]
+    places = neighbours.nearest(copies, copies[[4]], copies.mean(axis=0), 3, skip=np.array([4]))[1]
     assert places.tolist() == [[0, 2, 6]]
 
 

@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
-
 from headstart.data.dataset import Dataset
-from headstart.errors import HeadstartError
-from headstart.images import decode
 from headstart.report import words
-from headstart.report.mistakes import Thumbnail, thumbnail
 from headstart.selection.label_errors import PAGE, TABLE, Confusion, LabelError, LabelErrors
-from headstart.selection.page import Page, Picture, Section, write_page
+from headstart.selection.page import Page, Picture, Section, small, write_page
 from headstart.types import ImageSource
 
 SHOWN = 200
@@ -71,14 +66,7 @@ def shown(names: Sequence[str]) -> str:
 
 
 def _picture(error: LabelError, source: ImageSource) -> Picture:
-    return Picture(error.image, _thumbnail(source), [
+    return Picture(error.image, small(source), [
         ("given", shown(error.given), words.percent(error.given_probability, 0)),
         ("rather", shown(error.suggested), words.percent(error.suggested_probability, 0)),
         (f"{error.rank}.", error.split, "")])
-
-
-def _thumbnail(source: ImageSource) -> Thumbnail | None:
-    try:
-        return thumbnail(Image.fromarray(decode(source)))
-    except (HeadstartError, OSError, ValueError):
-        return None  # the page says so in its place

@@ -6,9 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
+from headstart.errors import HeadstartError
 from headstart.files import write_text
-from headstart.report.mistakes import Thumbnail
+from headstart.images import decode
+from headstart.report.mistakes import Thumbnail, thumbnail
 from headstart.report.page import fill
+from headstart.types import ImageSource
 
 TEMPLATE = Path(__file__).parent / "template.html"
 
@@ -22,19 +27,10 @@ class Picture:
     """None where the picture can't be had: a word stands in its place."""
     lines: Sequence[tuple[str, str, str]] = ()
     """What stands before, what stands out, and what stands after, such as `given`, `cat`, `2 %`."""
-    """A small picture and what is written below it."""
-
-    thumbnail: Thumbnail | None
-    """None where the picture can't be had any more: its place says so."""
-    file: str
-    words: Sequence[str] = ()
-    mark: str = ""
-    """Words in front of the others that stand out."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with a figure, a table, pictures, or all of them below it."""
     """A heading with a figure, pictures, a table, or several of them below it."""
 
     heading: str
@@ -60,6 +56,14 @@ class Page:
     sentences: Sequence[str]
     """The first is the answer."""
     parts: Sequence[Section]
+
+
+def small(source: ImageSource) -> Thumbnail | None:
+    """Return the picture in small, decoded as in training; None where it can't be read any more."""
+    try:
+        return thumbnail(Image.fromarray(decode(source)))
+    except (HeadstartError, OSError, ValueError):
+        return None
 
 
 def write_page(path: Path, page: Page) -> None:

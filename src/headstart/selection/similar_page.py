@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
-
-from headstart.errors import HeadstartError
-from headstart.images import decode
 from headstart.report import words
-from headstart.report.mistakes import Thumbnail, thumbnail
-from headstart.selection.page import Page, Picture, Section, write_page
+from headstart.selection.page import Page, Picture, Section, small, write_page
 from headstart.selection.similar import Neighbour, Similar
 from headstart.types import ImageSource
 
@@ -22,7 +17,7 @@ def write_similar_page(similar: Similar, path: Path) -> None:
     """Write the page of a search, at once and whole."""
     sources = {sample.id: sample.source for sample in similar.searched.samples}
     parts = [Section(image.name, verdict(found), "", COLUMNS, [row(rank, item) for rank, item in enumerate(found, 1)],
-                     (4,), pictures=[Picture(small(image), str(image), ("the image asked for",)),
+                     (4,), pictures=[Picture(str(image), small(image), [("", "the image asked for", "")]),
                                      *(picture(rank, item, sources[item.id]) for rank, item in enumerate(found, 1))])
              for image, found in zip(similar.images, similar.neighbours, strict=True)]
     made = f"{len(similar.searched)} images searched · features of {similar.backbone} · {similar.origin}"
@@ -55,13 +50,6 @@ def row(rank: int, item: Neighbour) -> list[str]:
 def picture(rank: int, item: Neighbour, source: ImageSource) -> Picture:
     """Return one neighbour as a picture."""
     _, _, labels, split, cosine = row(rank, item)
-    return Picture(small(source), item.id, (f"{rank}. {labels}", f"{split}, {cosine}" if item.split else cosine),
-                   "the same image" if item.same else "")
-
-
-def small(source: ImageSource) -> Thumbnail | None:
-    """Return the picture in small, decoded as in training; None where it can't be read any more."""
-    try:
-        return thumbnail(Image.fromarray(decode(source)))
-    except (HeadstartError, OSError, ValueError):
-        return None
+    same = [("", "the same image", "")] if item.same else []
+    return Picture(item.id, small(source), [(f"{rank}.", labels, cosine), *([("", split, "")] if item.split else []),
+                                            *same])
