@@ -19,8 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from selecting import scored, truth
+from selecting.table import tables
 
 RESULTS = Path(__file__).parent / "results"
+DOCS = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+START, END = "<!-- selection table -->\n", "<!-- end of the selection table -->\n"
 TRUTH, SCORES = RESULTS / "selection_truth.jsonl", RESULTS / "selection_scores.jsonl"
 
 
@@ -74,6 +77,9 @@ def main() -> None:
         run_truth(words.budget, words.part, words.threads)
     elif words.what == "scores":
         run_scores(words.budget)
+    else:
+        before, _, rest = DOCS.read_text().partition(START)
+        DOCS.write_text(f"{before}{START}\n{tables(rows(TRUTH), rows(SCORES))}\n{END}{rest.partition(END)[2]}")
 
 
 if __name__ == "__main__":
