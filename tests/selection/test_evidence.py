@@ -5,7 +5,7 @@ import torch
 
 from headstart.events import silent
 from headstart.selection.candidates import Wanted, find_candidates
-from headstart.selection.evidence import DEFAULT, Evidence, Seen, judge, ranks, source_probabilities
+from headstart.selection.evidence import DEFAULT, Evidence, Seen, judge, of_fewer_classes, ranks, source_probabilities
 from tests.selection.small import pool_on
 
 
@@ -62,3 +62,15 @@ def test_the_source_s_answers_are_its_classifier_on_the_pooled_features(data, al
     features = pool.features(backbone, np.arange(10), silent)
     expected = backbone.classifier(torch.from_numpy(features)).softmax(1).detach().numpy()
     np.testing.assert_allclose(source_probabilities(backbone, features), expected, atol=1e-6)
+
+
+def test_of_a_thousand_classes_a_hundred_are_judged_by_all_their_images():
+    rng = np.random.default_rng(0)
+    labels = np.arange(3000) % 1000
+    features = rng.normal(size=(3000, 4)).astype(np.float32)
+    few = of_fewer_classes(Seen(features, labels, 1000, None, [str(label) for label in labels]))
+    assert (few.classes, len(few.labels), set(few.labels)) == (100, 300, set(range(100)))
+    assert all((features == row).all(axis=1).any() for row in few.features)
+    assert len(few.groups) == 300
+    several = of_fewer_classes(Seen(features, np.eye(1000)[labels], 1000, None, None))
+    assert several.labels.shape == (3000, 100)
