@@ -69,7 +69,7 @@ def adapt_all(job: Job, model: Model, splits: Splits, *, work: Path, listen: Lis
 
 def feature_store(splits: Splits) -> FeatureStore:
     """Return the store of features for all verbs, which computes those of each split as it would those of all."""
-    return FeatureStore(cache_folder() / "features", images=sum(len(part) for _, part in splits.items()))
+    return FeatureStore(cache_folder() / "features", images=splits.images)
 
 
 def _fit_once(method: Method, start: Model, splits: Splits, context: Context, folder: Path) -> Adapted:

@@ -64,6 +64,13 @@ class Splits:
     test: Dataset
     notes: tuple[str, ...] = ()
     """How the parts were made, in words."""
+    held_back: int = 0
+    """Images of the data that are in none of the parts: a search does not see those of test."""
+
+    @property
+    def images(self) -> int:
+        """How many images the data have."""
+        return sum(len(part) for _, part in self.items()) + self.held_back
 
     def items(self) -> list[tuple[str, Dataset]]:
         """Return (name, part) in the order train, val, test."""

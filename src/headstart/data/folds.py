@@ -33,7 +33,8 @@ def folds(splits: Splits, k: int, *, seed: int) -> list[Splits]:
     for fold in range(k):
         train, val = (pool.subset([i for i, other in enumerate(dealt) if (other == fold) == inside])
                       for inside in (False, True))
-        found.append(Splits(train, val, pool.subset([]), tuple(_notes(pool, groups, holders, k, seed))))
+        found.append(Splits(train, val, pool.subset([]), tuple(_notes(pool, groups, holders, k, seed)),
+                            held_back=splits.images - len(pool)))
     _refuse_one_class(found)
     return found
 

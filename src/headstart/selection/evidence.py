@@ -93,7 +93,7 @@ def of_fewer_classes(seen: Seen) -> Seen:
     rows = np.flatnonzero(np.isin(seen.labels, kept))
     return Seen(seen.features[rows], np.searchsorted(kept, seen.labels[rows]), len(kept),
                 None if seen.source is None else seen.source[rows],
-                None if seen.groups is None else [seen.groups[row] for row in rows])
+                None if seen.groups is None else [seen.groups[int(row)] for row in rows])
 
 
 def _default(losses: np.ndarray, seen: Seen, gmacs: float, seed: int) -> tuple[float, np.ndarray]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.adaptation import WORK
-from headstart.data.dataset import Dataset, Splits
+from headstart.data.dataset import Dataset
 from headstart.data.fingerprint import fingerprint
 from headstart.data.splits import split
 from headstart.errors import ConfigError, DataError, Interrupted
@@ -67,7 +67,7 @@ def _find_best(base: Job, space: Space, directory: Path, *, trials: int, workers
         splits = split(opened.dataset, seed=base.seed, val=base.val, test=base.test)
     metric = metric_of(base, space, start.task)
     _open(directory, base, opened.job, space, metric, fingerprint(opened.dataset), listen)
-    blind = Splits(splits.train, splits.val, splits.test.subset([]))
+    blind = replace(splits, test=splits.test.subset([]), held_back=len(splits.test))
     plan = Search(directory, _resolved(directory), space, blind, metric, trials)
     study = plan.study()
     try:
