@@ -93,6 +93,13 @@ def refuse_foreign(folder: Path, *, ours: Container[str]) -> None:
                               f"{', ...' if len(others) > 3 else ''}). Choose another --out.")
 
 
+def refuse_taken(folder: Path | None) -> None:
+    """Raise ConfigError where a new folder can't be made: something lies there. None stands for one yet to be named."""
+    if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        what = "this folder is not empty" if folder.is_dir() else "this is a file"
+        raise ConfigError(f"{folder}: {what}. Choose another --out.")
+
+
 def is_held(folder: Path) -> bool:
     """Return whether a living process holds `folder`, as `exclusive` does."""
     try:

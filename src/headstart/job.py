@@ -99,9 +99,11 @@ class Job(Part):
     @classmethod
     def _auto(cls, values: Any) -> Any:
         """Take `method: auto` as what it stands for."""
-        if isinstance(values, dict) and words(values.get("method")) in ("auto", ["auto"], ("auto",)):
+        if not isinstance(values, dict) or not values.get("method"):
+            return values
+        if words(values["method"]) in (["auto"], ("auto",)):
             return {key: value for key, value in values.items() if key != "method"} | {"advise": True}
-        return values
+        return values | {"advise": False}  # a method that is named is the one to take
 
     @field_validator("method", "baselines", mode="before")
     @classmethod
@@ -113,7 +115,12 @@ class Job(Part):
     @field_validator("method")
     @classmethod
     def _completed(cls, value: tuple[Method, ...], info: ValidationInfo) -> tuple[Method, ...]:
-        """Put in front what each method needs; the run that `init_from` names has it already."""
+        """Put in front what each method needs; the run that `init_from` names has it already.
+
+        Where an advice is to choose, there is none yet.
+        """
+        if info.data.get("advise"):
+            return ()
         chain: list[Method] = []
         for method in value or (METHODS.get("probe")(),):
             needed = () if info.data.get("init_from") else method.needs

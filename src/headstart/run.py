@@ -14,7 +14,7 @@ from headstart.adaptation import WORK, adapt_all, save_model
 from headstart.crossvalidation import cross_validate
 from headstart.data.dataset import Dataset
 from headstart.data.fingerprint import fingerprint
-from headstart.errors import ConfigError, DataError, Interrupted
+from headstart.errors import ConfigError, DataError, HeadstartError, Interrupted
 from headstart.events import Listen, Note, RunFinished, RunStarted, silent
 from headstart.files import exclusive, refuse_foreign, write_json
 from headstart.job import Job, countdown
@@ -101,8 +101,12 @@ def _foretell(opened: Opened, directory: Path, listen: Listen) -> None:
     """Write forecast.json where a probe has read the features that it needs, and the images are enough."""
     if opened.job.init_from or not any(method.part_name == "probe" for method in opened.job.method):
         return
-    found = forecast_of_run(pool_of(opened.job, opened.dataset, opened.findings, opened.splits),
-                            opened.model.backbone, listen)
+    try:
+        pool = pool_of(opened.job, opened.dataset, opened.findings, opened.splits)
+        found = forecast_of_run(pool, opened.model.backbone, listen)
+    except HeadstartError as error:  # an extra must not cost a finished training
+        listen(Note(f"no forecast in the report: {error}", "warning"))
+        return
     if found is not None:
         write_json(directory / "forecast.json", found.model_dump(mode="json"))
 

@@ -9,6 +9,7 @@ import headstart as hs
 from headstart.errors import ConfigError
 from headstart.events import Note
 from headstart.features import store
+from headstart.job import Job
 from tests.selection.small import write_data
 
 COMMON = {"fit": "squash", "tracking": "off", "device": "cpu"}
@@ -73,7 +74,7 @@ def test_a_backbone_that_is_named_is_taken_whatever_the_ranking_says(data, alive
     assert hs.adapt(data, backbone=other, image_size=32, **COMMON).job.backbone == other
 
 
-def test_rank_advise_and_forecast_run_a_backbone_over_each_image_once(data, alive, monkeypatch):
+def test_all_judgements_together_run_a_backbone_over_each_image_once(data, alive, monkeypatch):
     seen = []
     real = store.stream
 
@@ -82,19 +83,41 @@ def test_rank_advise_and_forecast_run_a_backbone_over_each_image_once(data, aliv
         return real(backbone, preprocessing, sources, **names)
 
     monkeypatch.setattr(store, "stream", stream)
-    hs.rank(data, backbones=[alive], image_sizes=[32], **COMMON)
-    once = len(seen)
-    hs.advise(data, backbone=alive, image_size=32, **COMMON)
-    hs.forecast(data, backbone=alive, image_size=32, **COMMON)
-    hs.adapt(data, backbone=alive, image_size=32, method="probe", **COMMON)
-    assert len(set(seen)) == len(seen) == 80
-    assert once == 64  # the test images are read by the run alone
+    plain = {"tracking": "off", "device": "cpu"}
+    hs.rank(data, backbones=[alive], **plain)
+    hs.advise(data, backbone=alive, **plain)
+    hs.forecast(data, backbone=alive, **plain)
+    assert len(set(seen)) == len(seen) == 64  # train and validation, and no image of test
+    hs.find_label_errors(data, backbone=alive, **plain)
+    assert len(set(seen)) == len(seen) == 80  # a wrong label may be anywhere
+    hs.similar(data, next(data.glob("*/*.png")), backbone=alive)
+    hs.adapt(data, backbone=alive, method="probe", **plain)
+    assert len(seen) == 80
 
 
 def test_auto_and_a_run_to_start_from_contradict_each_other(data, advised, tmp_path):
     with pytest.raises(ConfigError, match="leave init_from out"):
         hs.adapt(data, init_from=str(advised.directory), method="auto", out=tmp_path / "r", **COMMON)
     assert not (tmp_path / "r").exists()
+
+
+def test_a_method_that_is_named_beats_an_advice_that_is_asked_for():
+    assert not Job.parse({"data": "d", "advise": True, "method": "probe"}).advise
+    auto = Job.parse({"data": "d", "method": "auto", "on_overfit": "stop"})
+    assert auto.advise
+    assert Job.parse(auto.model_dump(mode="json")) == auto
+
+
+def test_the_size_and_backbone_of_the_job_are_those_that_are_ranked(data, alive):
+    found = hs.rank(data, backbone=alive, image_size=32, **COMMON)
+    assert [(item.architecture, item.size) for item in found.candidates] == [(alive, 32)]
+
+
+def test_a_place_that_is_taken_is_refused_before_any_work(data, alive, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for verb in (hs.rank, hs.advise, hs.forecast):
+        with pytest.raises(ConfigError, match="this is a file"):
+            verb(data, backbone=alive, out=tmp_path / "file", **COMMON)
 
 
 def test_a_search_and_auto_contradict_each_other(data):

@@ -27,6 +27,17 @@ def test_features_that_tell_the_classes_apart_are_worth_more_by_every_measure():
         assert far > near, score
 
 
+def test_the_value_lies_within_its_own_resamples():
+    """Few images with long features: a resample, which holds some of them twice, looks far better separated."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 5
+    few = Seen(rng.normal(size=(60, 200)).astype(np.float32) + labels[:, None] * 0.1, labels, 5, None, None)
+    for score in (DEFAULT, "gbc", "logme", "linear_probe"):
+        found = judge(few, score=score, gmacs=1.0, seed=0)
+        low, high = np.quantile(found.replicates, [0.025, 0.975])
+        assert low <= found.value <= high, score
+
+
 def test_a_larger_model_is_preferred_where_the_features_are_alike():
     small, large = (judge(seen(separation=1.0), score=DEFAULT, gmacs=gmacs, seed=0) for gmacs in (0.3, 3.0))
     assert np.isclose(large.value - small.value, 0.3 * np.log(10))

@@ -78,3 +78,10 @@ def test_every_estimate_lies_in_its_interval_within_zero_and_one():
 def test_likeness_is_read_off_the_classifier_s_confidence():
     assert [distance_of(Nearness(confidence, None, None)) for confidence in (0.7, 0.1, 0.3, None)] == [
         "near", "far", "unknown", "unknown"]
+
+
+def test_where_nothing_fits_the_time_the_quickest_comes_first():
+    found = options(basis(distance="far", limit=0.5))
+    assert not any(option.fits for option in found)
+    assert found[0].name == "probe"
+    assert [option.seconds for option in found] == sorted(option.seconds for option in found)

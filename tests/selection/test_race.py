@@ -91,3 +91,13 @@ def test_who_is_sent_off_early_ranks_below_who_saw_every_image(alive, dead, monk
     assert [item.architecture for item in found.candidates] == [alive, dead]
     assert [item.eliminated for item in found.candidates] == [False, True]
     assert found.candidates[1].images < found.candidates[0].images == len(pool_on(data).images)
+
+
+def test_a_heat_that_not_all_could_finish_decides_nothing(alive, other, monkeypatch, tmp_path):
+    monkeypatch.setattr(racing, "FIRST", 24)
+    left = iter([1.0, 1.0, 1.0, 1.0, 0.0])  # both in the first heat, one in the second
+    candidates = find_candidates(Wanted(backbones=(alive, other), sizes=(32,)))
+    found = rank(pool_on(write_data(tmp_path / "d", each=40)), candidates, listen=silent,
+                 remaining=lambda: next(left, 0.0))
+    assert [item.images for item in found.candidates] == [24, 24]
+    assert not any(item.eliminated for item in found.candidates)

@@ -46,3 +46,14 @@ def test_a_folder_without_a_ranking_and_a_damaged_one_say_what_to_do(tmp_path):
     (tmp_path / "rank.json").write_text('{"candidates": [{"name": "a"}]}')
     with pytest.raises(IntegrityError, match="not a whole ranking"):
         Ranking.load(tmp_path)
+
+
+def test_a_damaged_ranking_of_other_data_is_told_of_and_passed_over(tmp_path):
+    for name in ("broken", "good"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "broken" / "rank.json").write_text("{")
+    ranking("a").save(tmp_path / "good")
+    os.utime(tmp_path / "good" / "rank.json", (0, 0))
+    heard = []
+    assert find_ranking(KNOWN, tmp_path, listen=heard.append).best.name == "a"
+    assert "passed over" in heard[0].text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,10 +42,14 @@ def advise(
     if json:
         print_json({"advice": str(found.directory), "settings": found.settings(), **found.to_json()})
         return
+    # What decided the advice decides whether `adapt` finds it.
+    words = [("--backbone", backbone), ("--limit-time", limit_time), ("--config", config), ("--seed", seed),
+             *(("--set", item) for item in set_ or [])]
+    given = "".join(f" {flag} {shlex.quote(str(value))}" for flag, value in words if value is not None)
     print_table(facts_table(found))
     print_table(options_table(found))
     say(*sentences(found), "", f"advice  {found.directory}", f"page    {found.directory}/advice.html", "next:",
-        f"  headstart adapt {found.data} --method auto")
+        f"  headstart adapt {shlex.quote(found.data)} --method auto{given}")
 
 
 def facts_table(advice: Advice) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,9 +61,11 @@ def rank(
     print_table(table(found))
     if found.best.scores:
         print_table(score_table(found))
-    say("* no other candidate is both better and faster", f"ranking {found.directory}",
-        f"page    {found.directory / 'rank.html'}" if found.directory else "", "next:",
-        f"  headstart adapt {found.data}    (takes {found.best.name})")
+    size = "" if found.best.own_size else f" --set image_size={found.best.size}"
+    say("* no other candidate is both better and faster", *(f"left out: {name}: {why}"
+                                                            for name, why in found.failed.items()),
+        f"ranking {found.directory}", f"page    {found.directory}/rank.html", "next:",
+        f"  headstart adapt {shlex.quote(found.data)} --backbone {shlex.quote(found.best.architecture)}{size}")
 
 
 def table(ranking: Ranking) -> Table:

@@ -32,11 +32,13 @@ def similar(
     from headstart.cli.output import print_json, print_table, say
     from headstart.cli.terminal import printable, terminal
     from headstart.errors import ConfigError
+    from headstart.files import refuse_taken
     from headstart.part import words
     from headstart.selection.similar_page import verdict, write_similar_page
 
     if out and out.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"--out {out}: what is written is a page; use an ending of .html.")
+    refuse_taken(out)
     found = find(run_or_data, images, count=count, split=split, backbone=backbone, listen=terminal(),
                  allow_licenses=words(allow_licenses) if allow_licenses else PERMISSIVE)
     if out:

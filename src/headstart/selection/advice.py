@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from headstart.errors import ConfigError, IntegrityError
+from headstart.errors import ConfigError, HeadstartError, IntegrityError
+from headstart.events import Listen, Note, silent
 from headstart.files import read_json, write_json
 from headstart.selection.options import Option
 
@@ -81,15 +81,22 @@ class Advice:
             facts = tuple(Fact(**item) for item in found.pop("facts"))
             options = tuple(Option(**item) for item in found.pop("options"))
             return cls(**found, facts=facts, options=options, directory=directory)
-        except (TypeError, KeyError, json.JSONDecodeError) as error:
+        except (TypeError, KeyError) as error:
             raise IntegrityError(f"{path}: not a whole advice ({error}). "
                                  "Make it anew with `headstart advise`.") from None
 
 
-def find_advice(known: Mapping[str, Any], folder: Path = Path(FOLDER)) -> Advice | None:
-    """Return the newest advice in `folder` on the same data with the same wishes; None where there is none."""
+def find_advice(known: Mapping[str, Any], folder: Path = Path(FOLDER), *, listen: Listen = silent) -> Advice | None:
+    """Return the newest advice in `folder` on the same data with the same wishes; None where there is none.
+
+    A damaged one is told of and passed over.
+    """
     for path in sorted(folder.glob(f"*/{RECORD}"), key=lambda path: path.stat().st_mtime, reverse=True):
-        advice = Advice.load(path.parent)
+        try:
+            advice = Advice.load(path.parent)
+        except HeadstartError as error:
+            listen(Note(f"{error} It is passed over.", "warning"))
+            continue
         if advice.known == dict(known):
             return advice
     return None

@@ -71,14 +71,15 @@ def advise(pool: Pool, *, listen: Listen, remaining: Callable[[], float] = lambd
 def wishes(pool: Pool) -> dict[str, object]:
     """Return what an advice depends on: the data, how they are divided, and what the job leaves open."""
     job = pool.job
-    return {**pool.known_to(), "backbone": job.backbone, "image_size": job.image_size, "limit_time": job.limit_time}
+    return {**pool.known_to(), "backbone": job.backbone, "image_size": job.image_size, "limit_time": job.limit_time,
+            "allow_licenses": list(job.allow_licenses)}
 
 
 def _ranking(pool: Pool, listen: Listen, remaining: Callable[[], float]) -> Ranking:
     """Return the ranking on disk of these data, or a new one."""
     job = pool.job
     if job.backbone == "auto" and job.image_size is None:
-        found = find_ranking(pool.known_to())
+        found = find_ranking(pool.known_to(), listen=listen)
         if found is not None:
             return found
     wanted = Wanted(() if job.backbone == "auto" else (job.backbone,), available=job.backbone == "auto",
@@ -145,8 +146,9 @@ def _facts(pool: Pool, ranking: Ranking, near: Nearness, distance: Distance, ahe
         arms = ", ".join(f"{a.gain:+.1%} at rate {a.rate:g}" for a in trial.arms)
         facts.append(Fact("short fine-tuning", f"{arms} against the probe's {trial.probe:.1%} on {trial.held_out} "
                           f"images (give or take {arm.error:.1%})",
+                          "within chance: too few images to tell" if abs(arm.gain) < 2 * arm.error else
                           "training moves the features the right way" if arm.gain > 0 else
-                          "the features are good as they are, or so few steps show nothing"))
+                          "the features are good as they are"))
     facts.append(Fact("speed here", f"{best.images_per_second:.0f} images a second read, "
                       f"{1 / basis.seconds_per_image:.0f} trained", f"{basis.images} training images an epoch: "
                       f"{basis.images * basis.seconds_per_image:.0f} s"))

@@ -8,6 +8,7 @@ from pathlib import Path
 from headstart.data.dataset import Dataset
 from headstart.errors import ConfigError
 from headstart.events import Listen, Note
+from headstart.files import refuse_taken
 from headstart.job import Job, countdown
 from headstart.runs import free_directory
 from headstart.selection.advice import FOLDER, Advice, find_advice
@@ -22,8 +23,7 @@ def make_advice(job: Job, *, dataset: Dataset | None, directory: Path | None, li
 
     Raises ConfigError where the folder holds other things, or no backbone could be judged.
     """
-    if directory is not None and directory.is_dir() and any(directory.iterdir()):
-        raise ConfigError(f"{directory}: this folder is not empty. Choose another --out.")
+    refuse_taken(directory)
     if job.init_from:
         raise ConfigError("advise chooses a pretrained model; init_from names a run to start from. Leave it out.")
     remaining = countdown(job.limit_time)
@@ -50,7 +50,7 @@ def follow(job: Job, pool: Pool, listen: Listen) -> tuple[Job, Choice]:
 
     What the job names itself (a backbone, an image size) stays as it is.
     """
-    advice = find_advice(wishes(pool))
+    advice = find_advice(wishes(pool), listen=listen)
     if advice is None:
         advice = advise(pool, listen=listen, remaining=countdown(job.limit_time))
     text = advice.why() + (f" The whole of it: {advice.directory}." if advice.directory else "")
@@ -61,7 +61,7 @@ def follow(job: Job, pool: Pool, listen: Listen) -> tuple[Job, Choice]:
 
 def take_ranked(job: Job, pool: Pool, listen: Listen) -> tuple[Job, Choice | None]:
     """Return the job with the first backbone of a ranking of its data on disk, and why; as it is where none is."""
-    ranking = find_ranking(pool.known_to())
+    ranking = find_ranking(pool.known_to(), listen=listen)
     fitting = [item for item in ranking.candidates if _fits(item, job)] if ranking else []
     if not ranking or not fitting:
         return job, None

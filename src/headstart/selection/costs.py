@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from headstart.backbones.backbone import Backbone
+from headstart.errors import HeadstartError
 from headstart.events import Listen
 from headstart.features.eager import evaluating
 from headstart.features.engine import fastest
@@ -49,7 +51,7 @@ def measure(backbone: Backbone, sources: Sequence[ImageSource], *, device: str, 
     preprocessing = backbone.spec.preprocessing
     name = key({**identity(backbone, preprocessing, engine=device), "threads": str(torch.get_num_threads())})
     path = cache_folder() / "costs" / f"{name}.json"
-    if path.exists():
+    with contextlib.suppress(OSError, TypeError, HeadstartError):  # none yet, or a damaged one: measured anew
         return Cost(**read_json(path))
     macs, saved = count(backbone)
     parameters = sum(parameter.numel() for parameter in backbone.parameters())

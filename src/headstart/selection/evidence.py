@@ -20,7 +20,7 @@ from headstart.scores.spectrum import coordinates
 # N images, D features, C classes, Z classes of the pretrained classifier, R resamples
 
 DEFAULT = "default"
-"""The ranking that is made where no score is named: see `docs/explanation/judgement.md`."""
+"""The ranking that is made where no score is named: see `docs/how-to/choose.md`."""
 OVERLAP_WEIGHT, SIZE_WEIGHT = 1.0, 0.3
 """Chosen on benchmarks/selection.py; see docs/benchmarks.md."""
 COMPONENTS = 64
@@ -114,7 +114,15 @@ def _default(losses: np.ndarray, seen: Seen, gmacs: float, seed: int) -> tuple[f
         return -math.log(loss) - OVERLAP_WEIGHT * math.log(shared + LEAST) + SIZE_WEIGHT * math.log(max(gmacs, 1e-6))
 
     counts = np.concatenate(list(resample(len(losses), PAIRED, seed=seed, groups=seen.groups))).astype(np.int64)
-    return value(rows), np.array([value(np.repeat(rows, times)) for times in counts])
+    return _about(value(rows), np.array([value(np.repeat(rows, times)) for times in counts]))
+
+
+def _about(value: float, replicates: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the value, and its resamples moved so that their median is the value.
+
+    A resample holds images twice, which looks like better separated classes: it tells the spread, not the place.
+    """
+    return value, replicates - np.nanmedian(replicates) + value
 
 
 def _of_terms(terms: np.ndarray, seen: Seen, seed: int) -> tuple[float, np.ndarray]:
@@ -135,7 +143,7 @@ def _of_score(score: Score, seen: Seen, seed: int) -> tuple[float, np.ndarray]:
             found.append(score(seen.features[rows], seen.labels[rows], source))
         except HeadstartError:
             found.append(np.nan)  # a resample that happened to show one class only
-    return score(seen.features, seen.labels, seen.source), np.array(found)
+    return _about(score(seen.features, seen.labels, seen.source), np.array(found))
 
 
 def other_scores(seen: Seen, names: Sequence[str]) -> dict[str, float | None]:

@@ -15,7 +15,7 @@ from headstart.backbones.backbone import Backbone
 from headstart.data.dataset import Dataset
 from headstart.errors import ConfigError, DataError
 from headstart.events import Finished, Listen, Note, Progress, Started
-from headstart.files import write_json
+from headstart.files import refuse_taken, write_json
 from headstart.job import Job, countdown
 from headstart.report.records import ForecastRecord, Foretold
 from headstart.runs import free_directory
@@ -62,8 +62,7 @@ def make_forecast(job: Job, *, dataset: Dataset | None, method: str, targets: Se
     method: `probe`, or `finetune`, which trains for each point. targets: accuracies in 0..1 to find the labels for.
     Raises DataError where the images are too few for a curve, ConfigError for what can't be.
     """
-    if directory is not None and directory.is_dir() and any(directory.iterdir()):
-        raise ConfigError(f"{directory}: this folder is not empty. Choose another --out.")
+    refuse_taken(directory)
     if method not in ("probe", "finetune"):
         raise ConfigError(f'--method {method}: a forecast is made for "probe" or "finetune".')
     wrong = [target for target in targets if not 0 < target < 1]

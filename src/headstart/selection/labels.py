@@ -15,6 +15,7 @@ from headstart.data.dataset import Dataset
 from headstart.data.findings import OVERRULABLE
 from headstart.errors import ConfigError
 from headstart.events import Listen, Note
+from headstart.files import refuse_taken
 from headstart.held_out import FOLDS, held_out
 from headstart.job import Job
 from headstart.runs import free_directory
@@ -62,8 +63,7 @@ def make_label_errors(job: Job, *, dataset: Dataset | None, directory: Path | No
 
     Raises ConfigError where the folder holds other things; else as `open_pool` and the loading of the backbone.
     """
-    if directory is not None and directory.is_dir() and any(directory.iterdir()):
-        raise ConfigError(f"{directory}: this folder is not empty. Choose another --out.")
+    refuse_taken(directory)
     if job.init_from:
         raise ConfigError("labels looks at pretrained features; init_from names a run to start from. Leave it out.")
     began = time.monotonic()
@@ -74,7 +74,6 @@ def make_label_errors(job: Job, *, dataset: Dataset | None, directory: Path | No
         listen(Note(note))
     data = pool.dataset
     features = pool.all_features(backbone, listen)
-    pool.decoded.clear()
     found = examine(features, data.labels(), classes=len(data.classes), seed=job.seed, groups=data.groups())
     errors = _record(pool, backbone, found, time.monotonic() - began)
     listen(Note(said(errors)))

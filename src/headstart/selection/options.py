@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from headstart.selection.nearness import Nearness
@@ -92,7 +92,6 @@ class Basis:
     extraction: float
     """Seconds to read the features of all images, done already where they are cached."""
     limit: float | None
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 def distance_of(found: Nearness) -> Distance:
@@ -141,13 +140,13 @@ def options(basis: Basis) -> list[Option]:
         if share.name == "lora":
             method["epochs"] = math.ceil(2.5 * epochs)
         found.append(_option(basis, share.name, share.words, share.reason, [{"method": "probe"}, method],
-                             share.gain * mean, abs(share.gain) * spread + (1 - share.gain) * 0.01,
+                             share.gain * mean, share.gain * spread + (1 - share.gain) * 0.01,
                              basis.extraction + share.time * seconds))
     found.append(Option("scratch", "training from scratch", "no use of what was learned before: with so few images it "
                         "stays far behind (0.58 below the probe on 100 digits in our benchmark)",
                         [{"method": "scratch"}], None, None, None, 4 * seconds, _fits(basis, 4 * seconds)))
-    # In order of what they promise for their time; what does not fit the time comes after what does.
-    return sorted(found, key=lambda item: (not item.fits, -_worth(item)))
+    # In order of what they promise for their time; what does not fit the time comes after, the quickest first.
+    return sorted(found, key=lambda item: (not item.fits, -_worth(item) if item.fits else item.seconds))
 
 
 def epochs_for(basis: Basis) -> int:

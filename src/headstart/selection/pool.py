@@ -15,8 +15,8 @@ from headstart.data.folds import pooled
 from headstart.data.splits import split
 from headstart.errors import DataError
 from headstart.events import Listen, Note
-from headstart.features.pipeline import Decoded
 from headstart.features.store import FeatureStore
+from headstart.files import sha256_bytes
 from headstart.gate import admit
 from headstart.job import Job
 from headstart.seeds import generator
@@ -37,7 +37,6 @@ class Pool:
     """Train and validation together."""
     fingerprint: str
     store: FeatureStore
-    decoded: Decoded
 
     def features(self, backbone: Backbone, rows: np.ndarray, listen: Listen) -> np.ndarray:
         """Return float32 [n, D] of `images.subset(rows)`, from the store as far as it has them."""
@@ -57,8 +56,10 @@ class Pool:
                 for sample in part.samples}
 
     def known_to(self) -> dict[str, Any]:
-        """Return what decides which images are in the pool, to compare with that of a record."""
-        return {"fingerprint": self.fingerprint, "seed": self.job.seed, "val": self.job.val, "test": self.job.test}
+        """Return what decides which images are in the pool, and how they are seen, to compare with that of a record."""
+        names = "\n".join(sorted(sample.id for sample in self.splits.test.samples))
+        return {"fingerprint": self.fingerprint, "held_out": sha256_bytes(names.encode("utf-8", "replace")),
+                "channels": self.job.channels, "fit": self.job.fit}
 
 
 def open_pool(job: Job, dataset: Dataset | None, listen: Listen) -> Pool:
@@ -77,9 +78,7 @@ def pool_of(job: Job, dataset: Dataset, findings: list[dict[str, Any]], splits: 
     if len(np.unique(labels, axis=0)) < 2:
         raise DataError("outside the test split the images show one class only; there is nothing to tell apart. "
                         "Add images of another class, or split the data anew.")
-    store, decoded = feature_store(splits), Decoded()
-    store.decoded = decoded
-    return Pool(job, dataset, findings, splits, images, fingerprint(dataset), store, decoded)
+    return Pool(job, dataset, findings, splits, images, fingerprint(dataset), feature_store(splits))
 
 
 def spread(labels: np.ndarray, *, seed: int) -> np.ndarray:

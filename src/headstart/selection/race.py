@@ -16,7 +16,7 @@ import numpy as np
 from headstart.adaptation import choose_device
 from headstart.errors import HeadstartError
 from headstart.events import Finished, Listen, Note, Progress, Started
-from headstart.features.pipeline import geometry
+from headstart.features.pipeline import Decoded, geometry
 from headstart.selection.candidates import Candidate
 from headstart.selection.costs import Cost, measure
 from headstart.selection.evidence import Evidence, Seen, clearly_worse, judge, other_scores, source_probabilities
@@ -41,6 +41,10 @@ class Runner:
     scores: Mapping[str, float | None] = field(default_factory=dict)
     seconds: float = 0.0
     failure: str = ""
+    sent_off: bool = False
+    """Whether it was clearly behind, and saw no more images for that."""
+    before: tuple[int, Evidence | None] = (0, None)
+    """Images and evidence of the heat before."""
 
 
 def heats(images: int, classes: int) -> list[int]:
@@ -60,6 +64,7 @@ def race(runners: Sequence[Runner], pool: Pool, *, most: int, score: str, others
     and the race goes on; when the time is up, those that did not run have a failure that says so.
     """
     labels = pool.images.labels()
+    pool.store.decoded = decoded = Decoded()
     count = min(most, len(labels))
     order = nested(labels, count, seed=pool.job.seed)
     alive = list(runners)
@@ -77,12 +82,24 @@ def race(runners: Sequence[Runner], pool: Pool, *, most: int, score: str, others
                 _visit(runner, pool, np.sort(order[:size]), labels, score, others, listen)
                 done += 1
                 listen(Progress(step, done, _said(runner)))
-            pool.decoded.clear()
+            decoded.clear()
         listen(Finished(step, time.monotonic() - began, f"{done} candidates on {size} images"))
-        ran = [runner for runner in alive if runner.images == size and not runner.failure]
-        alive = survivors(ran) if len(sizes) > 1 else ran
+        running = [runner for runner in alive if not runner.failure]
+        if any(runner.images < size for runner in running):
+            _take_back(running, size)  # a heat that not all could finish decides nothing
+            break
+        alive = survivors(running) if size < count else running
+        for runner in running:
+            runner.sent_off = runner not in alive
         if remaining() <= 0 or not alive:
             break
+
+
+def _take_back(runners: Sequence[Runner], size: int) -> None:
+    """Let who saw `size` images stand where all stood after the heat before."""
+    for runner in runners:
+        if runner.images == size and runner.before[1] is not None:
+            runner.images, runner.evidence = runner.before
 
 
 def survivors(runners: Sequence[Runner]) -> list[Runner]:
@@ -110,6 +127,7 @@ def _visit(runner: Runner, pool: Pool, rows: np.ndarray, labels: np.ndarray, sco
         seen = Seen(features, labels[rows], len(part.classes), source_probabilities(backbone, features), part.groups())
         runner.cost = runner.cost or measure(backbone, [sample.source for sample in part.samples[:4]],
                                              device=choose_device(pool.job.device), listen=_quiet(listen))
+        runner.before = (runner.images, runner.evidence)
         runner.evidence = judge(seen, score=score, gmacs=runner.cost.gmacs, seed=pool.job.seed)
         runner.scores = other_scores(seen, others)
         runner.width, runner.images = backbone.width, len(rows)

@@ -50,11 +50,10 @@ def _ranked(runners: Sequence[Runner]) -> tuple[Ranked, ...]:
         ahead = sum(runner.images > images for runner in judged)
         for runner, (low, high) in zip(heat, ranks([r.evidence for r in heat if r.evidence]), strict=True):
             intervals[id(runner)] = low + ahead, high + ahead
-    most = judged[0].images if judged else 0
     fastest: dict[int, bool] = {}
     for runner in judged:
         fastest[id(runner)] = not any(_dominates(other, runner) for other in judged)
-    return tuple(_record(runner, place, intervals[id(runner)], runner.images < most, fastest[id(runner)])
+    return tuple(_record(runner, place, intervals[id(runner)], runner.sent_off, fastest[id(runner)])
                  for place, runner in enumerate(judged, start=1))
 
 

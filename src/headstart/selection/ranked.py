@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from headstart.backbones.resolve import AUTO
 from headstart.data.dataset import Dataset
 from headstart.errors import ConfigError
 from headstart.events import Listen
+from headstart.files import refuse_taken
 from headstart.job import Job, countdown
 from headstart.runs import free_directory
 from headstart.scores.score import SCORES
@@ -25,10 +28,13 @@ def make_ranking(job: Job, wanted: Wanted, *, dataset: Dataset | None, score: st
     others: names of scores to tell beside it; `all` stands for every one.
     Raises ConfigError where the folder holds other things, or for what `rank` and `find_candidates` refuse.
     """
-    if directory is not None and directory.is_dir() and any(directory.iterdir()):
-        raise ConfigError(f"{directory}: this folder is not empty. Choose another --out.")
+    refuse_taken(directory)
     if job.init_from:
         raise ConfigError("rank compares pretrained models; init_from names a run to start from. Leave it out.")
+    if job.image_size is not None and not wanted.sizes:
+        wanted = replace(wanted, sizes=(job.image_size,))
+    if job.backbone != AUTO and not wanted.backbones:
+        wanted = replace(wanted, backbones=(job.backbone,))
     candidates = find_candidates(wanted, channels=job.channels, fit=job.fit, allow_licenses=job.allow_licenses)
     names = SCORES.names() if list(others) == ["all"] else list(others)
     pool = open_pool(job, dataset, listen)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from headstart.errors import ConfigError, IntegrityError
+from headstart.errors import ConfigError, HeadstartError, IntegrityError
+from headstart.events import Listen, Note, silent
 from headstart.files import read_json, write_json
 
 RECORD, PAGE = "rank.json", "rank.html"
@@ -63,7 +63,7 @@ class Ranking:
 
     data: str
     known: Mapping[str, Any]
-    """What decides which images were read: fingerprint, seed, val, test."""
+    """What decides which images were read, and how: fingerprint, a hash of what is held out, channels, fit."""
     score: str
     images: int
     classes: int
@@ -106,16 +106,23 @@ class Ranking:
             found = read_json(path)
             candidates = tuple(Ranked(**item) for item in found.pop("candidates"))
             return cls(**found, candidates=candidates, directory=directory)
-        except (TypeError, KeyError, json.JSONDecodeError) as error:
+        except (TypeError, KeyError) as error:
             raise IntegrityError(f"{path}: not a whole ranking ({error}). "
                                  "Make it anew with `headstart rank`.") from None
 
 
-def find_ranking(known: Mapping[str, Any], folder: Path = Path(FOLDER)) -> Ranking | None:
-    """Return the newest ranking in `folder` of the same data, divided alike; None where there is none."""
+def find_ranking(known: Mapping[str, Any], folder: Path = Path(FOLDER), *, listen: Listen = silent) -> Ranking | None:
+    """Return the newest ranking in `folder` of the same data, divided alike; None where there is none.
+
+    A damaged one is told of and passed over.
+    """
     files = sorted(folder.glob(f"*/{RECORD}"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in files:
-        ranking = Ranking.load(path.parent)
+        try:
+            ranking = Ranking.load(path.parent)
+        except HeadstartError as error:
+            listen(Note(f"{error} It is passed over.", "warning"))
+            continue
         if ranking.known == dict(known) and ranking.candidates:
             return ranking
     return None

@@ -14,7 +14,7 @@ from headstart.adaptation import choose_device
 from headstart.backbones.backbone import Backbone
 from headstart.catalog import Catalog
 from headstart.data.dataset import Splits
-from headstart.events import Listen, Progress, Started, silent
+from headstart.events import Finished, Listen, Progress, Started, silent
 from headstart.held_out import divide
 from headstart.methods.finetune import Finetune
 from headstart.methods.method import Context
@@ -74,13 +74,16 @@ def short_tuning(pool: Pool, backbone: Backbone, *, augment: str, listen: Listen
     rows = np.sort(nested(labels, min(IMAGES, len(labels)), seed=pool.job.seed))
     part = pool.images.subset(rows)
     rest, left = next(iter(divide(labels[rows], 3, seed=pool.job.seed, groups=part.groups())))
-    splits = Splits(part.subset(rest), part.subset(left), part.subset([]))
-    varied = np.unique(splits.train.labels(), axis=0)
-    if len(varied) < 2 or len(left) < 8:
+    learnt = part.subset(rest)
+    few, choosing = next(iter(divide(learnt.labels(), 5, seed=pool.job.seed, groups=learnt.groups())))
+    # A fifth of the rest chooses penalty and epoch: what is left over has chosen nothing.
+    splits = Splits(learnt.subset(few), learnt.subset(choosing), part.subset(left))
+    if len(np.unique(splits.train.labels(), axis=0)) < 2 or len(left) < 8:
         return None
     task = Catalog("tasks", Task).get(part.task)()  # type: ignore[type-abstract]
     fresh = Model.fresh(backbone, task, part.classes, preprocessing=backbone.spec.preprocessing)
-    epochs = max(1, round(STEPS * BATCH / len(rest)))
+    epochs = max(1, round(STEPS * BATCH / len(few)))
+    began_all = time.monotonic()
     listen(Started(STEP, len(rates), "short fine-tunings"))
     arms, spent = [], 0.0
     with tempfile.TemporaryDirectory() as folder:
@@ -103,18 +106,19 @@ def short_tuning(pool: Pool, backbone: Backbone, *, augment: str, listen: Listen
             arms.append(Arm(rate, float(change.mean()), float(np.sqrt((change.var() + 1 / len(left)) / len(left))),
                             float((loss - before[1]).mean())))
             listen(Progress(STEP, number, f"rate {rate:g}: {change.mean():+.3f} over the probe"))
+    listen(Finished(STEP, time.monotonic() - began_all))
     if not arms:
         return None
     return Trial(len(rows), len(left), float(before[0].mean()), tuple(arms),
-                 spent / (len(arms) * epochs * (len(rest) + len(left) / 3)))
+                 spent / (len(arms) * epochs * (len(few) + len(choosing) / 3)))
 
 
 def _judged(model: Model, splits: Splits) -> tuple[np.ndarray, np.ndarray]:
     """Return (float64 [N] right or not, float64 [N] log loss) on the held-out images."""
     import torch
 
-    labels = splits.val.labels()
-    logits = model.logits([sample.source for sample in splits.val.samples])
+    labels = splits.test.labels()
+    logits = model.logits([sample.source for sample in splits.test.samples])
     losses = model.task.loss(torch.from_numpy(logits), torch.from_numpy(labels)).double().numpy()
     if labels.ndim == 1:
         return (logits.argmax(axis=1) == labels).astype(np.float64), losses
