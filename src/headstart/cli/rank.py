@@ -62,7 +62,8 @@ def rank(
     if found.best.scores:
         print_table(score_table(found))
     size = "" if found.best.own_size else f" --set image_size={found.best.size}"
-    say("* no other candidate is both better and faster", *(f"left out: {name}: {why}"
+    by = "probe, overlap of the classes and size together" if found.score == "default" else found.score
+    say(f"ranked by: {by}", "* no other candidate is both better and faster", *(f"left out: {name}: {why}"
                                                             for name, why in found.failed.items()),
         f"ranking {found.directory}", f"page    {found.directory}/rank.html", "next:",
         f"  headstart adapt {shlex.quote(found.data)} --backbone {shlex.quote(found.best.architecture)}{size}")

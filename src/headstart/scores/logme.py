@@ -69,8 +69,8 @@ def _evidence(found: Spectrum, shape: tuple[int, ...], x: np.ndarray, norm: floa
         gamma = float((s / (s + ratio)).sum())
         # N - gamma, without the cancellation that leaves nothing of it where N <= D.
         free = count - len(s) + float((ratio / (s + ratio)).sum())
-        m2 = float((s * x**2 / (ratio + s) ** 2).sum())
-        r2 = float(((x * ratio / (ratio + s)) ** 2).sum()) + rest
+        m2 = float((s * (x / (ratio + s)) ** 2).sum())
+        r2 = float(((x * (ratio / (ratio + s))) ** 2).sum()) + rest
         if m2 <= tiny or gamma <= tiny:
             # The features say nothing of the target: the best weights are 0, and what is left is the noise.
             return float(np.log(count / norm) - 1 - np.log(2 * np.pi)) / 2
@@ -80,8 +80,8 @@ def _evidence(found: Spectrum, shape: tuple[int, ...], x: np.ndarray, norm: floa
         if abs(weights / noise - ratio) <= TOLERANCE * ratio:
             break
     ratio = weights / noise
-    m2 = float((s * x**2 / (ratio + s) ** 2).sum())
-    r2 = float(((x * ratio / (ratio + s)) ** 2).sum()) + rest
+    m2 = float((s * (x / (ratio + s)) ** 2).sum())
+    r2 = float(((x * (ratio / (ratio + s))) ** 2).sum()) + rest
     # Directions in which the features do not vary have s = 0, and their part in the sum is ln(alpha).
     logs = np.log(weights + noise * s).sum() + (width - len(s)) * np.log(weights)
     total = width / 2 * np.log(weights) + count / 2 * np.log(noise) - logs / 2 - noise / 2 * r2 - weights / 2 * m2
