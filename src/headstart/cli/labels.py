@@ -45,7 +45,10 @@ def labels(
     if found.errors:
         print_table(table(found))
     assert found.directory is not None, "it was written"
-    settings = "".join(f" --set {shlex.quote(setting)}" for setting in found.table_settings)
+    # How the images were seen goes on; how the data were read does not: the table is another form of them.
+    seen = [item for item in set_ or [] if item.partition("=")[0] in ("image_size", "fit", "channels")]
+    settings = f" --backbone {shlex.quote(backbone)}" if backbone else ""
+    settings += "".join(f" --set {shlex.quote(setting)}" for setting in [*found.table_settings, *seen])
     say(f"{len(found.errors)} of {found.images} images ({found.share:.1%}) likely have a wrong label",
         *(f"  {confused(pair)}" for pair in found.pairs), f"page    {found.directory / PAGE}",
         f"table   {found.directory / TABLE}", "next: look at the page, correct the column of labels in the table, then",
