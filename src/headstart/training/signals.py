@@ -26,10 +26,13 @@ class StopSignals:
                             for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object = None, *_: object) -> None:
         for number, handler in self._before.items():
             # None stands for a handler that was not set from Python; it can't be given back, the default can.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if self._before and kind is None and self.requested is not None:
+            # It came after the last step that asked: whoever is outside must not miss it.
+            signal.raise_signal(self.requested)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         if self.requested is not None and number == signal.SIGINT:
