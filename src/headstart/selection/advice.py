@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from headstart.errors import ConfigError, HeadstartError, IntegrityError
-from headstart.events import Listen, Note, silent
-from headstart.files import read_json, write_json
+from headstart.events import Listen, silent
+from headstart.files import write_json
 from headstart.selection.options import Option
+from headstart.selection.records import newest, read_record
 
 RECORD, PAGE = "advice.json", "advice.html"
 FOLDER = "advice"
@@ -71,19 +71,14 @@ class Advice:
         write_json(directory / RECORD, self.to_json())
 
     @classmethod
-    def load(cls, directory: Path) -> Self:
+    def load(cls, directory: Path) -> Advice:
         """Return the advice in a folder. Raises ConfigError where there is none, IntegrityError on a damaged one."""
-        path = directory / RECORD
-        if not path.exists():
-            raise ConfigError(f"{directory}: there is no {RECORD} here. Make one with `headstart advise DATA`.")
-        try:
-            found = read_json(path)
+        def build(found: dict[str, Any]) -> Advice:
             facts = tuple(Fact(**item) for item in found.pop("facts"))
             options = tuple(Option(**item) for item in found.pop("options"))
             return cls(**found, facts=facts, options=options, directory=directory)
-        except (TypeError, KeyError) as error:
-            raise IntegrityError(f"{path}: not a whole advice ({error}). "
-                                 "Make it anew with `headstart advise`.") from None
+
+        return read_record(directory / RECORD, build, what="advice", verb="advise")
 
 
 def find_advice(known: Mapping[str, Any], folder: Path = Path(FOLDER), *, listen: Listen = silent) -> Advice | None:
@@ -91,12 +86,4 @@ def find_advice(known: Mapping[str, Any], folder: Path = Path(FOLDER), *, listen
 
     A damaged one is told of and passed over.
     """
-    for path in sorted(folder.glob(f"*/{RECORD}"), key=lambda path: path.stat().st_mtime, reverse=True):
-        try:
-            advice = Advice.load(path.parent)
-        except HeadstartError as error:
-            listen(Note(f"{error} It is passed over.", "warning"))
-            continue
-        if advice.known == dict(known):
-            return advice
-    return None
+    return newest(folder, RECORD, Advice.load, lambda advice: advice.known == dict(known), listen=listen)

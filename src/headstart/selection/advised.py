@@ -10,12 +10,12 @@ from headstart.errors import ConfigError
 from headstart.events import Listen, Note
 from headstart.files import refuse_taken
 from headstart.job import Job, countdown
-from headstart.runs import free_directory
 from headstart.selection.advice import FOLDER, Advice, find_advice
 from headstart.selection.advice_page import write_advice_page
 from headstart.selection.advise import advise, wishes
 from headstart.selection.pool import Pool, open_pool
 from headstart.selection.ranking import Ranked, find_ranking
+from headstart.selection.records import new_folder
 
 
 def make_advice(job: Job, *, dataset: Dataset | None, directory: Path | None, listen: Listen) -> Advice:
@@ -28,8 +28,7 @@ def make_advice(job: Job, *, dataset: Dataset | None, directory: Path | None, li
         raise ConfigError("advise chooses a pretrained model; init_from names a run to start from. Leave it out.")
     remaining = countdown(job.limit_time)
     found = advise(open_pool(job, dataset, listen), listen=listen, remaining=remaining)
-    target = directory or free_directory(Path(FOLDER), Path(job.data).name or "data")
-    target.mkdir(parents=True, exist_ok=True)
+    target = new_folder(directory, FOLDER, job)
     write_advice_page(found, target)
     found.save(target)
     return Advice.load(target)

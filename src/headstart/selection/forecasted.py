@@ -18,7 +18,6 @@ from headstart.events import Finished, Listen, Note, Progress, Started
 from headstart.files import refuse_taken, write_json
 from headstart.job import Job, countdown
 from headstart.report.records import ForecastRecord, Foretold
-from headstart.runs import free_directory
 from headstart.selection.advised import take_ranked
 from headstart.selection.candidates import load
 from headstart.selection.curve import FOLDS, REPEATS, Curve, probe_curve, smallest
@@ -26,6 +25,7 @@ from headstart.selection.finetune_curve import finetune_curve
 from headstart.selection.forecast import FEWEST_POINTS, Forecast, Point, forecast, gains, standard_errors
 from headstart.selection.forecast_page import write_forecast_page
 from headstart.selection.pool import Pool, nested, open_pool
+from headstart.selection.records import new_folder
 
 RECORD = "forecast.json"
 FOLDER = "forecasts"
@@ -85,10 +85,9 @@ def make_forecast(job: Job, *, dataset: Dataset | None, method: str, targets: Se
         raise DataError(f"{len(pool.images)} images outside the test split are too few for a learning curve of "
                         f"{len(pool.images.classes)} classes, which needs {FEWEST_POINTS} points. Label at least "
                         f"{least}.")
-    target = directory or free_directory(Path(FOLDER), Path(job.data).name or "data")
+    target = new_folder(directory, FOLDER, job)
     found = Forecasted(job.data, pool.known_to(), summarised(ahead, pool, backbone.spec.architecture, method, targets),
                        target)
-    target.mkdir(parents=True, exist_ok=True)
     write_forecast_page(found.record, job.data, target)
     write_json(target / RECORD, found.to_json())
     return found

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from headstart.errors import ConfigError, IntegrityError
-from headstart.files import read_json, write_json
+from headstart.errors import ConfigError
+from headstart.files import write_json
+from headstart.selection.records import read_record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,18 +106,13 @@ class LabelErrors:
         write_json(directory / RECORD, self.to_json())
 
     @classmethod
-    def load(cls, directory: Path) -> Self:
+    def load(cls, directory: Path) -> LabelErrors:
         """Return the record in a folder. Raises ConfigError where there is none, IntegrityError on a damaged one."""
-        path = directory / RECORD
-        if not path.exists():
-            raise ConfigError(f"{directory}: there is no {RECORD} here. Make one with `headstart labels DATA`.")
-        try:
-            found = read_json(path)
+        def build(found: dict[str, Any]) -> LabelErrors:
             errors = tuple(LabelError(**{**item, "given": tuple(item["given"]), "suggested": tuple(item["suggested"])})
                            for item in found.pop("errors"))
             pairs = tuple(Confusion(**item) for item in found.pop("pairs"))
             found |= {name: tuple(found[name]) for name in ("classes", "table_settings")}
             return cls(**found, errors=errors, pairs=pairs, directory=directory)
-        except (TypeError, KeyError, json.JSONDecodeError) as error:
-            raise IntegrityError(f"{path}: not a whole record ({error}). "
-                                 "Make it anew with `headstart labels`.") from None
+
+        return read_record(directory / RECORD, build, what="record", verb="labels")

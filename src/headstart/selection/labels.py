@@ -18,13 +18,13 @@ from headstart.events import Listen, Note
 from headstart.files import refuse_taken
 from headstart.held_out import FOLDS, held_out
 from headstart.job import Job
-from headstart.runs import free_directory
 from headstart.selection.candidates import load
 from headstart.selection.confident import Doubts, doubt
 from headstart.selection.label_errors import FOLDER, Confusion, LabelError, LabelErrors
 from headstart.selection.labels_page import write_labels_page
 from headstart.selection.labels_table import table_settings, write_labels_table
 from headstart.selection.pool import Pool, open_pool
+from headstart.selection.records import new_folder
 
 # N images, D features, C classes
 
@@ -77,8 +77,7 @@ def make_label_errors(job: Job, *, dataset: Dataset | None, directory: Path | No
     found = examine(features, data.labels(), classes=len(data.classes), seed=job.seed, groups=data.groups())
     errors = _record(pool, backbone, found, time.monotonic() - began)
     listen(Note(said(errors)))
-    target = directory or free_directory(Path(FOLDER), Path(job.data).name or "data")
-    target.mkdir(parents=True, exist_ok=True)
+    target = new_folder(directory, FOLDER, job)
     write_labels_table(target, data, found.suggested, found.quality, found.issues, pool.split_of())
     write_labels_page(errors, data, target)
     errors.save(target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,6 @@ class Pool:
     splits: Splits
     images: Dataset
     """Train and validation together."""
-    fingerprint: str
     store: FeatureStore
 
     def features(self, backbone: Backbone, rows: np.ndarray, listen: Listen) -> np.ndarray:
@@ -54,6 +54,11 @@ class Pool:
         """Return the split of each image of the data by its id, test included."""
         return {sample.id: name for name, part in self.splits.items()  # type: ignore[misc]
                 for sample in part.samples}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Return that of the data; only a judgement that is kept or looked for asks for it."""
+        return fingerprint(self.dataset)
 
     def known_to(self) -> dict[str, Any]:
         """Return what decides which images are in the pool, and how they are seen, to compare with that of a record."""
@@ -78,7 +83,7 @@ def pool_of(job: Job, dataset: Dataset, findings: list[dict[str, Any]], splits: 
     if len(np.unique(labels, axis=0)) < 2:
         raise DataError("outside the test split the images show one class only; there is nothing to tell apart. "
                         "Add images of another class, or split the data anew.")
-    return Pool(job, dataset, findings, splits, images, fingerprint(dataset), feature_store(splits))
+    return Pool(job, dataset, findings, splits, images, feature_store(splits))
 
 
 def spread(labels: np.ndarray, *, seed: int) -> np.ndarray:

@@ -12,13 +12,13 @@ from headstart.errors import ConfigError
 from headstart.events import Listen
 from headstart.files import refuse_taken
 from headstart.job import Job, countdown
-from headstart.runs import free_directory
 from headstart.scores.score import SCORES
 from headstart.selection.candidates import Wanted, find_candidates
 from headstart.selection.pool import open_pool
 from headstart.selection.rank import rank
 from headstart.selection.rank_page import write_rank_page
 from headstart.selection.ranking import FOLDER, Ranking
+from headstart.selection.records import new_folder
 
 
 def make_ranking(job: Job, wanted: Wanted, *, dataset: Dataset | None, score: str, others: Sequence[str], most: int,
@@ -40,8 +40,7 @@ def make_ranking(job: Job, wanted: Wanted, *, dataset: Dataset | None, score: st
     pool = open_pool(job, dataset, listen)
     found = rank(pool, candidates, listen=listen, score=score, others=names, most=most,
                  remaining=countdown(job.limit_time))
-    target = directory or free_directory(Path(FOLDER), Path(job.data).name or "data")
-    target.mkdir(parents=True, exist_ok=True)
+    target = new_folder(directory, FOLDER, job)
     write_rank_page(found, target)
     found.save(target)
     return Ranking.load(target)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from headstart.errors import ConfigError, HeadstartError, IntegrityError
-from headstart.events import Listen, Note, silent
-from headstart.files import read_json, write_json
+from headstart.errors import ConfigError
+from headstart.events import Listen, silent
+from headstart.files import write_json
+from headstart.selection.records import newest, read_record
 
 RECORD, PAGE = "rank.json", "rank.html"
 FOLDER = "ranks"
@@ -97,18 +98,13 @@ class Ranking:
         write_json(directory / RECORD, self.to_json())
 
     @classmethod
-    def load(cls, directory: Path) -> Self:
+    def load(cls, directory: Path) -> Ranking:
         """Return the ranking in a folder. Raises ConfigError where there is none, IntegrityError on a damaged one."""
-        path = directory / RECORD
-        if not path.exists():
-            raise ConfigError(f"{directory}: there is no {RECORD} here. Make one with `headstart rank DATA`.")
-        try:
-            found = read_json(path)
+        def build(found: dict[str, Any]) -> Ranking:
             candidates = tuple(Ranked(**item) for item in found.pop("candidates"))
             return cls(**found, candidates=candidates, directory=directory)
-        except (TypeError, KeyError) as error:
-            raise IntegrityError(f"{path}: not a whole ranking ({error}). "
-                                 "Make it anew with `headstart rank`.") from None
+
+        return read_record(directory / RECORD, build, what="ranking", verb="rank")
 
 
 def find_ranking(known: Mapping[str, Any], folder: Path = Path(FOLDER), *, listen: Listen = silent) -> Ranking | None:
@@ -116,13 +112,5 @@ def find_ranking(known: Mapping[str, Any], folder: Path = Path(FOLDER), *, liste
 
     A damaged one is told of and passed over.
     """
-    files = sorted(folder.glob(f"*/{RECORD}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in files:
-        try:
-            ranking = Ranking.load(path.parent)
-        except HeadstartError as error:
-            listen(Note(f"{error} It is passed over.", "warning"))
-            continue
-        if ranking.known == dict(known) and ranking.candidates:
-            return ranking
-    return None
+    return newest(folder, RECORD, Ranking.load,
+                  lambda ranking: ranking.known == dict(known) and bool(ranking.candidates), listen=listen)
