@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
 import time
@@ -46,8 +47,9 @@ def measure(name: str, seed: int) -> Iterator[dict[str, Any]]:
     torch.set_num_threads(1)
     splits = draw_splits(name, seed)
     job = Job.parse({"data": name, "seed": seed, "tracking": "off", "workers": 1})
-    everything = Dataset((*splits.train.samples, *splits.val.samples, *splits.test.samples), splits.train.classes,
-                         "classification", "class_folders")
+    splits = dataclasses.replace(splits, val=dataclasses.replace(splits.val, samples=()))
+    everything = Dataset((*splits.train.samples, *splits.test.samples), splits.train.classes, "classification",
+                         "class_folders")
     candidates = [candidate(made, name) for made in CANDIDATES]
     with tempfile.TemporaryDirectory() as folder:
         before, os.environ["HEADSTART_CACHE"] = os.environ["HEADSTART_CACHE"], folder
