@@ -137,7 +137,7 @@ def data_record(dataset: Dataset, splits: Splits, fingerprint: str, findings: li
 
 def _per_class(part: Dataset) -> dict[str, int]:
     labels = part.labels()
-    counts = labels.sum(0) if part.task == "multilabel" else np.bincount(labels, minlength=len(part.classes))
+    counts = labels.sum(0) if part.several else np.bincount(labels, minlength=len(part.classes))
     return {name: int(count) for name, count in zip(part.classes, counts, strict=True)}
 
 

@@ -1,6 +1,6 @@
 """Values that pass between layers: shapes, units and ranges, said once.
 
-# B images in a batch, H height, W width in pixels, C classes, D features, N samples
+# B images in a batch, H height, W width in pixels, C classes, D features, N samples, K boxes
 """
 
 from __future__ import annotations
@@ -19,6 +19,38 @@ ImageSource = Path | Callable[[], bytes]
 """A file, or a picklable call that returns the encoded bytes (an image inside a table or an archive)."""
 
 
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels of the upright picture. They are edges, not pixel numbers: the first pixel reaches
+from 0 to 1, the whole picture is (0, 0, W, H), and the width is right - left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rle:
+    """A mask as run lengths, column by column from the top left, the first run being of zeros (COCO, uncompressed)."""
+
+    height: int
+    width: int
+    counts: tuple[int, ...]
+    """They add up to height * width."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One object in an image."""
+
+    label: int
+    """Class index."""
+    box: Box
+    crowd: bool = False
+    """Whether the box holds many objects that were not marked one by one: no example to learn, no miss to count."""
+    difficult: bool = False
+    """Pascal VOC's mark of what is hard to tell even for people: learned, but not counted as a miss."""
+    polygons: tuple[tuple[float, ...], ...] = ()
+    """Outlines of its parts, each x0, y0, x1, y1, ... in the coordinates of the box; empty where there is none."""
+    rle: Rle | None = None
+    """Its mask, where the data have one instead of outlines."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One image and what is known of it."""
@@ -27,12 +59,18 @@ class Sample:
     """Unique in its dataset and printable: the path relative to the root, or `row 12`."""
     source: ImageSource
     label: int | tuple[int, ...] | None
-    """Class index; a tuple of them for multi-label; None where unlabelled."""
+    """Class index; a tuple of them for multi-label, and of those that `objects` show; None where unlabelled."""
     split: SplitName | None = None
     """The split that the data came with, if any."""
     group: str | None = None
     """Samples of one group (patient, plant, burst of frames) never land in two splits."""
     weight: float = 1.0
+    objects: tuple[Instance, ...] | None = None
+    """For detection: what was marked, in the order of the file; empty where the picture shows none of the classes."""
+    annotated: tuple[int, int] | None = None
+    """Height and width of the picture, as its annotation says; None where it says nothing."""
+    where: str = ""
+    """Where its annotation stands, for messages: a file, with the row or the id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +105,15 @@ class Prediction:
     probabilities: dict[str, float] | None
     """Calibrated probability of each class, 0..1."""
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """What a detector says of one image, the surest first."""
+
+    boxes: np.ndarray
+    """float32 [K, 4], each a `Box`."""
+    scores: np.ndarray
+    """float32 [K], 0..1."""
+    labels: np.ndarray
+    """int64 [K] class indices."""

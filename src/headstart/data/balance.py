@@ -40,7 +40,7 @@ def class_findings(dataset: Dataset, samples: Sequence[Sample]) -> list[Finding]
 
 def _number(dataset: Dataset, total: dict[str, int]) -> list[Finding]:
     found = [title for title, count in total.items() if count]
-    needed = 1 if dataset.task == "multilabel" else 2
+    needed = 1 if dataset.several else 2
     if len(found) < needed:
         return [Finding(kind="single_class", level="error", items=tuple(found), count=len(found),
                         text=f"{dataset.task} needs at least {needed} classes with images, found: {found}.",

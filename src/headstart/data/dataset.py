@@ -19,7 +19,7 @@ class Dataset:
     classes: tuple[str, ...]
     """Class names; a label is a position in this list."""
     task: str
-    """Name of a file in `tasks/`: `classification` or `multilabel`."""
+    """Name of a file in `tasks/`: `classification`, `multilabel` or `detection`."""
     format: str
     """Name of the reader in `readers/` that made it."""
     root: Path | None = None
@@ -31,9 +31,14 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.samples)
 
+    @property
+    def several(self) -> bool:
+        """Whether an image can have several labels: for detection those of all that it shows."""
+        return self.task != "classification"
+
     def labels(self) -> np.ndarray:
-        """Return int64 [N] class indices, or float32 [N, C] of 0 and 1 for multi-label. Needs every label."""
-        if self.task == "multilabel":
+        """Return int64 [N] class indices, or float32 [N, C] of 0 and 1 where an image has several. Needs every label."""
+        if self.several:
             targets = np.zeros((len(self), len(self.classes)), np.float32)
             for row, sample in enumerate(self.samples):
                 targets[row, list(sample.label or ())] = 1  # type: ignore[arg-type]

@@ -65,7 +65,7 @@ def _refuse(pool: Dataset, groups: Sequence[str], holders: dict[int, set[str]], 
 def _refuse_one_class(found: Sequence[Splits]) -> None:
     """Raise DataError where a fold would leave one class only to learn from."""
     for number, part in enumerate(found, start=1):
-        if part.train.task != "multilabel" and len({sample.label for sample in part.train.samples}) < 2:
+        if not part.train.several and len({sample.label for sample in part.train.samples}) < 2:
             kept = {sample.label for sample in part.train.samples}
             gone = sorted({part.val.classes[int(s.label)] for s in part.val.samples  # type: ignore[arg-type]
                            if s.label not in kept})

@@ -64,7 +64,7 @@ def require_learnable(dataset: Dataset) -> Dataset:
     if not dataset.samples:
         raise DataError(f"{where}: holds no labelled image.")
     by_class = {split: _count(dataset, split) for split in (None, "train", "val", "test")}
-    least = 1 if dataset.task == "multilabel" else 2
+    least = 1 if dataset.several else 2
     if len(dataset.classes) < least or len(dataset) < 2:
         raise DataError(f"{where}: needs at least {least} classes and 2 images, found {len(dataset)} images of: "
                         f"[{', '.join(dataset.classes)}]. Add images of what the class is to be told from.")

@@ -169,7 +169,7 @@ def _require_filled(dataset: Dataset, parts: Sequence[SplitName], groups: Sequen
     counts = Counter(parts)
     trained = {sample.label for sample, part in zip(dataset.samples, parts, strict=True) if part == "train"}
     empty = [name for name in ("train", "val", "test") if not counts[name]]
-    if empty or (dataset.task != "multilabel" and len(trained) < 2):
+    if empty or (not dataset.several and len(trained) < 2):
         why = f"no image is left for {' and '.join(empty)}" if empty else "train would hold one class only"
         raise DataError(f"{len(dataset)} images in {len(set(groups))} groups are too few for train, val and test: "
                         f"{why}. Add images (three of a class, in three groups, at least), or give the splits.")
