@@ -37,7 +37,7 @@ class Dataset:
         return self.task != "classification"
 
     def labels(self) -> np.ndarray:
-        """Return int64 [N] class indices, or float32 [N, C] of 0 and 1 where an image has several. Needs every label."""
+        """Return int64 [N] class indices, or float32 [N, C] of 0 and 1 where an image has several; needs all labels."""
         if self.several:
             targets = np.zeros((len(self), len(self.classes)), np.float32)
             for row, sample in enumerate(self.samples):
