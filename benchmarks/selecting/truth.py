@@ -1,6 +1,6 @@
 """The truth of the selection benchmark: every candidate fine-tuned on the drawn images, proven on images never drawn.
 
-The epoch is chosen on many images that were not drawn: with a fifth of a hundred drawn ones it would be a coin's choice.
+The epoch is chosen on many images that were not drawn: a fifth of a hundred drawn ones would choose it by chance.
 """
 
 from __future__ import annotations
