@@ -40,7 +40,7 @@ from headstart.selection.pool import pool_of
 RESULTS = Path(__file__).parent / "results" / "auto.jsonl"
 DOCS = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 NAMES = ("hymenoptera", "digits", "brain_mri", "amazon", "usps", "caltech10", "webcam", "mnist")
-BUDGETS = (20, 5, 100, None)
+BUDGETS = (5, 20, 100, None)
 METHODS = ("probe", "wise-ft", "norm-only", "lora")
 AUTO = "auto"
 VAL, MOST_TEST, SEED = 0.2, 600, 0
