@@ -30,7 +30,7 @@ from headstart.report.records import (
 
 SCHEMA = 1
 """Version of the layout of a run directory that this page reads."""
-MONITORS = {"classification": "accuracy", "multilabel": "average_precision"}
+MONITORS = {"classification": "accuracy", "multilabel": "average_precision", "detection": "ap"}
 PREDICTION_COLUMNS = ("id", "path", "split", "label", "predicted", "confidence", "probabilities")
 
 

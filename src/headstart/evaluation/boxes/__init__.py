@@ -1,0 +1,1 @@
+"""Evaluation of detection: intervals, curves, thresholds, confusion, kinds of error, calibration, comparison."""

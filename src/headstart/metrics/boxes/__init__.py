@@ -1,0 +1,7 @@
+"""Metrics of detection: boxes against boxes, matched once, and counted on many weightings of the images."""
+
+from headstart.metrics.boxes.matching import Matches, match
+from headstart.metrics.boxes.precision import NAMES, detection_scorer
+from headstart.metrics.boxes.truth import Truth, truth_of
+
+__all__ = ["NAMES", "Matches", "Truth", "detection_scorer", "match", "truth_of"]
