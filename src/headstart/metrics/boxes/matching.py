@@ -46,8 +46,12 @@ class Matches:
     """bool [A, T, D]: it has the object of its class that it overlaps most and no surer one had."""
     ignored: np.ndarray
     """bool [A, T, D]: neither right nor wrong, as its object is ignored or both are of another size."""
+    taken: np.ndarray
+    """int64 [D], row of the object that it has, counted or not, at the first threshold and of any size; -1 for none."""
     object_image: np.ndarray
     """int64 [G]."""
+    object_index: np.ndarray
+    """int64 [G], place in the `Truth` of its image."""
     object_label: np.ndarray
     """int64 [G]."""
     counted: np.ndarray
@@ -90,15 +94,16 @@ def match(found: Sequence[Detections], truths: Sequence[Truth], classes: int, *,
     hit = np.zeros((len(SIZES), len(thresholds), len(said.pair)), bool)
     outside = ~np.stack([_within(areas(said.boxes), limits) for limits in SIZES.values()])
     left_out = np.repeat(outside[:, None], len(thresholds), axis=1)
+    taken = np.full(len(said.pair), -1)
     # Equal to the threshold is enough, and a box laid exactly on another may be a rounding short of 1.
     floors = np.minimum(thresholds, 1 - 1e-10)
     for mine, theirs in _blocks(said.pair, true.pair, len(SIZES) * len(thresholds)):
         _match_block(said, true, mine=mine, theirs=theirs, crowd=crowd, counted=counted, floors=floors, hit=hit,
-                     ignored=left_out)
+                     ignored=left_out, taken=taken)
     order = np.lexsort((-said.numbers, said.pair % classes))
     return Matches(len(found), classes, thresholds, said.pair[order] // classes, said.pair[order] % classes,
                    said.numbers[order], rank[order], said.index[order], hit[..., order], left_out[..., order],
-                   true.pair // classes, true.pair % classes, counted)
+                   taken[order], true.pair // classes, true.index, true.pair % classes, counted)
 
 
 def _columns(parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], classes: int, *, by_score: bool) -> _Columns:
@@ -142,8 +147,9 @@ def _padded(first: np.ndarray, count: np.ndarray) -> np.ndarray:
 
 
 def _match_block(said: _Columns, true: _Columns, *, mine: np.ndarray, theirs: np.ndarray, crowd: np.ndarray,
-                 counted: np.ndarray, floors: np.ndarray, hit: np.ndarray, ignored: np.ndarray) -> None:
-    """Match a block of pairs, one detection of each at a time, and write into `hit` and `ignored` [A, T, D].
+                 counted: np.ndarray, floors: np.ndarray, hit: np.ndarray, ignored: np.ndarray,
+                 taken: np.ndarray) -> None:
+    """Match a block of pairs, one detection of each at a time; write into `hit`, `ignored` [A, T, D] and `taken` [D].
 
     mine: int64 [P, d], theirs: int64 [P, g], -1 for none. crowd: bool [G]. counted: bool [A, G]. floors: [T].
     """
@@ -163,12 +169,13 @@ def _match_block(said: _Columns, true: _Columns, *, mine: np.ndarray, theirs: np
         best = worth.argmax(axis=3)
         some = worth[pairs, sizes, levels, best] >= 0  # [P, A, T]
         some &= (mine[:, place] >= 0)[:, None, None]
-        taken = free[pairs, sizes, levels, best]
-        free[pairs, sizes, levels, best] = taken & (~some | reusable[pairs, 0, 0, best])
+        before = free[pairs, sizes, levels, best]
+        free[pairs, sizes, levels, best] = before & (~some | reusable[pairs, 0, 0, best])
         target = theirs[pairs, best]
         counts = counted[sizes, target]
         live = mine[:, place] >= 0
         rows = mine[live, place]
         hit[..., rows] = (some & counts)[live].transpose(1, 2, 0)
-        before = ignored[..., rows]
-        ignored[..., rows] = np.where(some[live].transpose(1, 2, 0), ~counts[live].transpose(1, 2, 0), before)
+        ignored[..., rows] = np.where(some[live].transpose(1, 2, 0), ~counts[live].transpose(1, 2, 0),
+                                      ignored[..., rows])
+        taken[rows] = np.where(some[live, 0, 0], target[live, 0, 0], -1)

@@ -12,7 +12,7 @@ import numpy as np
 
 from headstart.errors import DataError, listed
 from headstart.metrics.boxes.overlap import areas
-from headstart.types import Detections, Instance
+from headstart.types import Detections, Instance, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,15 @@ def truth_of(objects: Sequence[Instance]) -> Truth:
     crowd = np.array([item.crowd for item in objects], bool)
     difficult = np.array([item.difficult for item in objects], bool)
     return Truth(boxes, np.array([item.label for item in objects], np.int64), sizes, crowd, crowd | difficult)
+
+
+def truths_of(samples: Sequence[Sample]) -> list[Truth]:
+    """Return the objects of each sample. Raises DataError where a sample was never marked (its objects are None)."""
+    bare = [sample.id for sample in samples if sample.objects is None]
+    if bare:
+        raise DataError(f"{len(bare)} images have no marks at all, not even that they are empty:\n{listed(bare)}\n"
+                        "Leave them out, or say that they show no object.")
+    return [truth_of(sample.objects or ()) for sample in samples]
 
 
 def _area(item: Instance) -> float | None:
