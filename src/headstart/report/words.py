@@ -42,7 +42,8 @@ TERMS = {
                                                     False),
     "cohen_kappa": Term("Cohen's kappa", "agreement beyond chance; 0 chance, 1 perfect"),
     "mcc": Term("Matthews correlation", "correlation of truth and prediction; 0 chance, 1 perfect"),
-    "ap": Term("Average precision, boxes", "precision over all levels of recall, from loose to tight fit of the boxes"),
+    "ap": Term("Average precision of boxes",
+               "precision over all levels of recall, from loose to tight fit of the boxes"),
     "ap50": Term("AP50", "the same, where a box counts from half overlap on"),
     "ap75": Term("AP75", "the same, where a box counts from three quarters overlap on"),
     **{f"ap_{size}": Term(f"AP, {size}", f"average precision of {size} objects ({pixels})")

@@ -8,6 +8,7 @@ import pytest
 
 from headstart.errors import ConfigError, DataError
 from headstart.evaluation.boxes import choose_detection_thresholds, compare_detections, evaluate_detections
+from headstart.evaluation.boxes.tide import tide
 from headstart.metrics import names_for
 from headstart.metrics.boxes import detection_scorer, match, over_classes, truth_of, truths_of
 from headstart.types import Detections, Instance, Sample
@@ -67,8 +68,18 @@ def test_details_are_plain_json_and_agree_with_each_other(evaluation, given):
     gap = sum(b["count"] / total * abs(b["confidence"] - b["accuracy"]) for b in bins if b["count"])
     assert gap == pytest.approx(evaluation.metrics["detection_calibration_error"].value)
     assert len(evaluation.errors) == 60
-    errors = sum(row["count"] for row in details["tide"]["errors"].values())
-    assert sum(error.count for error in evaluation.errors) == errors
+
+
+def test_errors_of_images_are_those_of_what_is_given_at_the_thresholds(evaluation, given):
+    kept = [Detections(f.boxes[some], f.scores[some], f.labels[some]) for f in given.found
+            for some in [f.scores >= np.array(evaluation.details["thresholds"])[f.labels]]]
+    counts, alone = tide(kept, given.truths, match(kept, given.truths, 3))
+    for error, other, answer in zip(evaluation.errors, alone, given.found, strict=True):
+        assert len(error.kinds) == len(answer.labels)
+        assert tuple(kind for kind in error.kinds if kind != "below") == other.kinds
+        assert error.objects == other.objects
+    total = sum(row["count"] for row in counts["errors"].values())
+    assert sum(error.count for error in evaluation.errors) == total
 
 
 def test_the_same_seed_gives_the_same_numbers(given, evaluation):

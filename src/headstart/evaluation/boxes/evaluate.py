@@ -16,7 +16,7 @@ from headstart.errors import ConfigError, DataError
 from headstart.evaluation.boxes.coco import coco_metrics
 from headstart.evaluation.boxes.confusion import confusion
 from headstart.evaluation.boxes.decisions import Decisions, best_thresholds, curves, decisions, mean_f1
-from headstart.evaluation.boxes.tide import ImageErrors, tide
+from headstart.evaluation.boxes.tide import ImageErrors, errors_at, tide
 from headstart.evaluation.comparison import Difference, concluded
 from headstart.evaluation.intervals import Interval, bootstrap, effective_size, interval
 from headstart.metrics.boxes.calibrated import calibration_bins, calibration_scorer
@@ -41,7 +41,7 @@ class DetectionEvaluation:
     `reliability`, `thresholds`, `thresholds_chosen` (`before` or `here`), `counts`, `undefined` (the classes without
     objects), `f1` at the thresholds, `library` (what the kept library says and how far off we are)."""
     errors: tuple[ImageErrors, ...]
-    """Of each image, in the order they were given."""
+    """Of each image, in the order they were given, where only detections from the thresholds on are given."""
 
     def to_json(self) -> dict[str, dict[str, float | None]]:
         """Return {metric: {"value", "low", "high"}} with null for what is undefined."""
@@ -72,7 +72,7 @@ def evaluate_detections(found: Sequence[Detections], truths: Sequence[Truth], cl
                  for name, value in values.items()}
     of_classes = decisions(matches)
     chosen = best_thresholds(of_classes) if thresholds is None else tuple(float(t) for t in thresholds)
-    kinds, errors = tide(found, truths, matches)
+    kinds, _ = tide(found, truths, matches)
     details = {
         "per_class": _classwise(matches, of_classes, classes, chosen, intervals),
         "curves": curves(of_classes, classes), "confusion": confusion(found, truths, chosen).tolist(), "tide": kinds,
@@ -81,7 +81,8 @@ def evaluate_detections(found: Sequence[Detections], truths: Sequence[Truth], cl
         "f1": _number(mean_f1(of_classes, chosen)), "counts": _counts(found, truths),
         "undefined": [name for name, one in zip(classes, of_classes, strict=True) if not one.positives],
         "library": _library(found, truths, len(classes), values)}
-    return DetectionEvaluation({name: intervals[name] for name in (*NAMES, CALIBRATION)}, details, errors)
+    return DetectionEvaluation({name: intervals[name] for name in (*NAMES, CALIBRATION)}, details,
+                               errors_at(found, truths, chosen))
 
 
 def compare_detections(found_a: Sequence[Detections], found_b: Sequence[Detections], truths: Sequence[Truth],

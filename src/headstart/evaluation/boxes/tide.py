@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.metrics.boxes.matching import Matches
+from headstart.metrics.boxes.matching import Matches, match
 from headstart.metrics.boxes.overlap import overlaps
 from headstart.metrics.boxes.precision import interpolated, over_classes
 from headstart.metrics.boxes.truth import Truth
@@ -28,7 +28,8 @@ class ImageErrors:
     """What is wrong in one image."""
 
     kinds: tuple[str, ...]
-    """Of each detection: one of KINDS, `right`, or `ignored` (on an ignored object, or beyond the 100 surest)."""
+    """Of each detection: one of KINDS, `right`, `below` (its class's threshold), or `ignored` (on an ignored object, or
+    beyond the 100 surest of its class)."""
     objects: tuple[str, ...]
     """Of each object: `found`, `missed`, `mistaken` (not found, but an error above speaks of it), or `ignored`."""
 
@@ -53,6 +54,23 @@ class _Table:
     """int64 [D], the class that the detection would be a hit of; -1 where mending removes it."""
     positives: np.ndarray
     """int64 [C]."""
+
+
+def errors_at(found: Sequence[Detections], truths: Sequence[Truth], thresholds: Sequence[float]) -> tuple[ImageErrors,
+                                                                                                        ...]:
+    """Return the errors of each image where only detections from the thresholds of their class on, [C], are given."""
+    floor = np.asarray(thresholds, np.float64)
+    given = [one.scores >= floor[one.labels] for one in found]
+    kept = [Detections(one.boxes[some], one.scores[some], one.labels[some])
+            for one, some in zip(found, given, strict=True)]
+    matches = match(kept, truths, len(floor), thresholds=np.array([FOREGROUND]))
+    errors = _by_image(kept, truths, matches, *_sorted_out(kept, truths, matches))
+    kinds = []
+    for error, some in zip(errors, given, strict=True):
+        full = np.full(len(some), "below", object)
+        full[some] = error.kinds
+        kinds.append(tuple(full))
+    return tuple(replace(error, kinds=full) for error, full in zip(errors, kinds, strict=True))
 
 
 def tide(found: Sequence[Detections], truths: Sequence[Truth], matches: Matches) -> tuple[dict[str, Any],
