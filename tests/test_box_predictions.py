@@ -18,7 +18,7 @@ from headstart.box_predictions import (
     yolo_lines,
 )
 from headstart.errors import ConfigError
-from headstart.metrics.boxes import NAMES, detection_scorer, match, over_classes
+from headstart.metrics.boxes import NAMES, detection_metrics
 from headstart.types import Detections
 from tests.metrics.boxes.cells import CLASSES, cells
 from tests.metrics.boxes.slow import said
@@ -76,9 +76,9 @@ def test_pycocotools_finds_in_the_written_files_what_we_found(tmp_path, capsys):
     measured.accumulate()
     measured.summarize()
     capsys.readouterr()
-    ours = detection_scorer(match(given.found, given.truths, 3))(np.ones((1, 40)))
+    ours = detection_metrics(given.found, given.truths, 3)
     theirs = np.where(measured.stats < 0, np.nan, measured.stats)  # -1 says undefined
-    assert [float(over_classes(ours[name])[0]) for name in NAMES] == pytest.approx(theirs, abs=1e-6, nan_ok=True)
+    assert [ours[name] for name in NAMES] == pytest.approx(theirs, abs=1e-6, nan_ok=True)
 
 
 def test_files_are_named_for_their_images_and_none_is_written_over(tmp_path):

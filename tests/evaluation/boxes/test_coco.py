@@ -1,11 +1,9 @@
 """The metrics are those of COCO's own code and of a kept library, on real annotations."""
 
-import numpy as np
 import pytest
 
 from headstart.evaluation.boxes.coco import _dataset, _results, coco_metrics
-from headstart.metrics.boxes import NAMES, detection_scorer, match, truth_of
-from headstart.metrics.boxes.precision import over_classes
+from headstart.metrics.boxes import NAMES, detection_metrics, truth_of
 from headstart.types import Instance
 from tests.metrics.boxes.cells import CLASSES, cells
 from tests.metrics.boxes.slow import said
@@ -13,16 +11,11 @@ from tests.metrics.boxes.slow import said
 SCENES = [{}, {"seed": 1, "digits": 1}, {"seed": 2, "crowd": 0.1}, {"seed": 3, "difficult": 0.1, "digits": 2}]
 
 
-def ours(found, truths, classes):
-    values = detection_scorer(match(found, truths, classes))(np.ones((1, len(truths))))
-    return {name: float(over_classes(value)[0]) for name, value in values.items()}
-
-
 @pytest.mark.parametrize("scene", SCENES, ids=str)
 def test_our_values_are_those_of_the_library_on_real_annotations(scene):
     given = cells(**scene)
-    assert ours(given.found, given.truths, 3) == pytest.approx(coco_metrics(given.found, given.truths, 3), abs=1e-9,
-                                                               nan_ok=True)
+    ours, theirs = (measure(given.found, given.truths, 3) for measure in (detection_metrics, coco_metrics))
+    assert ours == pytest.approx(theirs, abs=1e-9, nan_ok=True)
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=str)
@@ -39,7 +32,8 @@ def test_our_values_are_those_of_pycocotools_on_real_annotations(scene, capsys):
     measured.accumulate()
     measured.summarize()
     capsys.readouterr()
-    assert ours(given.found, given.truths, 3) == pytest.approx(dict(zip(NAMES, measured.stats, strict=True)), abs=1e-6)
+    theirs = dict(zip(NAMES, measured.stats, strict=True))
+    assert detection_metrics(given.found, given.truths, 3) == pytest.approx(theirs, abs=1e-6)
 
 
 HERE = (0.0, 0.0, 10.0, 10.0)
@@ -54,4 +48,4 @@ HERE = (0.0, 0.0, 10.0, 10.0)
     ([said((0, 0, 0, 0, 0.5, 0))], [truth_of([Instance(0, HERE)])]),
 ], ids=["no detection", "no object", "nothing", "another class", "too many", "an empty box"])
 def test_the_library_agrees_at_the_edges(found, truths):
-    assert ours(found, truths, 2) == pytest.approx(coco_metrics(found, truths, 2), abs=1e-9, nan_ok=True)
+    assert detection_metrics(found, truths, 2) == pytest.approx(coco_metrics(found, truths, 2), abs=1e-9, nan_ok=True)

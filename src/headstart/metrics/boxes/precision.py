@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.metrics.boxes.matching import SIZES, Matches
+from headstart.metrics.boxes.matching import SIZES, Matches, match
+from headstart.metrics.boxes.truth import Truth
+from headstart.types import Detections
 
 RECALLS = np.linspace(0.0, 1.0, 101)
 BLOCK = 2**19
@@ -44,6 +46,16 @@ def detection_scorer(matches: Matches, names: Sequence[str] = NAMES) -> Callable
                     found[name][start:start + step, label] = values
         return found
     return score
+
+
+def detection_metrics(found: Sequence[Detections], truths: Sequence[Truth], classes: int,
+                      names: Sequence[str] = NAMES) -> dict[str, float]:
+    """Return {name: value} on these images, the mean over the classes; NaN where undefined. For a look while training.
+
+    Raises DataError for what can't be measured.
+    """
+    values = detection_scorer(match(found, truths, classes), names)(np.ones((1, len(truths))))
+    return {name: float(over_classes(value)[0]) for name, value in values.items()}
 
 
 def over_classes(values: np.ndarray) -> np.ndarray:
