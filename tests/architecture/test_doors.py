@@ -13,6 +13,7 @@ BASE = {"numpy", "torch", "pandas", "PIL", "pydantic", "safetensors"}
 DOORS = {
     "cleanlab": "selection/confident.py",
     "datasets": "readers/huggingface.py",
+    "faster_coco_eval": "evaluation/boxes/coco.py",
     "huggingface_hub": "backbones/hub.py",
     "jinja2": "report/page.py",
     "lightning": "training/learner.py",

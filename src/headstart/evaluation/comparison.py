@@ -70,15 +70,21 @@ def compare(labels: np.ndarray, probabilities_a: np.ndarray, probabilities_b: np
     base = np.ones(len(labels)) if weights is None else np.asarray(weights, np.float64)
     value = float(difference(base[None])[metric][0])
     drawn = bootstrap(difference, len(labels), resamples=resamples, seed=seed, groups=groups, weights=base)
-    found = drawn[metric][~np.isnan(drawn[metric])] if drawn else np.zeros(0)
-    low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(found) else (math.nan, math.nan)
-    sign = 1 if metric_named(metric).higher_is_better else -1
-    better = float(((sign * found > 0) + 0.5 * (found == 0)).mean()) if len(found) else math.nan
     p = None
     if metric == "accuracy" and groups is None:
         right_a, right_b = decided_a == labels, decided_b == labels
         p = mcnemar(int((right_a & ~right_b).sum()), int((~right_a & right_b).sum()))
-    return Difference(metric, value, float(low), float(high), better, p, _verdict(sign * low, sign * high, p))
+    return concluded(metric, value, drawn.get(metric, np.zeros(0)), mcnemar_p=p)
+
+
+def concluded(metric: str, value: float, replicates: np.ndarray, *, mcnemar_p: float | None = None) -> Difference:
+    """Return the difference with its 95 % percentile interval and the verdict. replicates: float [R], NaN left out."""
+    found = replicates[~np.isnan(replicates)]
+    low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(found) else (math.nan, math.nan)
+    sign = 1 if metric_named(metric).higher_is_better else -1
+    better = float(((sign * found > 0) + 0.5 * (found == 0)).mean()) if len(found) else math.nan
+    return Difference(metric, value, float(low), float(high), better, mcnemar_p,
+                      _verdict(sign * low, sign * high, mcnemar_p))
 
 
 def compare_tables(a: pd.DataFrame, b: pd.DataFrame, *, task: Task, metric: str = "accuracy", split: str = "test",

@@ -31,13 +31,22 @@ def _best(present: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float
     """Return the threshold of one class. present: bool [N]. scores, weights: float [N]."""
     if not (weights[present].sum() and weights[~present].sum()):
         return DEFAULT
+    return best_for_f1(present, scores, weights, positives=float(weights[present].sum()))
+
+
+def best_for_f1(right: np.ndarray, scores: np.ndarray, weights: np.ndarray, *, positives: float) -> float:
+    """Return the threshold in 0..1 exclusive with the best F1, of equal ones that nearest 0.5.
+
+    right: bool [N], whether what is given there is right. scores, weights: float [N]. positives: the weight of all
+    that is to be found, which may be more than what has a score (a detector misses objects).
+    """
     order = np.argsort(scores)
-    ordered, right, given = scores[order], (weights * present)[order], weights[order]
+    ordered, hits, given = scores[order], (weights * right)[order], weights[order]
     candidates = _candidates(np.unique(ordered))
     first = np.searchsorted(ordered, candidates, side="left")
     # The sum over all samples from `first` on: what the threshold gives.
-    right_from, given_from = (np.append(np.cumsum(part[::-1])[::-1], 0.0)[first] for part in (right, given))
-    f1 = 2 * right_from / (given_from + right.sum())
+    right_from, given_from = (np.append(np.cumsum(part[::-1])[::-1], 0.0)[first] for part in (hits, given))
+    f1 = 2 * right_from / (given_from + positives)
     best = candidates[f1 >= f1.max() - EQUAL]
     return float(best[np.abs(best - DEFAULT).argmin()])
 

@@ -8,6 +8,7 @@ from headstart.errors import ConfigError, nearest
 
 INFINITY = float("inf")
 SINGLE, MULTI, BOTH = ("classification",), ("multilabel",), ("classification", "multilabel")
+BOXES = ("detection",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,19 @@ def _averaged() -> list[Metric]:
             for name, text in what.items() for average, (manner, tasks) in how.items()]
 
 
+def _of_boxes() -> list[Metric]:
+    precision = "average precision of the boxes, mean over the classes, "
+    recall = "share of the objects found, mean over the classes and IoU 0.50 to 0.95, "
+    sizes = {"small": "below 32 x 32 pixels", "medium": "from 32 x 32 to 96 x 96 pixels",
+             "large": "above 96 x 96 pixels"}
+    return [_up("ap", precision + "mean over IoU 0.50 to 0.95", BOXES), _up("ap50", precision + "IoU 0.50", BOXES),
+            _up("ap75", precision + "IoU 0.75", BOXES),
+            *(_up(f"ap_{size}", f"{precision}objects {text}", BOXES) for size, text in sizes.items()),
+            *(_up(f"ar{most}", f"{recall}by at most {most} of a class in an image", BOXES) for most in (1, 10, 100)),
+            *(_up(f"ar_{size}", f"{recall}objects {text}", BOXES) for size, text in sizes.items()),
+            _down("detection_calibration_error", "mean gap between score and precision in 15 bins, IoU 0.50", BOXES)]
+
+
 METRICS: dict[str, Metric] = {m.name: m for m in [
     _up("accuracy", "share of images with the right class", SINGLE),
     _up("top_3_accuracy", "share of images whose class is among the 3 most probable; more than 3 classes", SINGLE),
@@ -66,6 +80,7 @@ METRICS: dict[str, Metric] = {m.name: m for m in [
     _down("expected_calibration_error_uncalibrated", "the same before temperature scaling", BOTH),
     _up("cohen_kappa", "agreement with the truth beyond chance", SINGLE, -1.0),
     _up("mcc", "Matthews correlation between truth and decision", SINGLE, -1.0),
+    *_of_boxes(),
 ]}
 
 

@@ -70,7 +70,11 @@ def confusion(record: Record) -> Confusion | None:
     details = record.details.get(record.split)
     if not details or not details.confusion:
         return None
-    matrix, classes = details.confusion, record.data.classes
+    return of_matrix(details.confusion, record.data.classes)
+
+
+def of_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Confusion:
+    """Return the confusion of a matrix of counts; rows are the true classes."""
     pairs = _pairs(matrix, classes)
     small = len(classes) <= LARGEST
     picture = "" if small or len(classes) > OVERVIEW else overview(matrix, classes)

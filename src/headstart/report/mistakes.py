@@ -61,7 +61,7 @@ def open_picture(path: str) -> Image.Image | None:
 def most_confident(record: Record, pictures: Pictures) -> tuple[list[Mistake], int]:
     """Return the surest mistakes of the proving split, the surest first, and how many there are in all."""
     table = record.predictions
-    if table is None:
+    if table is None or record.data.task == "detection":
         return [], 0
     table = table[table["split"] == record.split]
     find = _of_labels if record.several else _of_class
@@ -73,11 +73,11 @@ def most_confident(record: Record, pictures: Pictures) -> tuple[list[Mistake], i
             for verdict, row in wrong[:SHOWN]], len(wrong)
 
 
-def thumbnail(picture: Image.Image) -> Thumbnail:
-    """Return the picture at most 160 pixels wide and high; small ones stay as they are, as PNG."""
+def thumbnail(picture: Image.Image, *, side: int = SIDE) -> Thumbnail:
+    """Return the picture at most `side` pixels wide and high; small ones stay as they are, as PNG."""
     small = picture.convert("RGB")
-    exact = max(small.size) <= SIDE // 2
-    small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    exact = max(small.size) <= side // 2
+    small.thumbnail((side, side), Image.Resampling.LANCZOS)
     data = io.BytesIO()
     if exact:
         small.save(data, format="PNG", optimize=True)

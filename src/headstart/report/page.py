@@ -10,6 +10,7 @@ from headstart.files import write_text
 from headstart.report import figures, forecast, summary, words
 from headstart.report.confusion import confusion
 from headstart.report.curves import learning_curves
+from headstart.report.detection import DetectionSections, detection_sections
 from headstart.report.mistakes import Pictures, most_confident, open_picture
 from headstart.report.model_card import model_card, surroundings
 from headstart.report.rates import rate_figures
@@ -71,9 +72,22 @@ def _content(record: Record, images: Pictures) -> dict[str, Any]:
         "curve_ahead": forecast.figure(record.forecast) if record.forecast else "",
         "curve_said": forecast.sentences(record.forecast) if record.forecast else [],
         "confusion": confusion(record), "scores": _scores(record), "many": MANY_CLASSES, "worst": WORST,
-        "mistakes": mistakes, "wrong": wrong, "card": model_card(record), "surroundings": surroundings(record),
+        "mistakes": mistakes, "wrong": wrong, "boxes": _boxes(record, images),
+        "card": model_card(record), "surroundings": surroundings(record),
         "place": shlex.quote(record.run.name),
     }
+
+
+def _boxes(record: Record, images: Pictures) -> DetectionSections | None:
+    details = record.boxes.get(record.split)
+    if details is None:
+        return None
+    table = record.predictions
+    error = record.proof.get("detection_calibration_error")
+    return detection_sections(
+        details, None if table is None else table[table["split"] == record.split], classes=record.data.classes,
+        error=error.value if error else None, root=Path(record.data.root) if record.data.root else None,
+        pictures=images)
 
 
 def _methods(record: Record) -> list[tuple[str, dict[str, Interval]]]:

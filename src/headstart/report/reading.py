@@ -11,6 +11,7 @@ import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
 from headstart.errors import IntegrityError
+from headstart.report.detection_records import COLUMNS, BoxDetails
 from headstart.report.records import (
     BackboneRecord,
     ChoiceRecord,
@@ -30,7 +31,7 @@ from headstart.report.records import (
 
 SCHEMA = 1
 """Version of the layout of a run directory that this page reads."""
-MONITORS = {"classification": "accuracy", "multilabel": "average_precision"}
+MONITORS = {"classification": "accuracy", "multilabel": "average_precision", "detection": "ap"}
 PREDICTION_COLUMNS = ("id", "path", "split", "label", "predicted", "confidence", "probabilities")
 
 
@@ -44,6 +45,9 @@ class Record:
     metrics: Metrics
     baselines: dict[str, Metrics]
     details: dict[str, Details]
+    """Of a classifier, by split."""
+    boxes: dict[str, BoxDetails]
+    """Of a detector, by split."""
     comparison: list[Compared]
     watch: dict[str, Verdict]
     rates: dict[str, RatesRecord]
@@ -100,13 +104,16 @@ class Record:
 def read(directory: Path) -> Record:
     """Return the run's records. Raises IntegrityError naming the file that is missing or not what a run writes."""
     data = _required(directory / "data.json", DataRecord)
+    shape, columns = (BoxDetails, COLUMNS) if data.task == "detection" else (Details, PREDICTION_COLUMNS)
+    details = _optional(directory / "details.json", dict[str, shape]) or {}  # type: ignore[valid-type]
     record = Record(
         directory=directory,
         run=_required(directory / "run.json", RunRecord),
         data=data,
         metrics=_required(directory / "metrics.json", Metrics),
         baselines=_optional(directory / "baselines.json", dict[str, Metrics]) or {},
-        details=_optional(directory / "details.json", dict[str, Details]) or {},
+        details={} if shape is BoxDetails else details,
+        boxes=details if shape is BoxDetails else {},
         comparison=_optional(directory / "comparison.json", list[Compared]) or [],
         watch=_optional(directory / "watch.json", dict[str, Verdict]) or {},
         folds=_optional(directory / "folds.json", FoldsRecord),
@@ -117,7 +124,7 @@ def read(directory: Path) -> Record:
         environment=_optional(directory / "environment.json", EnvironmentRecord),
         job=_text(directory / "job.yaml"),
         history=_history(directory / "history.csv"),
-        predictions=_parquet(directory / "predictions.parquet", PREDICTION_COLUMNS),
+        predictions=_parquet(directory / "predictions.parquet", columns),
         samples=_parquet(directory / "samples.parquet", ("id", "split", "label", "group")),
     )
     _agree(record)
@@ -203,8 +210,25 @@ def _agree(record: Record) -> None:
         if matrix and not record.several and any(len(row) != len(classes) for row in [matrix, *matrix]):
             raise broken(folder / "details.json", f"{split}: the confusion matrix is not "
                                                   f"{len(classes)} x {len(classes)}")
+    _agree_on_boxes(record)
     if record.folds and record.cross is None:
         raise broken(folder / "folds.json", f"it says nothing of {record.method}")
     table = record.predictions
-    if table is not None and any(len(row) != len(classes) for row in table["probabilities"]):
+    if table is not None and "probabilities" in table and any(len(p) != len(classes) for p in table["probabilities"]):
         raise broken(folder / "predictions.parquet", f"not {len(classes)} probabilities per image")
+
+
+def _agree_on_boxes(record: Record) -> None:
+    path, classes = record.directory / "details.json", record.data.classes
+    for split, found in record.boxes.items():
+        if set(found.per_class) - set(classes) or len(found.thresholds) != len(classes):
+            raise broken(path, f"{split}: other classes than data.json names")
+        side = len(classes) + 1
+        if found.confusion and {len(found.confusion), *map(len, found.confusion)} != {side}:
+            raise broken(path, f"{split}: the confusion matrix is not {side} x {side}")
+    if record.data.task == "detection" and record.predictions is not None:
+        rows: list[Any] = record.predictions.to_dict("records")
+        for row in rows:
+            for names in (("boxes", "scores", "labels", "kinds"), ("true_boxes", "true_labels", "true_states")):
+                if len({len(row[name]) for name in names}) != 1:
+                    raise broken(record.directory / "predictions.parquet", f"{row['id']}: lists of different lengths")

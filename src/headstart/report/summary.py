@@ -14,6 +14,8 @@ SMALL_CLASS = 10
 WIDE = 0.1
 """Width of an interval above which the page warns."""
 MISCALIBRATED = 0.1
+CARDS = ("balanced_accuracy", "f1_macro", "auroc", "ap50", "ar100", "detection_calibration_error")
+"""Metrics that get a card beside the headline, where the run has them."""
 PERMISSIVE = ("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "isc", "unlicense")
 
 
@@ -114,7 +116,7 @@ def _calibration(record: Record) -> str:
 
 def cards(record: Record) -> list[Card]:
     """Return the key numbers."""
-    names = [record.monitor, *(name for name in ("balanced_accuracy", "f1_macro", "auroc", "expected_calibration_error")
+    names = [record.monitor, *(name for name in (*CARDS, "expected_calibration_error")
                                if name in record.proof and name != record.monitor)]
     found = [_card(name, record.proof[name]) for name in names[:4]]
     counts = record.data.splits
@@ -161,8 +163,7 @@ def _about_run(record: Record) -> list[str]:
 def _about_test(record: Record) -> list[str]:
     found = []
     if 0 < record.tested < SMALL_TEST:
-        found.append(f"The held-out set is small ({record.tested} images): one image more or less right moves the "
-                     f"accuracy by {words.number(100 / record.tested, 1)} points.")
+        found.append(f"The held-out set is small ({record.tested} images): {_moved(record)}.")
     metric = record.proof[record.monitor]
     if metric.low is not None and metric.high is not None and metric.high - metric.low > WIDE:
         found.append(f"The interval of the {words.term(record.monitor).label.lower()} is wide "
@@ -181,6 +182,12 @@ def _about_test(record: Record) -> list[str]:
         found.append(f"Confidence is off by {words.number(100 * error.value, 1)} points on average: don't read the "
                      "probabilities as chances.")
     return found
+
+
+def _moved(record: Record) -> str:
+    if record.data.task == "detection":
+        return "a few objects more or less change the numbers"
+    return f"one image more or less right moves the accuracy by {words.number(100 / record.tested, 1)} points"
 
 
 def _about_baselines(record: Record) -> list[str]:

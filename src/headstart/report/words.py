@@ -23,6 +23,7 @@ _AVERAGES = {"macro": "every class counts the same", "micro": "every decision co
 _PARTS = {"precision": ("Precision", "of what was given a label, how much has it"),
           "recall": ("Recall", "of what has a label, how much was found"),
           "f1": ("F1", "harmonic mean of precision and recall")}
+_SIZES = {"small": "up to 32 by 32 pixels", "medium": "up to 96 by 96 pixels", "large": "from 96 by 96 pixels on"}
 TERMS = {
     "accuracy": Term("Accuracy", "share of images that get the right class", percent=True),
     "top_3_accuracy": Term("Top-3 accuracy", "the right class is among the three most probable", percent=True),
@@ -41,6 +42,18 @@ TERMS = {
                                                     False),
     "cohen_kappa": Term("Cohen's kappa", "agreement beyond chance; 0 chance, 1 perfect"),
     "mcc": Term("Matthews correlation", "correlation of truth and prediction; 0 chance, 1 perfect"),
+    "ap": Term("Average precision of boxes",
+               "precision over all levels of recall, from loose to tight fit of the boxes"),
+    "ap50": Term("AP50", "the same, where a box counts from half overlap on"),
+    "ap75": Term("AP75", "the same, where a box counts from three quarters overlap on"),
+    **{f"ap_{size}": Term(f"AP, {size}", f"average precision of {size} objects ({pixels})")
+       for size, pixels in _SIZES.items()},
+    **{f"ar{most}": Term(f"Recall, {most} a class", f"share of objects found by the {most} surest boxes of a class")
+       for most in (1, 10, 100)},
+    **{f"ar_{size}": Term(f"Recall, {size}", f"share of {size} objects found ({pixels})")
+       for size, pixels in _SIZES.items()},
+    "detection_calibration_error": Term("Calibration error", "mean gap between a box's score and how often such boxes "
+                                        "are right", False),
     **{f"{part}_{average}": Term(f"{label}, {average}", f"{meaning}; {weighing}")
        for part, (label, meaning) in _PARTS.items() for average, weighing in _AVERAGES.items()},
 }
@@ -48,6 +61,7 @@ HEADLINES = {
     "classification": ("accuracy", "balanced_accuracy", "f1_macro", "auroc", "log_loss", "expected_calibration_error"),
     "multilabel": ("average_precision", "f1_macro", "f1_micro", "auroc", "subset_accuracy", "hamming_loss",
                    "expected_calibration_error"),
+    "detection": ("ap", "ap50", "ap75", "ar100", "ap_small", "ap_medium", "ap_large", "detection_calibration_error"),
 }
 METHODS = {"majority": "always the most frequent class", "scratch": "trained from scratch, no pretrained weights",
            "probe": "linear probe on frozen features", "finetune": "fine-tuned network"}

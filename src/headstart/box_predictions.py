@@ -1,0 +1,206 @@
+"""Box predictions as files: COCO JSON, YOLO text, CSV, drawn pictures. One entry for each image that was asked for.
+
+# K detections of an image
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from headstart.errors import ConfigError, nearest
+from headstart.files import atomic_write, write_text
+from headstart.types import Detections
+
+COLUMNS = ("image", "label", "score", "left", "top", "right", "bottom", "error")
+COLOURS = ("#0072b2", "#c65102", "#00755a", "#cc79a7", "#56b4e9", "#e69f00", "#f0e442", "#000000")
+"""Okabe and Ito's palette, by class in turn; the name stands beside every box."""
+
+Open = Callable[[str], Image.Image | None]
+"""From an image's name to the picture, upright, or None where it can't be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoxPrediction:
+    """What a detector says of one image: detections, or the error that says why there are none."""
+
+    image: str
+    """As it was asked for."""
+    size: tuple[int, int] | None
+    """Height and width of the upright picture; None where it could not be read."""
+    found: Detections | None
+    error: str | None = None
+
+
+def coco_results(predictions: Sequence[BoxPrediction], *, ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
+    """Return COCO's list of results, as its evaluation reads it: a dictionary for each detection.
+
+    category_id is the position of the class + 1. ids: of the images; None numbers them from 1 in their order.
+    """
+    return [{"image_id": image, "category_id": int(label) + 1, "bbox": _sides(box), "score": float(score)}
+            for image, one in zip(ids or range(1, len(predictions) + 1), predictions, strict=True)
+            for box, score, label in _rows(one)]
+
+
+def coco_dataset(predictions: Sequence[BoxPrediction], classes: Sequence[str], *,
+                 ids: Sequence[int] | None = None) -> dict[str, Any]:
+    """Return {"images", "categories", "annotations"}: every image with its size or its error, and all detections."""
+    numbers = ids or range(1, len(predictions) + 1)
+    images = [{"id": number, "file_name": one.image, "height": one.size[0] if one.size else None,
+               "width": one.size[1] if one.size else None, "error": one.error}
+              for number, one in zip(numbers, predictions, strict=True)]
+    annotations = [{"id": n, **row, "area": row["bbox"][2] * row["bbox"][3], "iscrowd": 0}
+                   for n, row in enumerate(coco_results(predictions, ids=ids), 1)]
+    return {"images": images, "categories": [{"id": c, "name": name} for c, name in enumerate(classes, 1)],
+            "annotations": annotations}
+
+
+def yolo_lines(prediction: BoxPrediction) -> str:
+    """Return a line `class centre_x centre_y width height score` for each detection, in shares of the picture."""
+    if prediction.size is None:
+        return ""
+    height, width = prediction.size
+    lines = []
+    for (left, top, right, bottom), score, label in _rows(prediction):
+        places = ((left + right) / 2 / width, (top + bottom) / 2 / height, (right - left) / width,
+                  (bottom - top) / height)
+        lines.append(" ".join([str(int(label)), *(f"{place:.8f}" for place in places), f"{score:.6f}"]) + "\n")
+    return "".join(lines)
+
+
+def boxes_csv(predictions: Sequence[BoxPrediction], classes: Sequence[str]) -> str:
+    """Return CSV, a row for each detection; an image without any, or with an error, has one row of its own."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for one in predictions:
+        rows = [[classes[int(label)], f"{score:.6f}", *(f"{edge:.3f}" for edge in box)] for box, score, label in
+                _rows(one)]
+        for row in rows or [[""] * 6]:
+            writer.writerow([one.image, *row, one.error or ""])
+    return text.getvalue()
+
+
+def draw_boxes(picture: Image.Image, found: Detections, classes: Sequence[str]) -> Image.Image:
+    """Return a copy in RGB with each box, its class and its score; the surest lie on top. The given one stays."""
+    drawn = picture.convert("RGB")
+    pen = ImageDraw.Draw(drawn)
+    side = max(drawn.size)
+    thick = max(2, round(side / 400))
+    font = ImageFont.load_default(size=max(11, side / 60))
+    for place in np.argsort(found.scores, kind="stable"):
+        left, top, right, bottom = (float(edge) for edge in found.boxes[place])
+        colour = COLOURS[int(found.labels[place]) % len(COLOURS)]
+        pen.rectangle((left, top, right, bottom), outline=colour, width=thick)
+        words = f"{classes[int(found.labels[place])]} {found.scores[place]:.2f}"
+        _, _, width, height = pen.textbbox((0, 0), words, font=font)
+        # Above the box, or inside it at the edge of the picture; never beyond its right edge.
+        at = max(0.0, min(left, drawn.width - width - 4)), top - height - 4 if top > height + 4 else max(0.0, top)
+        pen.rectangle((at[0], at[1], at[0] + width + 4, at[1] + height + 4), fill=colour)
+        pen.text((at[0] + 2, at[1] + 2), words, fill="#000000" if _light(colour) else "#ffffff", font=font)
+    return drawn
+
+
+def write_boxes(folder: Path, predictions: Sequence[BoxPrediction], classes: Sequence[str], *,
+                formats: Sequence[str] = ("coco", "csv"), open_picture: Open | None = None) -> list[Path]:
+    """Write the formats into `folder`, each file whole or not at all, and return the paths.
+
+    coco: predictions.json (every image, with its error) and coco_results.json (for COCO's evaluation). csv:
+    predictions.csv. yolo: labels/NAME.txt for each image that could be read, and labels/classes.txt. pictures:
+    pictures/NAME.jpg for each that `open_picture` gives.
+    Raises ConfigError for an unknown format, and where pictures are asked for without `open_picture`.
+    """
+    for name in formats:
+        if name not in FORMATS:
+            raise ConfigError(f'unknown format "{name}".' + nearest(name, FORMATS))
+    if "pictures" in formats and open_picture is None:
+        raise ConfigError("to draw pictures, say how they are opened (open_picture).")
+    written = []
+    for name in formats:
+        for path, content in FORMATS[name](predictions, classes, open_picture or _nothing):
+            target = folder / path
+            if isinstance(content, str):
+                write_text(target, content)
+            else:
+                with atomic_write(target) as file:
+                    content.save(file, format="JPEG", quality=90)
+            written.append(target)
+    return written
+
+
+Files = Iterator[tuple[str, "str | Image.Image"]]
+
+
+def _coco(predictions: Sequence[BoxPrediction], classes: Sequence[str], _: Open) -> Files:
+    yield "predictions.json", _json(coco_dataset(predictions, classes))
+    yield "coco_results.json", _json(coco_results(predictions))
+
+
+def _csv(predictions: Sequence[BoxPrediction], classes: Sequence[str], _: Open) -> Files:
+    yield "predictions.csv", boxes_csv(predictions, classes)
+
+
+def _yolo(predictions: Sequence[BoxPrediction], classes: Sequence[str], _: Open) -> Files:
+    for name, one in zip(_names(predictions, taken={"classes"}), predictions, strict=True):
+        if one.found is not None:
+            yield f"labels/{name}.txt", yolo_lines(one)
+    yield "labels/classes.txt", "".join(f"{name}\n" for name in classes)
+
+
+def _pictures(predictions: Sequence[BoxPrediction], classes: Sequence[str], open_picture: Open) -> Files:
+    for name, one in zip(_names(predictions, taken=set()), predictions, strict=True):
+        picture = open_picture(one.image) if one.found is not None else None
+        if picture is not None and one.found is not None:
+            yield f"pictures/{name}.jpg", draw_boxes(picture, one.found, classes)
+
+
+FORMATS: dict[str, Callable[[Sequence[BoxPrediction], Sequence[str], Open], Files]] = {
+    "coco": _coco, "csv": _csv, "yolo": _yolo, "pictures": _pictures}
+
+
+def _names(predictions: Sequence[BoxPrediction], *, taken: set[str]) -> list[str]:
+    """Return a file name without ending for each image: its own, with a number where others have the same."""
+    names = []
+    for one in predictions:
+        stem = PurePath(one.image).stem or "image"
+        name, number = stem, 1
+        # As file systems that do not tell cases apart see them.
+        while name.lower() in taken:
+            number += 1
+            name = f"{stem}-{number}"
+        taken.add(name.lower())
+        names.append(name)
+    return names
+
+
+def _rows(prediction: BoxPrediction) -> Iterator[tuple[list[float], float, int]]:
+    if prediction.found is not None:
+        yield from zip(prediction.found.boxes.astype(np.float64).tolist(),
+                       prediction.found.scores.astype(np.float64).tolist(), prediction.found.labels.tolist(),
+                       strict=True)
+
+
+def _sides(box: Sequence[float]) -> list[float]:
+    left, top, right, bottom = box
+    return [left, top, right - left, bottom - top]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _light(colour: str) -> bool:
+    red, green, blue = (int(colour[place:place + 2], 16) for place in (1, 3, 5))
+    return 0.299 * red + 0.587 * green + 0.114 * blue > 140
+
+
+def _nothing(_: str) -> None:
+    return None

@@ -1,0 +1,9 @@
+"""Evaluation of detection: intervals, curves, thresholds, confusion, kinds of error, calibration, comparison."""
+
+from headstart.evaluation.boxes.decisions import choose_detection_thresholds
+from headstart.evaluation.boxes.evaluate import DetectionEvaluation, compare_detections, evaluate_detections
+from headstart.evaluation.boxes.rows import detection_rows
+from headstart.evaluation.boxes.tide import ImageErrors
+
+__all__ = ["DetectionEvaluation", "ImageErrors", "choose_detection_thresholds", "compare_detections",
+           "detection_rows", "evaluate_detections"]

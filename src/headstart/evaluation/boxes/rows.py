@@ -1,0 +1,28 @@
+"""Rows: what predictions.parquet says of each image of a detector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.evaluation.boxes.tide import ImageErrors
+from headstart.metrics.boxes.truth import Truth
+from headstart.types import Detections, Sample
+
+
+def detection_rows(samples: Sequence[Sample], found: Sequence[Detections], truths: Sequence[Truth],
+                   errors: Sequence[ImageErrors], *, split: str) -> list[dict[str, Any]]:
+    """Return a row for each image: its boxes, scores, labels and kinds of error, and its objects and their state.
+
+    errors: `DetectionEvaluation.errors`. Boxes are (left, top, right, bottom) in pixels of the upright picture, scores
+    as the detector gave them; `kinds` and `true_states` are the words of `ImageErrors`.
+    """
+    return [{"id": sample.id, "path": str(sample.source) if isinstance(sample.source, Path) else None, "split": split,
+             "boxes": said.boxes.astype(np.float64).tolist(), "scores": said.scores.astype(np.float64).tolist(),
+             "labels": said.labels.astype(np.int64).tolist(), "kinds": list(error.kinds),
+             "true_boxes": true.boxes.tolist(), "true_labels": true.labels.tolist(),
+             "true_states": list(error.objects)}
+            for sample, said, true, error in zip(samples, found, truths, errors, strict=True)]
