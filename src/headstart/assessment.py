@@ -33,7 +33,7 @@ def assess(run: Run, path: str, *, format: str | None, split: str | None, skip_b
     evaluations = {}
     for name, part in _parts(dataset, split).items():
         logits = run.model.logits([sample.source for sample in part.samples], listen=listen, step=f"evaluate {name}")
-        evaluations[name] = evaluate(logits, part.labels(), part.classes, run.model.task,
+        evaluations[name] = evaluate(logits, part.labels(), part.classes, run.model.answers,
                                      temperature=run.model.temperature,
                                      groups=part.groups(), weights=part.weights(), seed=run.job.seed)
     return ({name: found.metrics for name, found in evaluations.items()},

@@ -22,9 +22,8 @@ from headstart.data.transforms import Preprocessing
 from headstart.errors import ConfigError, IntegrityError
 from headstart.events import Listen, silent
 from headstart.features.engine import extract
-from headstart.heads import LinearHead
 from headstart.sealed import over, read_sealed, under, write_sealed
-from headstart.tasks.task import Task
+from headstart.tasks.task import ImageTask, Task
 from headstart.types import ImageSource, Prediction
 
 KEYS = {"classes", "task", "preprocessing", "backbone", "temperature"}
@@ -47,11 +46,24 @@ class Model:
 
     @classmethod
     def fresh(cls, backbone: Backbone, task: Task, classes: Sequence[str], *, preprocessing: Preprocessing) -> Self:
-        """Return the pretrained backbone with a head of zeros, which gives every class the same probability."""
-        head = task.head(backbone.width, len(classes))
-        for parameter in head.parameters():
-            nn.init.zeros_(parameter)
+        """Return the pretrained backbone with a head that knows nothing.
+
+        One for whole images is zero, which gives every class the same probability; a detector's is random, from
+        PyTorch's generator.
+        """
+        head = task.head(backbone, len(classes))
+        if isinstance(task, ImageTask):
+            for parameter in head.parameters():
+                nn.init.zeros_(parameter)
         return cls(backbone, head, tuple(classes), task, preprocessing)
+
+    @property
+    def answers(self) -> ImageTask:
+        """The task of a model that answers for whole images. Raises ConfigError for any other."""
+        if not isinstance(self.task, ImageTask):
+            raise ConfigError(f"a {self.task.part_name} model has no one answer for a whole image, so that this can't "
+                              "be done with it.")
+        return self.task
 
     def logits(self, sources: Sequence[ImageSource], *, listen: Listen = silent, step: str = "predict",
                device: str = "cpu", workers: int = 0, errors: dict[int, str] | None = None) -> np.ndarray:
@@ -68,7 +80,7 @@ class Model:
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities, float64 [N, C]."""
-        return self.task.probabilities(logits, self.temperature)
+        return self.answers.probabilities(logits, self.temperature)
 
     def predict(self, images: Sequence[str | Path], *, listen: Listen = silent, device: str = "cpu",
                 workers: int = 0) -> list[Prediction]:
@@ -79,7 +91,7 @@ class Model:
         good = [row for row in range(len(images)) if row not in errors]
         probabilities = np.full(logits.shape, np.nan)
         probabilities[good] = self.probabilities(logits[good])
-        labels = dict(zip(good, self.task.decide(probabilities[good]), strict=True)) if good else {}
+        labels = dict(zip(good, self.answers.decide(probabilities[good]), strict=True)) if good else {}
         return [
             Prediction(str(image), None, None, errors[row]) if row in errors
             else Prediction(str(image), self._name(labels[row]),
@@ -171,13 +183,13 @@ class Model:
                    tensors: Mapping[str, torch.Tensor]) -> Self:
         """Return the backbone with the head, classes, task and preprocessing of a file."""
         classes = tuple(json.loads(header["classes"]))
-        head = LinearHead(backbone.width, len(classes))
+        made = Catalog("tasks", Task).get(header["task"])  # type: ignore[type-abstract]
+        # Files of before there were such settings have none.
+        task = made.parse(json.loads(header.get("task_settings", "{}")), where=f"{path}: task")
+        head = task.head(backbone, len(classes))
         try:
             head.load_state_dict(under("head.", tensors))
         except RuntimeError as error:
             raise IntegrityError(f"{path}: the head does not fit {backbone.spec.architecture}: {error}") from None
-        made = Catalog("tasks", Task).get(header["task"])  # type: ignore[type-abstract]
-        # Files of before there were such settings have none.
-        task = made.parse(json.loads(header.get("task_settings", "{}")), where=f"{path}: task")
         preprocessing = Preprocessing.parse(json.loads(header["preprocessing"]), where=f"{path}: preprocessing")
         return cls(backbone, head.eval(), classes, task, preprocessing, float(header["temperature"]))

@@ -79,7 +79,7 @@ def measure(job: Job, item: Adapted, splits: Splits, listen: Listen) -> Proven:
     logits = {name: logits_on(job, item, part, splits, listen, step=f"{item.name} on {name}")
               for name, part in (("val", splits.val), ("test", splits.test)) if len(part)}
     temperature = fit_temperature(logits["val"], splits.val.labels(), item.model.task)
-    probabilities = item.model.task.probabilities(logits["val"], temperature)
+    probabilities = item.model.answers.probabilities(logits["val"], temperature)
     task = decisive(job, item, splits.val, probabilities, listen)
     return evaluated(job, replace(item, model=replace(item.model, temperature=temperature, task=task)), logits, splits)
 
@@ -152,7 +152,7 @@ def judge(job: Job, item: Proven, splits: Splits, rows: list[dict[str, Any]], li
 
     rows: those of the history that are of the method. None for majority, which fits nothing.
     """
-    name, task = item.adapted.name, item.adapted.model.task
+    name, task = item.adapted.name, item.adapted.model.answers
     if rows:
         return watch(rows, monitor=task.monitor)
     if name == "majority":

@@ -44,12 +44,15 @@ class Preprocessing(Part):
         """Resize and cut uint8 [H, W, channels] to uint8 [size, size, channels]."""
         if self.fit == "squash":
             return self.resize(picture, (self.size, self.size))
-        height, width = picture.shape[:2]
         if self.fit == "pad":
-            scale = self.size / max(height, width)
-            small = self.resize(picture, (max(1, round(height * scale)), max(1, round(width * scale))))
-            return _centred(small, self.size, fill=self.background)
+            return _centred(self.whole(picture), self.size, fill=self.background)
         return _centred(self.shrink(picture, self.short_side), self.size, fill=self.background)
+
+    def whole(self, picture: np.ndarray) -> np.ndarray:
+        """Return the picture with its longer side brought to `size` and its aspect kept: what a detector reads."""
+        height, width = picture.shape[:2]
+        scale = self.size / max(height, width)
+        return self.resize(picture, (max(1, round(height * scale)), max(1, round(width * scale))))
 
     @property
     def short_side(self) -> int:

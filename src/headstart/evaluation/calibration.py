@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from headstart.metrics.calibrated import BINS, bin_of, confidences, log_losses
-from headstart.tasks.task import Task
+from headstart.tasks.task import ImageTask
 
 COLDEST, HOTTEST = 0.05, 20.0
 
 
-def fit_temperature(logits: np.ndarray, labels: np.ndarray, task: Task, *,
+def fit_temperature(logits: np.ndarray, labels: np.ndarray, task: ImageTask, *,
                     weights: np.ndarray | None = None) -> float:
     """Return the temperature in 0.05..20 that minimises the log loss of validation logits; 1.0 if none is better.
 

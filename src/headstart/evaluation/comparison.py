@@ -17,7 +17,7 @@ from headstart.errors import ConfigError, listed
 from headstart.evaluation.intervals import LEVEL, Interval, bootstrap
 from headstart.metrics.compute import scorer
 from headstart.metrics.registry import metric as metric_named
-from headstart.tasks.task import Task
+from headstart.tasks.task import ImageTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Difference:
                 "probability_a_better": share, "mcnemar_p": self.mcnemar_p, "verdict": self.verdict}
 
 
-def compare(labels: np.ndarray, probabilities_a: np.ndarray, probabilities_b: np.ndarray, *, task: Task,
+def compare(labels: np.ndarray, probabilities_a: np.ndarray, probabilities_b: np.ndarray, *, task: ImageTask,
             metric: str = "accuracy", decisions: tuple[np.ndarray, np.ndarray] | None = None,
             groups: Sequence[object] | None = None, weights: np.ndarray | None = None, seed: int = 0,
             resamples: int = 1000) -> Difference:
@@ -87,7 +87,7 @@ def concluded(metric: str, value: float, replicates: np.ndarray, *, mcnemar_p: f
                       _verdict(sign * low, sign * high, mcnemar_p))
 
 
-def compare_tables(a: pd.DataFrame, b: pd.DataFrame, *, task: Task, metric: str = "accuracy", split: str = "test",
+def compare_tables(a: pd.DataFrame, b: pd.DataFrame, *, task: ImageTask, metric: str = "accuracy", split: str = "test",
                    names: tuple[str, str] = ("a", "b"), seed: int = 0, resamples: int = 1000,
                    groups: dict[str, object] | None = None) -> Difference:
     """Return the difference of two predictions tables (columns of predictions.parquet), matched by sample id.

@@ -19,7 +19,7 @@ from headstart.metrics.compute import scorer
 from headstart.metrics.decisions import count, per_class
 from headstart.metrics.ranking import ranking
 from headstart.metrics.registry import names_for
-from headstart.tasks.task import Task
+from headstart.tasks.task import ImageTask
 
 ERROR = "expected_calibration_error"
 
@@ -39,7 +39,7 @@ class Evaluation:
         return {name: found.to_json() for name, found in self.metrics.items()}
 
 
-def evaluate(logits: np.ndarray, labels: np.ndarray, classes: Sequence[str], task: Task, *, temperature: float = 1.0,
+def evaluate(logits: np.ndarray, labels: np.ndarray, classes: Sequence[str], task: ImageTask, *, temperature: float = 1.0,
              groups: Sequence[object] | None = None, weights: np.ndarray | None = None, seed: int = 0,
              resamples: int = 1000) -> Evaluation:
     """Return every metric of the task with its 95 % bootstrap interval, and the details behind them.

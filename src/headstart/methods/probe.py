@@ -17,7 +17,7 @@ from headstart.events import Finished, Note, Progress, Started
 from headstart.logistic import PENALTIES, LinearFit, fit_path, likeliest
 from headstart.methods.method import Context, Method
 from headstart.model import Model
-from headstart.tasks.task import Task
+from headstart.tasks.task import ImageTask
 
 # N samples, D features, C classes
 
@@ -51,14 +51,14 @@ class Probe(Method):
         train, val = (read_features(model, part, context) for part in (splits.train, splits.val))
         penalties = PENALTIES if self.l2 is None else (self.l2,)
         context.listen(Started("probe", total=len(penalties), unit="penalties"))
-        best = self.choose(model.task, splits, train, val, penalties, context)
+        best = self.choose(model.answers, splits, train, val, penalties, context)
         if not best.converged:
             context.listen(Note(f"probe: the solver stopped before it converged at l2 {best.l2:.2g}; "
                                 "a stronger penalty (a larger l2) converges faster.", "warning"))
         context.listen(Finished("probe", time.monotonic() - began, f"l2 {best.l2:.2g}"))
         return dataclasses.replace(model, head=best.head(), temperature=1.0)
 
-    def choose(self, task: Task, splits: Splits, train: np.ndarray, val: np.ndarray, penalties: tuple[float, ...],
+    def choose(self, task: ImageTask, splits: Splits, train: np.ndarray, val: np.ndarray, penalties: tuple[float, ...],
                context: Context) -> LinearFit:
         """Return the fit of the penalty with the lowest validation loss; the first where several are equal."""
         path = fit_path(train, splits.train.labels(), classes=len(splits.train.classes),
@@ -72,7 +72,7 @@ class Probe(Method):
 
         return likeliest(path, loss, stop=lambda: context.remaining() <= 0)
 
-    def loss(self, task: Task, fit: LinearFit, features: np.ndarray, dataset: Dataset) -> float:
+    def loss(self, task: ImageTask, fit: LinearFit, features: np.ndarray, dataset: Dataset) -> float:
         """Return the weighted mean log loss of the fit on a split, each class weighing as in training."""
         logits = torch.from_numpy(fit.logits(features))
         labels, weights = dataset.labels(), self.weights(dataset)

@@ -40,5 +40,5 @@ class Scratch(Plan, Method):
             source = Catalog("backbones", Source).get(spec.source)()  # type: ignore[type-abstract]
             # The source's own initialisation: `reset_parameters` would leave position embeddings and the like.
             backbone = source.build(spec.architecture, channels=model.preprocessing.channels, pretrained=False)
-            head = model.task.head(backbone.width, len(model.classes))
+            head = model.task.head(backbone, len(model.classes))
         return train(dataclasses.replace(model, backbone=backbone, head=head), splits, self, context)

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from headstart.tasks.task import Task
+from headstart.tasks.task import ImageTask
 
 # B images, C classes, N samples
 
 
-class Classification(Task):
+class Classification(ImageTask):
     """Softmax over the classes, cross-entropy, the most probable class."""
 
     monitor: ClassVar[str] = "accuracy"

@@ -10,14 +10,14 @@ from pydantic import Field
 from torch.nn import functional
 
 from headstart.errors import ConfigError
-from headstart.tasks.task import Task
+from headstart.tasks.task import ImageTask
 
 # B images, C classes, N samples
 
 Threshold = Annotated[float, Field(gt=0, lt=1)]
 
 
-class Multilabel(Task):
+class Multilabel(ImageTask):
     """A sigmoid for each class, binary cross-entropy, every class that reaches its threshold."""
 
     # Average precision needs no threshold, and unlike accuracy it sees the rare labels.

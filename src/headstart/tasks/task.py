@@ -9,21 +9,30 @@ import numpy as np
 import torch
 from torch import nn
 
+from headstart.backbones.backbone import Backbone
+from headstart.heads import LinearHead
 from headstart.part import Part
 
-# B images, C classes, D features, N samples
+# B images, C classes, N samples
 
 
 class Task(Part):
-    """Knows the head, the loss, the probabilities and the metrics of one kind of prediction."""
+    """Knows the head of one kind of prediction, and the metric that says which of two models is better."""
 
     monitor: ClassVar[str]
     """The metric by which validation selects; a name in the metric registry."""
 
-    def head(self, width: int, classes: int, *, dropout: float = 0.0) -> nn.Module:
-        """Return a fresh head: float32 [B, width] -> logits [B, classes]."""
-        from headstart.heads import LinearHead
-        return LinearHead(width, classes, dropout=dropout)
+    @abstractmethod
+    def head(self, backbone: Backbone, classes: int) -> nn.Module:
+        """Return a fresh head for the backbone."""
+
+
+class ImageTask(Task):
+    """A task that says something of the image as a whole: logits [B, C] of its pooled features."""
+
+    def head(self, backbone: Backbone, classes: int) -> nn.Module:
+        """Return a fresh linear head: float32 [B, backbone.width] -> logits [B, classes]."""
+        return LinearHead(backbone.width, classes)
 
     @abstractmethod
     def loss(self, logits: torch.Tensor, targets: torch.Tensor, *, label_smoothing: float = 0.0) -> torch.Tensor:

@@ -9,7 +9,6 @@ import torch
 
 from headstart.training.memory_faults import is_out_of_memory
 from headstart.training.pictures import free_memory
-from headstart.types import Batch
 
 if TYPE_CHECKING:
     from headstart.training.learner import Learner
@@ -32,7 +31,7 @@ def largest(learner: Learner) -> int:
     while size > 1:
         try:
             learner.state.micro_batch = size
-            learner.gradient(blank(learner, size))
+            learner.gradient(learner.lesson.blank(size))
             return size
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -57,22 +56,10 @@ def bytes_per_image(learner: Learner) -> float:
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         learner.state.micro_batch = PROBED
-        learner.gradient(blank(learner, PROBED))
+        learner.gradient(learner.lesson.blank(PROBED))
     return max(1.0, sum(seen.values()) / PROBED)
 
 
 def available(device: str) -> float:
     """Return the free bytes of the device."""
     return float(torch.cuda.mem_get_info()[0]) if device == "cuda" else free_memory()
-
-
-def blank(learner: Learner, count: int) -> Batch:
-    """Return a batch of black images."""
-    settings, device = learner.preprocessing, learner.context.device
-    pixels = torch.zeros(count, settings.channels, settings.size, settings.size, dtype=torch.uint8, device=device)
-    objective = learner.objective
-    targets = (torch.zeros((count, len(objective.prior)), device=device) if objective.several
-               else torch.zeros(count, dtype=torch.int64, device=device))
-    images = settings.normalise(pixels.contiguous(memory_format=torch.channels_last))
-    weights, indices = torch.ones(count, device=device), torch.zeros(count, dtype=torch.int64, device=device)
-    return Batch(images, targets, weights, indices)

@@ -49,7 +49,7 @@ def adapted(model: Model, plan: Plan, train: Pictures, val: Pictures, context: C
     name = plan.monitor or model.task.monitor
     before = _judged(model, name, val.dataset, _features(model, val, device=context.device))
     after = _judged(start, name, val.dataset, held_out)
-    worse = Monitor(name, model.task, len(model.classes)).better((before, 0.0), (after, 0.0))
+    worse = Monitor(name, model.answers, len(model.classes)).better((before, 0.0), (after, 0.0))
     context.listen(Note(f"{plan.part_name}: {layers} BatchNorm layers took the statistics of the training images, and "
                         f"the head was solved anew on what they give: {name} {after:.3f} on validation, {before:.3f} "
                         "before" + (". batch_norm=frozen begins better here" if worse else ""),
@@ -66,11 +66,11 @@ def _features(model: Model, pictures: Pictures, *, device: str) -> np.ndarray:
 def _judged(model: Model, name: str, val: Dataset, features: np.ndarray) -> float:
     logits = torch.from_numpy(model.logits_of(features))
     labels, weights = torch.from_numpy(val.labels()), torch.from_numpy(val.weights())
-    return Monitor(name, model.task, len(model.classes)).judged(logits, labels, weights, _loss(model, logits, val))
+    return Monitor(name, model.answers, len(model.classes)).judged(logits, labels, weights, _loss(model, logits, val))
 
 
 def _loss(model: Model, logits: torch.Tensor, val: Dataset) -> float:
-    return float(np.average(model.task.loss(logits, torch.from_numpy(val.labels())).numpy(), weights=val.weights()))
+    return float(np.average(model.answers.loss(logits, torch.from_numpy(val.labels())).numpy(), weights=val.weights()))
 
 
 def _solved(model: Model, plan: Plan, train: Dataset, val: Dataset, features: np.ndarray,

@@ -11,58 +11,53 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.plugins.environments import LightningEnvironment
+from torch import nn
 from torch.utils.data import DataLoader
 
 from headstart import seeds
 from headstart.events import Note
-from headstart.methods.method import Context
-from headstart.model import Model
 from headstart.training import overfitting, snapshot, unfreezing
 from headstart.training.averaging import Averaging
 from headstart.training.checkpoints import Checkpoints
 from headstart.training.guard import check_number, check_tensors
-from headstart.training.monitor import Monitor
+from headstart.training.lesson import Lesson
 from headstart.training.network import Network
-from headstart.training.objective import Objective
 from headstart.training.order import Order
-from headstart.training.pictures import Item, Pictures
-from headstart.training.plan import Plan, uses_bf16
 from headstart.training.signals import StopSignals
 from headstart.training.state import Best, State
 from headstart.training.telling import epoch_ended, progress
 from headstart.types import Batch
 
-# B images in a batch, C classes
-
 
 class Learner(LightningModule):
     """Trains `network` by `plan`. `state` and the tensors are what a checkpoint holds."""
 
-    def __init__(self, network: Network, model: Model, plan: Plan, context: Context, *, objective: Objective,
-                 averaging: Averaging | None, order: Order, pictures: Pictures, val: DataLoader[Item],
-                 monitor: Monitor, checkpoints: Checkpoints, stop: StopSignals) -> None:
+    def __init__(self, network: Network, lesson: Lesson, *, averaging: Averaging | None, order: Order,
+                 checkpoints: Checkpoints, stop: StopSignals, beside: Iterable[nn.Module] = ()) -> None:
+        """beside: other networks that compute on the same device."""
         super().__init__()
         self.automatic_optimization = False
-        self.network = network
-        self.task, self.preprocessing = model.task, model.preprocessing
-        self.plan, self.context, self.order, self.pictures, self.val = plan, context, order, pictures, val
-        self.objective, self.averaging = objective, averaging
-        self.watched, self.checkpoints, self.stop = monitor, checkpoints, stop
-        self.bf16 = uses_bf16(plan.precision, context.device)
+        self.network, self.lesson = network, lesson
+        self.task, self.plan, self.context = lesson.model.task, lesson.plan, lesson.context
+        self.averaging, self.order, self.pictures = averaging, order, lesson.pictures
+        self.watched, self.checkpoints, self.stop = lesson.monitor, checkpoints, stop
+        plan, context = self.plan, self.context
         micro = plan.micro_batch if isinstance(plan.micro_batch, int) else plan.batch_size
         self.state = State(micro_batch=min(micro, plan.batch_size), thawed=network.thawed)
-        self.optimizer = torch.optim.AdamW(self.network.groups(plan))
-        for part in (network, objective.reference, averaging.averaged if averaging else None):
+        self.optimizer = torch.optim.AdamW(network.groups(plan))
+        for part in (network, *beside, averaging.averaged if averaging else None):
             if part is not None:
                 part.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.learning = [p for group in self.optimizer.param_groups for p in group["params"]]
         self._saved_at = self._epoch_began = time.monotonic()
         self._val_seconds = 0.0
+        self.val = lesson.val()
         self.enter_level()
 
     # What Lightning calls
@@ -71,12 +66,12 @@ class Learner(LightningModule):
         """Return the optimizer; the schedule is a function of the step, so there is no scheduler."""
         return self.optimizer
 
-    def training_step(self, items: list[torch.Tensor], batch_idx: int) -> None:
+    def training_step(self, items: Sequence[Any], batch_idx: int) -> None:
         """Do one optimizer step on a batch, in micro-batches where memory is short. Raises NonFinite."""
         state = self.state
         torch.manual_seed(seeds.derive(self.context.seed, "step", state.step))
         self.set_rates(self._rate(state.step))
-        batch = self.batch(items)
+        batch = self.lesson.batch(items)
         loss = self.gradient(batch)
         norm = torch.nn.utils.clip_grad_norm_(self.learning, self.plan.clip_norm)
         positions = [int(index) for index in batch.indices]
@@ -114,45 +109,17 @@ class Learner(LightningModule):
     def gradient(self, batch: Batch) -> float:
         """Put the gradient of a batch where the optimizer looks for it, micro-batch by micro-batch; return the loss."""
         self.optimizer.zero_grad(set_to_none=True)
-        prepared = self.objective.prepared(batch)
+        prepared = self.lesson.prepared(batch)
         parts = -(-len(batch.targets) // self.state.micro_batch)
         if self.order.drop_single:
             parts = max(1, min(parts, len(batch.targets) // 2))  # BatchNorm can't learn on one image
-        return sum(self._backward(prepared, batch.targets, rows)
-                   for rows in torch.arange(len(batch.targets)).tensor_split(parts))
-
-    def batch(self, items: list[torch.Tensor]) -> Batch:
-        """Return the loader's items on the device, normalised."""
-        pixels, targets, weights, indices = (item.to(self.context.device, non_blocking=True) for item in items)
-        images = self.preprocessing.normalise(pixels.contiguous(memory_format=torch.channels_last))
-        return Batch(images, targets, weights, indices)
-
-    def _outputs(self, network: Network, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        with self._autocast():
-            features, logits = network.features_and_logits(images)
-        return features.float(), logits.float()
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.context.device, torch.bfloat16, enabled=self.bf16)
-
-    def _backward(self, batch: Batch, truth: torch.Tensor, rows: torch.Tensor) -> float:
-        """Add the gradient of some rows of the batch; return their share of its loss. truth: targets as they came."""
-        count, share = len(batch.targets), len(rows) / len(batch.targets)
-        images, weights = (batch.images, batch.weights) if share == 1 else (batch.images[rows], batch.weights[rows])
-        features, logits = self._outputs(self.network, images)
-        with self._autocast():  # a teacher and a reference compute as the network does
-            loss = (self.objective.losses(logits, batch, rows) * weights).sum() / count
-            if self.plan.regularisers:
-                loss = loss + share * self.objective.penalty(self.network, images, features, logits)
-        loss.backward()
-        # The curve shows the plain loss, so that it can be held against validation's.
-        shown = truth[rows] if self.plan.mix is None else batch.targets[rows]
-        with torch.no_grad():
-            plain = self.task.loss(logits, shown) * weights
-        self.state.loss_sum += float(plain.sum())
-        self.state.weight_sum += float(weights.sum())
-        self.watched.update(logits, truth[rows])
-        return float(loss.detach())
+        total = 0.0
+        for rows in torch.arange(len(batch.targets)).tensor_split(parts):
+            share = self.lesson.backward(self.network, prepared, batch, rows)
+            total += share.loss
+            self.state.loss_sum += share.shown
+            self.state.weight_sum += share.weight
+        return total
 
     # One epoch
 
@@ -164,23 +131,19 @@ class Learner(LightningModule):
     def validate(self) -> tuple[float, float]:
         """Return (metric, mean loss) on the validation split. Raises NonFinite, or Interrupted on a signal."""
         began = time.monotonic()
-        answers, truth, weights = [], [], []
+        answers = []
         self.network.eval()
         with torch.no_grad():
             for items in self.val:
                 if self.stop.requested is not None:
                     self.save()
                     self._raise_if_stopped()
-                batch = self.batch(items)
-                answers += [self._outputs(self.kept, part)[1] for part in batch.images.split(self.state.micro_batch)]
-                truth.append(batch.targets)
-                weights.append(batch.weights)
-            logits, targets, weight = torch.cat(answers), torch.cat(truth), torch.cat(weights)
-            loss = float((self.task.loss(logits, targets) * weight).sum(dtype=torch.float64) / weight.sum())
+                answers.append(self.lesson.answers(self.kept, self.lesson.batch(items), self.state.micro_batch))
+            metric, loss = self.lesson.judged(answers)
         self.network.train()
         self._val_seconds = time.monotonic() - began
         check_number("the validation loss", loss)
-        return self.watched.judged(logits, targets, weight, loss), loss
+        return metric, loss
 
     def begin(self) -> None:
         """Validate the weights as they are, make them the best so far, and write a checkpoint."""
@@ -269,7 +232,7 @@ class Learner(LightningModule):
         self.stop.raise_if_requested(f"{self.plan.part_name}, step {self.state.step} of {self.order.total}")
 
 
-def run_trainer(learner: Learner, loader: DataLoader[Item]) -> None:
+def run_trainer(learner: Learner, loader: DataLoader[Any]) -> None:
     """Let Lightning run the batches of `loader`. Writes no file, prints nothing, and leaves no handler behind."""
     with _quiet():
         trainer = Trainer(

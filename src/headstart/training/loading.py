@@ -14,10 +14,12 @@ from torch.utils.data import DataLoader
 from headstart.data.transforms import Preprocessing
 from headstart.errors import ResourceError, listed
 from headstart.events import Listen, Note
+from headstart.training.box_pictures import TrainBoxes
 from headstart.training.order import Order
 from headstart.training.pictures import Item, TrainImages, ValImages
 from headstart.types import Sample
 
+Examples = TrainImages | TrainBoxes
 PREFETCH = 2
 """Batches that each worker prepares ahead."""
 TIMEOUT = 120
@@ -25,10 +27,11 @@ TIMEOUT = 120
 SHARED_MEMORY = Path("/dev/shm")
 
 
-def train_loader(images: TrainImages, order: Order, *, workers: int, pinned: bool) -> DataLoader[Item]:
-    """Return the batches that `order` names: images uint8 [B, C, H, W], targets, weights [B], indices [B]."""
+def train_loader(images: Examples, order: Order, *, workers: int, pinned: bool) -> DataLoader[Any]:
+    """Return the batches that `order` names: images uint8 [B, C, H, W], targets and more, or a list of items."""
+    collate = images.collate if isinstance(images, TrainBoxes) else None
     return DataLoader(images, batch_sampler=order, num_workers=workers, pin_memory=pinned,  # type: ignore[arg-type]
-                      **_watched(workers))
+                      collate_fn=collate, **_watched(workers))
 
 
 def val_loader(images: ValImages, batch_size: int, *, pinned: bool) -> DataLoader[Item]:

@@ -11,9 +11,8 @@ import torch
 
 from headstart import seeds
 from headstart.events import RatesTried
-from headstart.training.loading import train_loader
+from headstart.training.loading import Examples, train_loader
 from headstart.training.order import Order
-from headstart.training.pictures import TrainImages
 
 if TYPE_CHECKING:
     from headstart.training.learner import Learner
@@ -62,7 +61,7 @@ class Tried:
         return RatesTried(method, tuple(self.factors), tuple(self.losses), self.chosen)
 
 
-def search(learner: Learner, images: TrainImages) -> Tried:
+def search(learner: Learner, images: Examples) -> Tried:
     """Return the losses at factors from 0.01 to 100 on the plan's rates; it changes the weights, see `undone`.
 
     Source: Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, section 3.3; the choice a tenth
@@ -79,7 +78,7 @@ def search(learner: Learner, images: TrainImages) -> Tried:
         torch.manual_seed(seeds.derive(seed, "lr finder", number))
         factor = LOW * (HIGH / LOW) ** (number / (STEPS - 1))
         learner.set_rates(factor)
-        mean = SMOOTH * mean + (1 - SMOOTH) * learner.gradient(learner.batch(items))
+        mean = SMOOTH * mean + (1 - SMOOTH) * learner.gradient(learner.lesson.batch(items))
         smoothed = mean / (1 - SMOOTH ** (number + 1))
         if not math.isfinite(smoothed) or smoothed > BLOWN * min(losses, default=math.inf):
             break

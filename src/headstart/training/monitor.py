@@ -14,7 +14,7 @@ import torch
 
 from headstart.errors import ConfigError, nearest
 from headstart.metrics.compute import compute
-from headstart.tasks.task import Task
+from headstart.tasks.task import ImageTask
 
 MODES = {"loss": "min", "accuracy": "max", "balanced_accuracy": "max", "f1_macro": "max", "auroc": "max",
          "average_precision": "max", "subset_accuracy": "max"}
@@ -24,16 +24,44 @@ BINS = 200
 """Thresholds of the curve metrics: their state keeps its size, so that it fits into a checkpoint."""
 
 
-class Monitor:
+class Watched:
+    """A metric of validation alone, and which of two values is better."""
+
+    def __init__(self, name: str, mode: str) -> None:
+        self.name, self.mode = name, mode
+
+    def value(self, loss: float) -> float:
+        """Return the metric of the training batches since `reset`: NaN where none is kept; `loss` where that is it."""
+        return loss if self.name == "loss" else math.nan
+
+    def better(self, new: tuple[float, float], old: tuple[float, float], *, by: float = 0.0) -> bool:
+        """Return whether (metric, loss) `new` beats `old` by more than `by`; equal metrics are decided by loss."""
+        sign = 1 if self.mode == "max" else -1
+        gain = _number(sign * new[0]) - _number(sign * old[0])
+        if gain != gain:  # both undefined
+            gain = 0.0
+        return gain > by or (by == 0 and gain == 0 and new[1] < old[1])
+
+    def reset(self) -> None:
+        """Forget all batches."""
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return the state, for a checkpoint."""
+        return {}
+
+    def restore(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Take up a state that `tensors` returned."""
+
+
+class Monitor(Watched):
     """One metric: running over the batches of training, or exact over a whole split."""
 
-    def __init__(self, name: str, task: Task, classes: int) -> None:
+    def __init__(self, name: str, task: ImageTask, classes: int) -> None:
         others = set().union(*(names for kind, names in ONLY.items() if kind != task.part_name))
         possible = set(MODES) - others
         if name not in possible:
             raise ConfigError(f'monitor "{name}" is not a metric of {task.part_name}.' + nearest(name, possible))
-        self.name = name
-        self.mode = MODES[name]
+        super().__init__(name, MODES[name])
         self.task = task
         self.classes = classes
         self._metric = None if name == "loss" else _metric(name, task, classes)
@@ -70,14 +98,6 @@ class Monitor:
         if self._metric is not None:
             self._metric.reset()
 
-    def better(self, new: tuple[float, float], old: tuple[float, float], *, by: float = 0.0) -> bool:
-        """Return whether (metric, loss) `new` beats `old` by more than `by`; equal metrics are decided by loss."""
-        sign = 1 if self.mode == "max" else -1
-        gain = _number(sign * new[0]) - _number(sign * old[0])
-        if gain != gain:  # both undefined
-            gain = 0.0
-        return gain > by or (by == 0 and gain == 0 and new[1] < old[1])
-
     def tensors(self) -> dict[str, torch.Tensor]:
         """Return the state, for a checkpoint."""
         return {} if self._metric is None else {k: v.clone() for k, v in self._metric.state_dict().items()}
@@ -92,7 +112,7 @@ def _number(value: float) -> float:
     return -math.inf if math.isnan(value) else value
 
 
-def _metric(name: str, task: Task, classes: int):  # type: ignore[no-untyped-def]
+def _metric(name: str, task: ImageTask, classes: int):  # type: ignore[no-untyped-def]
     import torchmetrics.classification as tm
 
     if task.part_name == "multilabel":

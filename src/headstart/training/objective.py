@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from headstart.errors import ConfigError
 from headstart.regularisers.regulariser import Step
-from headstart.tasks.task import Task
+from headstart.tasks.task import ImageTask
 from headstart.training.network import Network
 from headstart.training.plan import Plan
 from headstart.types import Batch
@@ -34,7 +34,7 @@ class Teaching:
 class Objective:
     """The loss of a plan on a task of `classes` classes."""
 
-    def __init__(self, plan: Plan, task: Task, prior: torch.Tensor, network: Network, *,
+    def __init__(self, plan: Plan, task: ImageTask, prior: torch.Tensor, network: Network, *,
                  averaged: nn.Module | None, teaching: Teaching | None) -> None:
         self.plan, self.task, self.prior = plan, task, prior
         self.several = task.part_name == "multilabel"

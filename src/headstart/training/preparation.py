@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from headstart.events import Note
 from headstart.training import batch_finder, lr_finder
-from headstart.training.pictures import TrainImages
+from headstart.training.loading import Examples
 
 if TYPE_CHECKING:
     from headstart.training.learner import Learner
 
 
-def prepare(learner: Learner, images: TrainImages) -> None:
+def prepare(learner: Learner, images: Examples) -> None:
     """Do it in that order; a resumed training that has begun finds the results in its state."""
     plan, listen = learner.plan, learner.context.listen
     if plan.micro_batch == "auto":

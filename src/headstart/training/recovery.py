@@ -13,16 +13,15 @@ from headstart.events import Note
 from headstart.training import snapshot
 from headstart.training.guard import NonFinite
 from headstart.training.learner import Learner, run_trainer
-from headstart.training.loading import PREFETCH, is_worker_fault, train_loader, worker_error
+from headstart.training.loading import PREFETCH, Examples, is_worker_fault, train_loader, worker_error
 from headstart.training.memory_faults import is_out_of_memory
-from headstart.training.pictures import TrainImages
 from headstart.training.preparation import prepare
 
 RETRIES = 3
 """How often a fault of one kind is answered before the run gives up."""
 
 
-def run_to_end(learner: Learner, images: Callable[[int], TrainImages], *, workers: int) -> None:
+def run_to_end(learner: Learner, images: Callable[[int], Examples], *, workers: int) -> None:
     """Train until `learner.state.finished`, recovering from what can be recovered from.
 
     images: the training images by the level of regularisation.
@@ -51,7 +50,7 @@ def run_to_end(learner: Learner, images: Callable[[int], TrainImages], *, worker
             torch.cuda.empty_cache()
 
 
-def _go_on(learner: Learner, images: Callable[[int], TrainImages], workers: int) -> None:
+def _go_on(learner: Learner, images: Callable[[int], Examples], workers: int) -> None:
     state, order = learner.state, learner.order
     learner.to(learner.context.device)
     learner.train()

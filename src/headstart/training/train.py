@@ -19,15 +19,15 @@ from headstart.training.averaging import Averaging
 from headstart.training.batch_norm import adapted
 from headstart.training.checkpoints import Checkpoint, Checkpoints
 from headstart.training.exact import exact
-from headstart.training.imbalance import check_plan, prior, sampling_probabilities, train_weights
+from headstart.training.imbalance import sampling_probabilities
 from headstart.training.learner import Learner
-from headstart.training.loading import possible_workers, val_loader
+from headstart.training.lesson import Lesson
+from headstart.training.lessons import lesson_of
+from headstart.training.loading import possible_workers
 from headstart.training.lr_finder import Tried
-from headstart.training.monitor import Monitor
 from headstart.training.network import Network, rate_table
-from headstart.training.objective import Objective, Teaching, refuse_lacking
+from headstart.training.objective import Teaching
 from headstart.training.order import Order
-from headstart.training.pictures import SHARE, Pictures, TrainImages, ValImages, free_memory
 from headstart.training.plan import Plan
 from headstart.training.recompute import recomputed
 from headstart.training.recovery import run_to_end
@@ -46,7 +46,6 @@ def train(model: Model, splits: Splits, plan: Plan, context: Context, *, teachin
     """
     refuse_empty(splits)
     refuse_impossible(plan, model)
-    monitor = Monitor(plan.monitor or model.task.monitor, model.task, len(model.classes))
     checkpoints = Checkpoints(context.workspace, context.listen)
     saved = checkpoints.newest()
     if saved is not None:
@@ -55,38 +54,31 @@ def train(model: Model, splits: Splits, plan: Plan, context: Context, *, teachin
         keep_pages()
     threads = saved.state["threads"] if saved else torch.get_num_threads()
     with StopSignals() as stop, exact(context.device, threads=threads):
-        train_pictures, val = (Pictures(part, model.preprocessing, budget=SHARE * free_memory())
-                               for part in (splits.train, splits.val))
         model = copy.deepcopy(model)
+        lesson = lesson_of(model)(model, splits, plan, context)
         done = saved is not None and saved.state["finished"] and saved.state["best"] is not None
         if plan.batch_norm == "adapt" and not done:
-            _decode(train_pictures, val, plan, context, stop)
-            model = adapted(model, plan, train_pictures, val, context)
+            _decode(lesson, stop)
+            model = adapted(model, plan, lesson.pictures, lesson.val_pictures, context)
         network = Network(model.backbone, model.head, plan)
         averaging = Averaging(network, plan.average) if plan.average is not None else None
-        shares = torch.from_numpy(prior(splits.train)).to(context.device)
-        objective = Objective(plan, model.task, shares, network, teaching=teaching,
-                              averaged=averaging.averaged if averaging else None)
+        beside = lesson.begin(network, averaging.averaged if averaging else None, teaching)
         order = _order(splits, plan, context, moving=network.moves_batch_norm)
-        batches = val_loader(ValImages(val), plan.batch_size, pinned=context.device == "cuda")
-        learner = Learner(
-            network, model, plan, context, objective=objective, averaging=averaging, order=order,
-            pictures=train_pictures, monitor=monitor, checkpoints=checkpoints, stop=stop, val=batches)
+        learner = Learner(network, lesson, averaging=averaging, order=order, checkpoints=checkpoints, stop=stop,
+                          beside=beside)
         if saved is not None:
             _take_up(learner, saved)
         _say_what_trains(learner)
         if not learner.state.finished or learner.state.best is None:
-            _decode(train_pictures, val, plan, context, stop)
+            _decode(lesson, stop)
             with recomputed(network.backbone.stages() if plan.gradient_checkpointing else []):
-                _run(learner, train_pictures)
+                _run(learner)
         return _result(model, learner)
 
 
 def refuse_impossible(plan: Plan, model: Model) -> None:
     """Raise ConfigError where the plan can't be carried out on the model's task or backbone; reads no image."""
-    check_plan(plan, model.task.part_name)
-    Monitor(plan.monitor or model.task.monitor, model.task, len(model.classes))
-    refuse_lacking(plan)
+    lesson_of(model).refuse(plan, model)
     network = Network(copy.deepcopy(model.backbone), copy.deepcopy(model.head), plan)
     network.set_drop_path(plan.drop_path)
     if plan.batch_size == 1 and network.moves_batch_norm:
@@ -104,30 +96,26 @@ def _say_what_trains(learner: Learner) -> None:
         listen(Note("\n".join([f"{plan.part_name}: highest learning rates, shallow first", *rows])))
 
 
-def _decode(train_pictures: Pictures, val_pictures: Pictures, plan: Plan, context: Context, stop: StopSignals) -> None:
+def _decode(lesson: Lesson, stop: StopSignals) -> None:
+    name, listen = lesson.plan.part_name, lesson.context.listen
+
     def check() -> None:
-        stop.raise_if_requested(f"{plan.part_name}, decoding")
+        stop.raise_if_requested(f"{name}, decoding")
 
-    val_pictures.budget = train_pictures.budget - train_pictures.load(
-        step=f"{plan.part_name}: decoding train", listen=context.listen, check=check)
-    val_pictures.load(step=f"{plan.part_name}: decoding val", listen=context.listen, check=check)
+    lesson.val_pictures.budget = lesson.pictures.budget - lesson.pictures.load(
+        step=f"{name}: decoding train", listen=listen, check=check)
+    lesson.val_pictures.load(step=f"{name}: decoding val", listen=listen, check=check)
 
 
-def _run(learner: Learner, train_pictures: Pictures) -> None:
+def _run(learner: Learner) -> None:
     plan, context = learner.plan, learner.context
     checkpoints, listen = learner.checkpoints, context.listen
     size = sum(t.numel() * t.element_size() for t in learner.network.state_dict().values())
     checkpoints.require_space((3 if plan.average is None else 4) * size)  # AdamW has two moments
     began = time.perf_counter()
-    weights = train_weights(train_pictures.dataset, plan.class_weights, sampling=plan.sampling)
-
-    def images(level: int) -> TrainImages:
-        return TrainImages(train_pictures, weights, preset=plan.augment, policy=plan.policy, erasing=plan.erasing,
-                           level=level, seed=context.seed)
-
-    workers = possible_workers(context.workers, train_pictures.preprocessing, plan.batch_size, listen)
+    workers = possible_workers(context.workers, learner.lesson.preprocessing, plan.batch_size, listen)
     listen(Started(training_step_name(plan.part_name), learner.order.total, "steps"))
-    run_to_end(learner, images, workers=workers)
+    run_to_end(learner, learner.lesson.examples, workers=workers)
     best = learner.state.best
     assert best is not None, "run_to_end ends with a best"
     kept = f"best epoch {best.epoch}" if best.epoch else "the start is kept"

@@ -45,7 +45,7 @@ class Validation:
             raise DataError("the val split is empty; there is nothing to choose by. Give it images, or let Headstart "
                             "split.")
         self.name = monitor or like.task.monitor
-        self.monitor = Monitor(self.name, like.task, len(like.classes))
+        self.monitor = Monitor(self.name, like.answers, len(like.classes))
         self.device = context.device
         self.labels, self.weights = torch.from_numpy(val.labels()), val.weights().astype(np.float64)
         self.pictures = Pictures(val, like.preprocessing, budget=SHARE * free_memory())
@@ -60,7 +60,7 @@ class Validation:
         logits = self.logits(model)
         if not bool(torch.isfinite(logits).all()):
             return Judged(math.nan, math.inf)
-        losses = model.task.loss(logits, self.labels).numpy()
+        losses = model.answers.loss(logits, self.labels).numpy()
         loss = float(np.average(losses, weights=self.weights))
         return Judged(self.monitor.judged(logits, self.labels, torch.from_numpy(self.weights), loss), loss)
 

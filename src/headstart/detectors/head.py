@@ -1,0 +1,85 @@
+"""DetectionHead: everything of a detector but its backbone: pyramid, heads, losses, choice of boxes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import nn
+from torchvision.models.detection.image_list import ImageList
+
+from headstart.detectors.pyramid import Maps, Pyramid
+
+# B images, K boxes
+
+Target = dict[str, torch.Tensor]
+"""`boxes` float32 [K, 4] (left, top, right, bottom) in pixels of the input, `labels` int64 [K] class indices."""
+
+
+class DetectionHead(nn.Module):
+    """One of torchvision's detectors whose `backbone` is a Pyramid. `model` has torchvision's names of tensors."""
+
+    def __init__(self, model: nn.Module, *, first_label: int) -> None:
+        super().__init__()
+        self.model = model
+        self.first_label = first_label
+        """The number that torchvision gives to the first class: 1 where 0 is the background."""
+        model.transform = Untouched()
+
+    @property
+    def pyramid(self) -> Pyramid:
+        """What reads the backbone's maps."""
+        found = self.model.backbone
+        assert isinstance(found, Pyramid), type(found)
+        return found
+
+    def losses(self, maps: Maps, images: torch.Tensor, targets: Sequence[Target]) -> dict[str, torch.Tensor]:
+        """Return the named losses, scalars, each a mean over the batch. images: float32 [B, 3, H, W], for their size.
+
+        It does so in training as in validation; normalisation layers keep the mode that they are in.
+        """
+        shifted = [{"boxes": target["boxes"], "labels": target["labels"] + self.first_label} for target in targets]
+        with self._answering("losses"):
+            found: dict[str, torch.Tensor] = self._run(maps, images, shifted)
+        return found
+
+    def detect(self, maps: Maps, images: torch.Tensor) -> list[Target]:
+        """Return `boxes`, `labels` and `scores` float32 [K] of each image, the surest first."""
+        with self._answering("boxes"):
+            found: list[Target] = self._run(maps, images, None)
+        return [{**one, "labels": one["labels"] - self.first_label} for one in found]
+
+    def _run(self, maps: Maps, images: torch.Tensor, targets: list[Target] | None):  # type: ignore[no-untyped-def]
+        self.pyramid.feed({stride: found.float() for stride, found in maps.items()})
+        try:
+            return self.model(images, targets)
+        finally:
+            self.pyramid.feed({})
+
+    @contextlib.contextmanager
+    def _answering(self, what: str) -> Iterator[None]:
+        """Let torchvision's own modules take the branch that gives losses or boxes: it goes by their `training`."""
+        switches = [module for module in self.model.modules()
+                    if type(module).__module__.startswith("torchvision.models.detection")]
+        before = [module.training for module in switches]
+        for module in switches:
+            module.training = what == "losses"
+        try:
+            yield
+        finally:
+            for module, mode in zip(switches, before, strict=True):
+                module.training = mode
+
+
+class Untouched(nn.Module):
+    """Stands for torchvision's resizing and normalising, which the preprocessing has done."""
+
+    def forward(self, images: torch.Tensor, targets: list[Target] | None = None
+                ) -> tuple[ImageList, list[Target] | None]:
+        """Return the images as torchvision lists them."""
+        return ImageList(images, [(int(images.shape[-2]), int(images.shape[-1]))] * len(images)), targets
+
+    def postprocess(self, found: list[Target], *sizes: object) -> list[Target]:
+        """Return the boxes as they are: in pixels of the input."""
+        return found

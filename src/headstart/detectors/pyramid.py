@@ -1,0 +1,59 @@
+"""Pyramid: maps of one width at every scale, made of whatever maps a backbone has."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torchvision.ops import FeaturePyramidNetwork
+from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
+
+# B images, C channels of a map, H and W pixels
+
+Maps = Mapping[int, torch.Tensor]
+STRIDES = (8, 16, 32)
+"""Of the maps that are read, where the backbone has them."""
+
+
+class Pyramid(nn.Module):
+    """Stands where torchvision's detectors expect a backbone, and reads maps that were fed to it.
+
+    So their losses, their sampling and their choice of boxes are theirs, and the backbone stays ours, with its stages,
+    rates and freezing. Source: Lin et al., "Feature Pyramid Networks for Object Detection", CVPR 2017. Where a backbone
+    has its last map only (a plain ViT), finer and coarser ones are made of it by resizing, as in Li et al., "Exploring
+    Plain Vision Transformer Backbones for Object Detection", ECCV 2022, without their deconvolutions.
+    """
+
+    def __init__(self, channels: Mapping[int, int], width: int, extra: ExtraFPNBlock | None) -> None:
+        super().__init__()
+        self.sources = {stride: stride if stride in channels else _nearest(stride, channels) for stride in STRIDES}
+        self.out_channels = width
+        self.fpn = FeaturePyramidNetwork([channels[source] for source in self.sources.values()], width, extra)
+        self._maps: Maps = {}
+
+    def feed(self, maps: Maps) -> None:
+        """Set what the next call of `forward` reads; an empty mapping lets go of it."""
+        self._maps = maps
+
+    def forward(self, images: torch.Tensor) -> OrderedDict[str, torch.Tensor]:
+        """Return the maps of the pyramid, [B, width, H/stride, W/stride], finest first. images: not looked at."""
+        found = OrderedDict((str(stride), self._at(stride)) for stride in STRIDES)
+        made: OrderedDict[str, torch.Tensor] = self.fpn(found)
+        return made
+
+    def _at(self, stride: int) -> torch.Tensor:
+        source = self.sources[stride]
+        found = self._maps[source]
+        if source == stride:
+            return found
+        factor = source / stride
+        return functional.interpolate(found, scale_factor=factor, mode="nearest") if factor > 1 else \
+            functional.max_pool2d(found, int(1 / factor))
+
+
+def _nearest(stride: int, channels: Mapping[int, int]) -> int:
+    """Return the stride of the map that one of `stride` is made of: the nearest one, of two the finer."""
+    return min(channels, key=lambda found: (abs(found.bit_length() - stride.bit_length()), found))

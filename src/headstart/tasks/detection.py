@@ -1,0 +1,39 @@
+"""Detection: where in an image the objects are, and of which class."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from headstart.backbones.backbone import Backbone
+from headstart.detectors.detector import ChosenDetector
+from headstart.detectors.fcos import Fcos
+from headstart.tasks.task import Task
+
+SIDE = 64
+"""Pixels of a blank picture that shows which maps a backbone has."""
+
+
+class Detection(Task):
+    """Boxes with a class and a score each."""
+
+    monitor: ClassVar[str] = "ap"
+
+    detector: ChosenDetector = Field(default_factory=Fcos)
+    """The architecture of the head, such as fcos; with settings as {detector: fcos, width: 96}."""
+    thresholds: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
+    """The score of each class from which a box is shown, chosen on validation; empty before that."""
+
+    def head(self, backbone: Backbone, classes: int) -> nn.Module:
+        """Return a fresh head for the backbone's maps. Raises ConfigError where the detector can't read them."""
+        like = next(backbone.parameters())
+        mode, side = backbone.training, backbone.spec.preprocessing.size if backbone.fixed_size else SIDE
+        blank = torch.zeros(1, backbone.spec.preprocessing.channels, side, side, device=like.device)
+        backbone.eval()
+        with torch.no_grad():
+            channels = {stride: found.shape[1] for stride, found in backbone.maps(blank).items()}
+        backbone.train(mode)
+        return self.detector.build(channels, classes)

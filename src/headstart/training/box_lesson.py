@@ -1,0 +1,162 @@
+"""BoxLesson: a training whose network finds boxes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from headstart.data.dataset import Splits
+from headstart.detecting import on_canvas, to_original
+from headstart.detectors.head import DetectionHead, Target
+from headstart.errors import ConfigError, nearest
+from headstart.methods.method import Context
+from headstart.metrics.boxes import NAMES, detection_metrics, truth_of
+from headstart.model import Model
+from headstart.training.box_pictures import BoxItem, BoxPictures, TrainBoxes, ValBoxes
+from headstart.training.imbalance import train_weights
+from headstart.training.lesson import Lesson, Share
+from headstart.training.monitor import Watched
+from headstart.training.network import Network
+from headstart.training.objective import Teaching
+from headstart.training.plan import Plan
+from headstart.types import Batch, Detections
+
+# B images in a batch, K boxes
+
+UNUSED = ("regularisers", "label_smoothing", "policy", "erasing", "mix", "dropout", "loss", "class_weights", "sampling")
+"""Settings of a plan that say something of logits, or of whole images, and nothing of boxes."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoxBatch(Batch):
+    """A batch of images on one canvas."""
+
+    targets: list[Target]  # type: ignore[assignment]
+
+
+class BoxLesson(Lesson):
+    """Boxes against boxes; the detector's own losses."""
+
+    pictures_type = BoxPictures
+    pictures: BoxPictures
+    val_pictures: BoxPictures
+
+    def __init__(self, model: Model, splits: Splits, plan: Plan, context: Context) -> None:
+        super().__init__(model, splits, plan, context)
+        self.monitor = watched(plan, model)
+        self._maps: dict[int, dict[int, torch.Tensor]] | None = None
+
+    @classmethod
+    def refuse(cls, plan: Plan, model: Model) -> None:
+        """Raise ConfigError for settings that would have no effect on boxes, and for an unknown metric."""
+        idle = [name for name in UNUSED if getattr(plan, name)
+                != type(plan).model_fields[name].get_default(call_default_factory=True)]
+        if idle:
+            raise ConfigError(f"{plan.part_name}: {', '.join(idle)} would have no effect on detection. Leave it out.")
+        if plan.batch_norm == "adapt":
+            raise ConfigError(f"{plan.part_name}: batch_norm=adapt solves a linear head anew, which a detector has "
+                              "not. Take frozen or train.")
+        watched(plan, model)
+
+    def begin(self, network: Network, averaged: nn.Module | None, teaching: Teaching | None) -> list[nn.Module]:
+        """Take the network in; return what must follow it to its device."""
+        assert teaching is None, "no method teaches boxes"
+        return []
+
+    def examples(self, level: int) -> TrainBoxes:
+        """Return the augmented training images."""
+        weights = train_weights(self.pictures.dataset, "none")
+        return TrainBoxes(self.pictures, weights, preset=self.plan.augment, level=level, seed=self.context.seed)
+
+    def val(self) -> DataLoader[Any]:
+        """Return the batches of validation."""
+        return DataLoader(ValBoxes(self.val_pictures), batch_size=self.plan.batch_size, collate_fn=list)
+
+    def batch(self, items: Sequence[BoxItem]) -> BoxBatch:
+        """Return the images on one canvas, on the device."""
+        device = self.context.device
+        images = on_canvas([item.image.to(device, non_blocking=True) for item in items], self.preprocessing)
+        targets = [{"boxes": item.boxes.to(device), "labels": item.labels.to(device)} for item in items]
+        return BoxBatch(images, targets, torch.tensor([item.weight for item in items], device=device),
+                        torch.tensor([item.index for item in items], device=device))
+
+    def prepared(self, batch: Batch) -> Batch:
+        """Return the batch as the loss wants it."""
+        return batch
+
+    def backward(self, network: Network, prepared: Batch, batch: Batch, rows: torch.Tensor) -> Share:
+        """Add the gradient of some rows of the batch."""
+        count, chosen = len(batch.targets), [int(row) for row in rows]
+        images = batch.images if len(chosen) == count else batch.images[rows]
+        loss = self._loss(network, images, [batch.targets[row] for row in chosen])  # type: ignore[misc]
+        (loss * len(chosen) / count).backward()
+        value = float(loss.detach())
+        # torchvision's losses are means over the batch: an image's own weight can't be told apart in them.
+        return Share(value * len(chosen) / count, value * len(chosen), float(len(chosen)))
+
+    def answers(self, network: Network, batch: Batch, micro_batch: int) -> tuple[list[Detections], list[float]]:
+        """Return what is found in each image, and its loss."""
+        found, losses = [], []
+        for rows in torch.arange(len(batch.targets)).split(micro_batch):
+            images, targets = batch.images[rows], [batch.targets[int(row)] for row in rows]
+            losses += [float(self._loss(network, images, targets))] * len(rows)  # type: ignore[arg-type]
+            found += boxes_of(network, images, self.autocast())
+        return [self._original(one, int(index)) for one, index in zip(found, batch.indices, strict=True)], losses
+
+    def judged(self, answers: Sequence[tuple[list[Detections], list[float]]]) -> tuple[float, float]:
+        """Return the watched metric and the mean loss."""
+        found = [one for batch, _ in answers for one in batch]
+        losses = [loss for _, batch in answers for loss in batch]
+        loss = sum(losses) / len(losses)
+        if self.monitor.name == "loss":
+            return loss, loss
+        if not math.isfinite(loss):
+            return math.nan, loss
+        truths = [truth_of(sample.objects or ()) for sample in self.val_pictures.dataset.samples]
+        found_metrics = detection_metrics(found, truths, len(self.model.classes), names=[self.monitor.name])
+        return found_metrics[self.monitor.name], loss
+
+    def blank(self, count: int) -> BoxBatch:
+        """Return a batch of black images with a box each."""
+        settings = self.preprocessing
+        image = torch.zeros(settings.channels, settings.size, settings.size, dtype=torch.uint8)
+        side = settings.size / 2
+        box, label = torch.tensor([[0.0, 0.0, side, side]]), torch.tensor([0])
+        return self.batch([BoxItem(image, box, label, 1.0, 0) for _ in range(count)])
+
+    def _loss(self, network: Network, images: torch.Tensor, targets: list[Target]) -> torch.Tensor:
+        head = head_of(network)
+        with self.autocast():
+            maps = network.backbone.maps(images)
+        return torch.stack(list(head.losses(maps, images, targets).values())).sum()
+
+    def _original(self, found: Target, index: int) -> Detections:
+        small = self.val_pictures[index].shape
+        return to_original(found, (small[0], small[1]), self.val_pictures.original[index])
+
+
+def watched(plan: Plan, model: Model) -> Watched:
+    """Return what validation is judged by. Raises ConfigError for a name that no detector has."""
+    name = plan.monitor or model.task.monitor
+    if name not in (*NAMES, "loss"):
+        raise ConfigError(f'monitor "{name}" is not a metric of detection.' + nearest(name, (*NAMES, "loss")))
+    return Watched(name, "min" if name == "loss" else "max")
+
+
+def head_of(network: Network) -> DetectionHead:
+    """Return the network's head, which is a detector's."""
+    assert isinstance(network.head, DetectionHead), type(network.head)
+    return network.head
+
+
+def boxes_of(network: Network, images: torch.Tensor, autocast: torch.autocast) -> list[Target]:
+    """Return what the network finds in images on one canvas, in its pixels."""
+    with autocast:
+        maps = network.backbone.maps(images)
+    return head_of(network).detect(maps, images)
