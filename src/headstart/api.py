@@ -10,6 +10,7 @@ from headstart import receipts
 from headstart.assessment import assess
 from headstart.backbones.resolve import PERMISSIVE
 from headstart.confrontation import confront
+from headstart.data.box_findings import INPUT_SIZE
 from headstart.data.check import CheckReport
 from headstart.data.check import check as check_data
 from headstart.data.dataset import Dataset
@@ -143,15 +144,16 @@ def find_label_errors(data: str | Path | Dataset | None = None, *, backbone: str
 
 
 def check(data: str | Path | Dataset, *, strict: bool = False, features: bool | None = None,
-          listen: Listen = silent) -> CheckReport:
+          input_size: int = INPUT_SIZE, listen: Listen = silent) -> CheckReport:
     """Return what is wrong with the data, item by item.
 
     strict: any leak between given splits and any image with two labels is an error. features: look for near copies by
     the features of the default backbone, too; None does so where its weights are here and there are at most 5000
-    images.
+    images. input_size: for detection, pixels of the longer side of an image as the model will get it.
     """
     dataset = data if isinstance(data, Dataset) else load_data(str(data))
-    return check_data(dataset, listen=listen, strict=strict, alike=finder(len(dataset), features, listen))
+    return check_data(dataset, listen=listen, strict=strict, alike=finder(len(dataset), features, listen),
+                      input_size=input_size)
 
 
 def evaluate(run: str | Path | Run, data: str | Path, *, split: str | None = None, skip_bad: bool = False,

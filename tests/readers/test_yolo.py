@@ -117,7 +117,7 @@ def test_nothing_outside_is_followed_unless_allowed(tmp_path: Path) -> None:
 def test_two_files_that_could_be_data_yaml_are_refused(tmp_path: Path) -> None:
     root = yolo(tmp_path, {"a": ONE, "b": ""})
     (root / "other.yaml").write_text((root / "data.yaml").read_text())
-    with pytest.raises(ConfigError, match="several files could be its data.yaml"):
+    with pytest.raises(ConfigError, match=r"several files could be its data\.yaml"):
         load_data(root)
 
 

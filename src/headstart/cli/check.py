@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,7 +18,8 @@ STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
 def check(
     data: Annotated[str, typer.Argument(help="Folder, table or saved dataset.")],
     format: Annotated[str | None, typer.Option(help="Data format; found out where not given.")] = None,
-    task: Annotated[str | None, typer.Option(help="classification or multilabel; found out where not given.")] = None,
+    task: Annotated[str | None, typer.Option(
+        help="classification, multilabel or detection; found out where not given.")] = None,
     group_by: Annotated[str | None, typer.Option(
         help="Images of one group must share a split: a column, a regular expression, or `duplicates`.")] = None,
     strict: Annotated[bool, typer.Option(
@@ -25,6 +27,11 @@ def check(
     features: Annotated[bool | None, typer.Option(
         "--features/--no-features", show_default=False, help="Look for near copies by the features of the default "
         "backbone, too. Default: if its weights are here and there are at most 5000 images.")] = None,
+    sheet: Annotated[Path | None, typer.Option(
+        help="Draw the marked objects of some images into this PNG or JPEG file (detection).")] = None,
+    input_size: Annotated[int, typer.Option(
+        min=32, max=4096, help="Pixels of an image's longer side as the model will get it (detection): objects too "
+        "small for it are told.")] = 320,
     set_: Annotated[list[str] | None, typer.Option(
         "--set", help="A setting of the reader, such as reader.label=species. May be repeated.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="List every image of a finding, not the first five.")] = False,
@@ -37,9 +44,12 @@ def check(
     from headstart.data.groups import group_by as grouped
     from headstart.data.groups import load_grouped
     from headstart.data.load import load_data
+    from headstart.data.sheet import draw_sheet, refuse_sheet
     from headstart.errors import DataError
     from headstart.events import Note
 
+    if sheet:
+        refuse_sheet(sheet)
     listen = terminal()
     dataset = load_grouped(lambda settings: load_data(data, format=format, task=task, settings=settings,
                                                       skip_bad=True),
@@ -48,7 +58,9 @@ def check(
         dataset = grouped(dataset, group_by)
     for note in dataset.notes:
         listen(Note(note))
-    report = check_data(dataset, listen=listen, strict=strict, features=features)
+    report = check_data(dataset, listen=listen, strict=strict, features=features, input_size=input_size)
+    if sheet:
+        listen(Note(f"{sheet}: {draw_sheet(dataset, sheet)} images with their objects"))
     # `adapt` groups by the hash alone: what is told here is what it will do.
     by_hash = report.model_copy(update={"near_sets": report.hash_sets})
     groups = grouped(dataset, group_by, report=by_hash).notes[-1:] if group_by == "duplicates" else ()
