@@ -96,7 +96,8 @@ def _duplicated(dataset: Dataset, objects: Sequence[Placed]) -> Finding:
             items.append(_title(dataset, image.sample, found))
         seen.add(key)
     return _fault("box_duplicated", items, "No object is marked twice",
-                  "marked twice: the same box and class in one image", "Remove the second: it can't be found twice, and counts as missed.")
+                  "marked twice: the same box and class in one image",
+                  "Remove the second: it can't be found twice, and counts as missed.")
 
 
 def _aspect(dataset: Dataset, objects: Sequence[Placed]) -> Finding:
