@@ -16,6 +16,8 @@ from headstart.data.fingerprint import fingerprint
 from headstart.data.sheet import draw_sheet
 from headstart.errors import ConfigError, DataError
 from headstart.events import silent
+from headstart.gate import admit
+from headstart.job import Job
 from headstart.types import Box, Instance, Sample
 from tests.data.planted import picture
 from tests.shared_data import shared
@@ -154,7 +156,7 @@ def test_the_fingerprint_knows_the_boxes(tmp_path: Path) -> None:
 
 def test_the_sheet_shows_boxes_and_is_the_same_each_time(tmp_path: Path) -> None:
     data = marked(tmp_path, [[SOUND, (60, 60, 50, 70)], [], [SOUND], [SOUND, SOUND]])
-    assert draw_sheet(data, tmp_path / "sheet.png") == 4
+    assert draw_sheet(data, tmp_path / "sheet.png").endswith("sheet.png: 4 of 4 images with their objects")
     first = (tmp_path / "sheet.png").read_bytes()
     draw_sheet(data, tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").read_bytes() == first
@@ -178,3 +180,16 @@ def load_bccd() -> Dataset:
     from headstart.data.load import load_data
 
     return load_data(shared("bccd"))
+
+
+def test_the_gate_lets_mended_boxes_in_and_tells(tmp_path: Path) -> None:
+    path = tmp_path / "boxes.csv"
+    rows = [f"{number}.png,cat,10,10,40,40" for number in range(30)] + ["0.png,cat,90,10,140,40", "1.png,cat,5,5,5,5"]
+    marked(tmp_path, [[SOUND]] * 30)
+    path.write_text("image,label,xmin,ymin,xmax,ymax\n" + "\n".join(rows) + "\n")
+    told: list[object] = []
+    data, findings = admit(Job(data=str(path)), None, told.append)
+    assert sum(len(sample.objects or ()) for sample in data.samples) == 31
+    assert data.samples[0].objects[1].box == (90, 10, 96, 40)  # type: ignore[index]
+    assert any("1 boxes left out: a side of less than a pixel" in str(event) for event in told)
+    assert {finding["kind"] for finding in findings if finding["level"] == "warning"} == {"box_outside", "box_degenerate"}

@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from headstart.data.dataset import Dataset
     from headstart.data.findings import CheckReport, Finding
 
 STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
@@ -42,25 +43,15 @@ def check(
     from headstart.cli.output import print_json, print_table, say
     from headstart.cli.terminal import terminal
     from headstart.data.groups import group_by as grouped
-    from headstart.data.groups import load_grouped
-    from headstart.data.load import load_data
-    from headstart.data.sheet import draw_sheet, refuse_sheet
+    from headstart.data.sheet import draw_sheet
     from headstart.errors import DataError
     from headstart.events import Note
 
-    if sheet:
-        refuse_sheet(sheet)
     listen = terminal()
-    dataset = load_grouped(lambda settings: load_data(data, format=format, task=task, settings=settings,
-                                                      skip_bad=True),
-                           reader_settings(set_ or []), group_by)
-    if group_by and group_by != "duplicates":
-        dataset = grouped(dataset, group_by)
-    for note in dataset.notes:
+    dataset = read(data, format, task=task, settings=reader_settings(set_ or []), group_by=group_by)
+    for note in (*dataset.notes, *([draw_sheet(dataset, sheet)] if sheet else [])):
         listen(Note(note))
     report = check_data(dataset, listen=listen, strict=strict, features=features, input_size=input_size)
-    if sheet:
-        listen(Note(f"{sheet}: {draw_sheet(dataset, sheet)} images with their objects"))
     # `adapt` groups by the hash alone: what is told here is what it will do.
     by_hash = report.model_copy(update={"near_sets": report.hash_sets})
     groups = grouped(dataset, group_by, report=by_hash).notes[-1:] if group_by == "duplicates" else ()
@@ -69,10 +60,22 @@ def check(
                     **report.to_json()})
     else:
         print_table(verdicts(report))
-        say(*groups, *(line for finding in report.findings for line in details(finding, shown=None if all_ else 5)),
-            conclusion(report))
+        lines = [line for finding in report.findings for line in details(finding, shown=None if all_ else 5)]
+        say(*groups, *lines, conclusion(report))
     if report.level == "error":
         raise typer.Exit(DataError.exit_code)
+
+
+def read(data: str, format: str | None, *, task: str | None, settings: dict[str, Any],
+         group_by: str | None) -> Dataset:
+    """Return the data, grouped by a column or an expression; `duplicates` are known only after the check."""
+    from headstart.data.groups import group_by as grouped
+    from headstart.data.groups import load_grouped
+    from headstart.data.load import load_data
+
+    dataset = load_grouped(lambda values: load_data(data, format=format, task=task, settings=values, skip_bad=True),
+                           settings, group_by)
+    return grouped(dataset, group_by) if group_by and group_by != "duplicates" else dataset
 
 
 def reader_settings(assignments: list[str]) -> dict[str, Any]:

@@ -63,9 +63,10 @@ def mended(dataset: Dataset, sizes: Sizes) -> Dataset:
             labels = tuple(sorted({found.label for found in kept}))
             sample = replace(sample, objects=tuple(kept), label=labels)
         samples.append(sample)
-    said = {"clipped": "boxes reached out of their image and are clipped to it",
-            "outside": f"boxes left out: less than {LEAST_LEFT:.0%} of them lies inside their image",
-            "degenerate": "boxes left out: a side of less than a pixel, or a single pixel",
-            "swapped": "boxes left out: their right edge is left of the left one, or their bottom above their top"}
+    said: dict[Fault, str] = {
+        "clipped": "boxes reached out of their image and are clipped to it",
+        "outside": f"boxes left out: less than {LEAST_LEFT:.0%} of them lies inside their image",
+        "degenerate": "boxes left out: a side of less than a pixel, or a single pixel",
+        "swapped": "boxes left out: their right edge is left of the left one, or their bottom above their top"}
     notes = [f"{faults[fault]} {text}" for fault, text in said.items() if faults[fault]]
     return replace(dataset, samples=tuple(samples), notes=(*dataset.notes, *notes))

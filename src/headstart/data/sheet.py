@@ -25,20 +25,15 @@ COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
 
-def refuse_sheet(path: Path) -> None:
-    """Raise ConfigError where the file of the sheet has an ending of no format that it can have."""
-    if path.suffix.lower() not in FORMATS:
-        raise ConfigError(f"{path}: a sheet is a .png or .jpg file.")
-
-
-def draw_sheet(dataset: Dataset, path: Path, *, most: int = MOST) -> int:
-    """Write a picture of at most `most` images with boxes, outlines and class names; return how many it shows.
+def draw_sheet(dataset: Dataset, path: Path, *, most: int = MOST) -> str:
+    """Write a picture of at most `most` images with boxes, outlines and class names; return what was drawn, in words.
 
     Images with faulty boxes come first, these drawn in red; then others, evenly from all of the data, so that
     each class is seen. The same data give the same sheet. Raises ConfigError for another ending than .png or .jpg,
     DataError for data without objects.
     """
-    refuse_sheet(path)
+    if path.suffix.lower() not in FORMATS:
+        raise ConfigError(f"{path}: a sheet is a .png or .jpg file.")
     if dataset.task != "detection":
         raise DataError(f"a sheet shows marked objects, which data for {dataset.task} have not. Leave --sheet out.")
     cells = [cell for sample in chosen(dataset, most) if (cell := _cell(sample, dataset.classes))]
@@ -50,7 +45,7 @@ def draw_sheet(dataset: Dataset, path: Path, *, most: int = MOST) -> int:
         sheet.paste(cell, (number % columns * (CELL + 8), number // columns * (CELL + LINE + 8)))
     with atomic_write(path) as file:
         sheet.save(file, format=FORMATS[path.suffix.lower()])
-    return len(cells)
+    return f"{path}: {len(cells)} of {len(dataset)} images with their objects"
 
 
 def chosen(dataset: Dataset, most: int) -> list[Sample]:
