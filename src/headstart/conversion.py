@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -50,6 +51,11 @@ def write_dataset(dataset: Dataset, writer: Writer, out: Path, *, images: Images
     refuse_taken(out)
     if dataset.task != "detection":
         raise DataError(f"convert writes marked objects, which data for {dataset.task} have not.")
+    endless = [sample.where or sample.id for sample in dataset.samples for found in sample.objects or ()
+               if not all(map(math.isfinite, found.box))]
+    if endless:
+        raise DataError(f"{len(endless)} boxes are not of finite numbers:\n{listed(endless)}\nMend them, or leave "
+                        "them out.")
     sizes = sizes_of([sample.source for sample in dataset.samples])
     broken = [str(size) for size in sizes if isinstance(size, ImageError)]
     if broken:

@@ -162,7 +162,7 @@ def test_the_sheet_shows_boxes_and_is_the_same_each_time(tmp_path: Path) -> None
     assert (tmp_path / "sheet.png").read_bytes() == first
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width == 4 * 328
-        assert (230, 25, 75) in {colour for _, colour in sheet.getcolors(1 << 24) or ()}  # the class cat
+        assert (208, 32, 208) in {colour for _, colour in sheet.getcolors(1 << 24) or ()}  # the class cat
     with pytest.raises(ConfigError, match=r"a sheet is a \.png or \.jpg file"):
         draw_sheet(data, tmp_path / "sheet.gif")
     with pytest.raises(DataError, match="data for classification have not"):
@@ -192,4 +192,5 @@ def test_the_gate_lets_mended_boxes_in_and_tells(tmp_path: Path) -> None:
     assert sum(len(sample.objects or ()) for sample in data.samples) == 31
     assert data.samples[0].objects[1].box == (90, 10, 96, 40)  # type: ignore[index]
     assert any("1 boxes left out: a side of less than a pixel" in str(event) for event in told)
-    assert {finding["kind"] for finding in findings if finding["level"] == "warning"} == {"box_outside", "box_degenerate"}
+    warned = {finding["kind"] for finding in findings if finding["level"] == "warning"}
+    assert warned == {"box_outside", "box_degenerate"}

@@ -176,3 +176,18 @@ def test_any_record_is_an_error_of_ours_or_reads(tmp_path: Path, record: dict[st
     path.write_text(json.dumps(value))
     with contextlib.suppress(HeadstartError):
         load_data(path)
+
+
+def test_a_large_file_is_known_whatever_the_order_of_its_parts(tmp_path: Path) -> None:
+    path = coco(tmp_path, [marked(number) for number in range(4000)])
+    assert path.stat().st_size > 250_000
+    assert load_data(path).format == "coco"
+    many = {f"image-{number}": "x" * 40 for number in range(4000)}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "info": many}))
+    assert load_data(path).format == "coco"
+
+
+def test_images_in_no_annotation_file_are_told_and_a_file_may_have_no_split(tmp_path: Path) -> None:
+    coco(tmp_path, [marked(1)])
+    pictures(tmp_path, "extra.png")
+    assert "extra.png (in no annotation file)" in load_data(tmp_path).ignored

@@ -38,14 +38,16 @@ def polygons_of(value: Any, size: tuple[int, int] | None) -> Polygons:
 
 
 def _polygon(value: Any, size: tuple[int, int] | None) -> tuple[float, ...]:
-    if not isinstance(value, list | tuple) or not all(_is_number(number) for number in value):
+    if not isinstance(value, list | tuple) or not set(map(type, value)) <= {int, float}:
         raise BadMask("an outline holds something that is no number")
     if len(value) < 6 or len(value) % 2:
         raise BadMask(f"an outline of {len(value)} numbers, where three points or more have 6, 8, 10, ...")
     height, width = size or (FAR, FAR)
-    points = tuple(float(number) for number in value)
-    if not all(-width <= x <= 2 * width for x in points[::2]) or \
-            not all(-height <= y <= 2 * height for y in points[1::2]):
+    points = tuple(map(float, value))
+    across, down = points[::2], points[1::2]
+    # Of NaN, no comparison would tell.
+    if not all(map(math.isfinite, points)) or min(across) < -width or max(across) > 2 * width \
+            or min(down) < -height or max(down) > 2 * height:
         raise BadMask("an outline leads far out of the picture")
     return points
 
@@ -65,7 +67,8 @@ def rle_of(value: Any, size: tuple[int, int] | None) -> Rle:
         raise BadMask(f"the mask has {width}x{height} pixels, the picture {size[1]}x{size[0]}")
     counts = value.get("counts")
     runs = runs_of_text(counts, most=height * width) if isinstance(counts, str) else counts
-    if not isinstance(runs, list | tuple) or not all(_is_whole(run) and run >= 0 for run in runs):
+    if not isinstance(runs, list | tuple) or not set(map(type, runs)) <= {int} \
+            or min(runs, default=0) < 0:
         raise BadMask("the runs of the mask are no whole numbers of 0 or more")
     if sum(runs) != height * width:
         raise BadMask(f"the runs of the mask add up to {sum(runs)}, not to {width}x{height}")
@@ -128,10 +131,6 @@ def area_of_polygons(polygons: Sequence[Sequence[float]]) -> float:
     """Return the sum of the areas inside the outlines, in pixels (Gauss's formula)."""
     return sum(abs(sum(p[i] * p[(i + 3) % len(p)] - p[(i + 2) % len(p)] * p[i + 1] for i in range(0, len(p), 2))) / 2
                for p in polygons)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_whole(value: Any) -> bool:

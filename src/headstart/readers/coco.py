@@ -26,12 +26,15 @@ from headstart.data.coco_objects import categories, is_id, marked
 from headstart.data.dataset import Dataset
 from headstart.data.splits import as_split
 from headstart.data.strict_json import read_json_object
+from headstart.data.walk import shown, walk
 from headstart.errors import ConfigError, DataError
 from headstart.images import printable
 from headstart.readers.reader import Reader
 from headstart.types import SplitName
 
-KEYS = (b'"images"', b'"annotations"', b'"categories"')
+MOST_FILES = 50
+"""To look into; where there are more, it is a file for each image, which is no COCO."""
+MARKS = tuple(f'"{key}"'.encode() for key in ("images", "annotations", "categories", "file_name", "image_id", "bbox"))
 
 
 class Coco(Reader):
@@ -59,7 +62,7 @@ class Coco(Reader):
         files = [place] if place.is_file() else _annotation_files(place)
         if not files:
             raise DataError(f"{path}: no COCO file here. Point at the JSON file.")
-        splits = _splits(files) if len(files) > 1 or place.is_dir() else [None]
+        splits = _splits(files) if place.is_dir() else [None]
         root = place if place.is_dir() else place.parent.parent if place.parent.name == "annotations" else place.parent
         pictures, missing, declared = list[Picture](), list[str](), set[str]()
         notes, ignored = list[str](), list[str]()
@@ -71,6 +74,10 @@ class Coco(Reader):
             notes += part.notes
             ignored += part.ignored
         refuse_missing(path, missing, self.missing)
+        if place.is_dir():
+            taken = {picture.id for picture in pictures}
+            tree = walk(root, outside="allow")
+            ignored += [f"{name} (in no annotation file)" for name in map(shown, tree.images) if name not in taken]
         return detection(pictures, format="coco", root=root, declared=declared, notes=notes, ignored=ignored)
 
 
@@ -79,21 +86,20 @@ class _File:
 
     def __init__(self, file: Path, split: SplitName | None, root: Path, settings: Coco) -> None:
         self.file, self.split, self.root, self.settings = file, split, root, settings
+        self.images_root = root if settings.images is None else root / settings.images
         self.value = read_json_object(file)
         absent = [key for key in ("images", "annotations", "categories") if not isinstance(self.value.get(key), list)]
         if absent:
             raise DataError(f'{file.name}: no list "{absent[0]}", which every COCO file has. '
                             "Is it a file of results, or of images without annotations?")
-        self.missing: list[str] = []
-        self.ignored: list[str] = []
+        self.missing, self.ignored = list[str](), list[str]()
         self.names, self.notes = categories(self.value["categories"], file.name)
 
     def pictures(self) -> list[Picture]:
         """Return the images of the file with what is marked in them."""
-        problems: list[str] = []
+        problems, seen = list[str](), set[Any]()
         images = self._images(problems)
         objects: dict[Any, list[Marked]] = defaultdict(list)
-        seen: set[Any] = set()
         for row, record in enumerate(self.value["annotations"]):
             try:
                 image = images.get(_image_of(record, seen, row))
@@ -126,7 +132,7 @@ class _File:
     def _folders(self, names: Sequence[str]) -> list[Path]:
         """Return the folders where the images may lie, the one that has most of the first of them in front."""
         if self.settings.images is not None:
-            return [self.root / self.settings.images]
+            return [self.images_root]
         parent = self.file.parent
         words = dict.fromkeys(["", *([self.split] if self.split else []), *re.findall(r"[a-zA-Z]+\d*", self.file.stem)])
         tops = dict.fromkeys([parent, parent / "images", self.root, self.root / "images", self.root / "JPEGImages"])
@@ -140,7 +146,7 @@ class _File:
     def _picture(self, image: dict[str, Any], objects: tuple[Marked, ...], folders: Sequence[Path]) -> Picture:
         name, where = image["file_name"], f"{self.file.name} image {image['id']}"
         try:
-            path = locate(folders, name, root=self.root, outside=self.settings.outside)
+            path = locate(folders, name, root=self.images_root, outside=self.settings.outside)
         except DataError as error:
             raise DataError(f"{where}: {error}.") from None
         if path is None:
@@ -168,7 +174,7 @@ def _annotation_files(folder: Path) -> list[Path]:
     inside = [file for part in folders_in(folder) if as_split(part.name) for file in entries(part, ".json")
               if file.name.startswith("_annotations")]
     for found in (entries(folder / "annotations", ".json"), inside, entries(folder, ".json")):
-        files = [file for file in found if _is_coco(file)]
+        files = [file for file in found[:MOST_FILES] if _is_coco(file)]
         instances = [file for file in files if file.name.startswith("instances")]
         if files:
             return instances or files
@@ -179,7 +185,7 @@ def _is_coco(file: Path) -> bool:
     if file.suffix.lower() != ".json":
         return False
     seen = glimpse(file)
-    return "coco" in file.name.lower() or (b'"shapes"' not in seen and sum(key in seen for key in KEYS) >= 2)
+    return "coco" in file.name.lower() or (b'"shapes"' not in seen and sum(mark in seen for mark in MARKS) >= 2)
 
 
 def _splits(files: Sequence[Path]) -> list[SplitName | None]:
