@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         advise,
         check,
         compare,
+        convert,
         evaluate,
         find_label_errors,
         forecast,
@@ -38,14 +39,14 @@ if TYPE_CHECKING:
     from headstart.runs import Run, list_runs, load_run
 
 _HOMES = {
-    "adapt": "api", "advise": "api", "check": "api", "compare": "api", "evaluate": "api", "find_label_errors": "api",
-    "forecast": "api", "predict": "api", "rank": "api", "reproduce": "api", "resume": "api", "similar": "api",
-    "tune": "api", "verify": "api",
+    "adapt": "api", "advise": "api", "check": "api", "compare": "api", "convert": "api", "evaluate": "api",
+    "find_label_errors": "api", "forecast": "api", "predict": "api", "rank": "api", "reproduce": "api",
+    "resume": "api", "similar": "api", "tune": "api", "verify": "api",
     "Dataset": "data.dataset", "load_data": "data.load", "HeadstartError": "errors", "Job": "job", "Model": "model",
     "Run": "runs", "list_runs": "runs", "load_run": "runs",
 }
-__all__ = ["Dataset", "HeadstartError", "Job", "Model", "Run", "adapt", "advise", "check", "compare", "evaluate",
-           "find_label_errors", "forecast", "list_runs", "load_data", "load_run", "predict", "rank",
+__all__ = ["Dataset", "HeadstartError", "Job", "Model", "Run", "adapt", "advise", "check", "compare", "convert",
+           "evaluate", "find_label_errors", "forecast", "list_runs", "load_data", "load_run", "predict", "rank",
            "reproduce", "resume", "similar", "tune", "verify"]
 
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from headstart import receipts
 from headstart.assessment import assess
 from headstart.backbones.resolve import PERMISSIVE
 from headstart.confrontation import confront
+from headstart.conversion import Converted, Images, write_dataset
+from headstart.data.box_findings import INPUT_SIZE
 from headstart.data.check import CheckReport
 from headstart.data.check import check as check_data
 from headstart.data.dataset import Dataset
 from headstart.data.load import load_data
 from headstart.errors import ConfigError
 from headstart.evaluation.intervals import Interval
-from headstart.events import Listen, silent
+from headstart.events import Listen, Note, silent
 from headstart.job import Job, build_job
 from headstart.part import words
 from headstart.run import repeat, run
@@ -39,6 +41,7 @@ from headstart.tuning.candidates import build_search
 from headstart.tuning.result import Tuned
 from headstart.tuning.tune import tune as search
 from headstart.types import Prediction
+from headstart.writers.writer import WRITERS
 
 
 def adapt(data: str | Path | Dataset, *, out: str | Path | None = None, config: str | Path | None = None,
@@ -143,15 +146,36 @@ def find_label_errors(data: str | Path | Dataset | None = None, *, backbone: str
 
 
 def check(data: str | Path | Dataset, *, strict: bool = False, features: bool | None = None,
-          listen: Listen = silent) -> CheckReport:
+          input_size: int = INPUT_SIZE, listen: Listen = silent) -> CheckReport:
     """Return what is wrong with the data, item by item.
 
     strict: any leak between given splits and any image with two labels is an error. features: look for near copies by
     the features of the default backbone, too; None does so where its weights are here and there are at most 5000
-    images.
+    images. input_size: for detection, pixels of the longer side of an image as the model will get it.
     """
     dataset = data if isinstance(data, Dataset) else load_data(str(data))
-    return check_data(dataset, listen=listen, strict=strict, alike=finder(len(dataset), features, listen))
+    return check_data(dataset, listen=listen, strict=strict, alike=finder(len(dataset), features, listen),
+                      input_size=input_size)
+
+
+def convert(data: str | Path | Dataset, *, to: str, out: str | Path, images: str = "copy", format: str | None = None,
+            reader: Mapping[str, Any] | None = None, writer: Mapping[str, Any] | None = None,
+            listen: Listen = silent) -> Converted:
+    """Return the data with marked objects as they were written in another format, and what that can't hold.
+
+    to: `coco`, `voc` or `yolo`. out: a new folder. images: `copy`, or `link` for hard links. format: of the data, found
+    out where not given. reader, writer: settings of the two formats. What was inferred is told to `listen`.
+    Raises ConfigError for a wrong setting or a folder that is not empty, DataError for data without objects or with
+    images that can't be read. The data are never changed.
+    """
+    if images not in ("copy", "link"):
+        raise ConfigError(f'images "{images}": copy or link.')
+    part = WRITERS.get(to).parse(dict(writer or {}), where="writer")
+    dataset = data if isinstance(data, Dataset) else load_data(str(data), format=format, settings=reader,
+                                                               task="detection")
+    for note in dataset.notes:
+        listen(Note(note))
+    return write_dataset(dataset, part, Path(out), images=cast(Images, images))
 
 
 def evaluate(run: str | Path | Run, data: str | Path, *, split: str | None = None, skip_bad: bool = False,

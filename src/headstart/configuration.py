@@ -17,12 +17,10 @@ WORDS = ("mix", "loss", "average")
 """Settings that are one part: `mix: mixup` stands for {mix: mixup}, which can have settings of its own."""
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2's core scalars: `no` and `0123` are text, only true/false are booleans; a key stands once."""
+class _OnceEach:
+    """A key stands once in a mapping."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (the library's own protocol)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def construct_mapping(self: Any, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Return the mapping. Raises ConfigError for a key that stands twice: the last would win in silence."""
         seen: set[Any] = set()
         for key_node, _ in node.value:
@@ -32,7 +30,17 @@ class _Loader(yaml.SafeLoader):
             if key in seen:
                 raise ConfigError(f'line {key_node.start_mark.line + 1}: the key "{key}" stands twice. Remove one.')
             seen.add(key)
-        return super().construct_mapping(node, deep=deep)
+        return super().construct_mapping(node, deep=deep)  # type: ignore[misc, no-any-return]
+
+
+class _Loader(_OnceEach, yaml.SafeLoader):
+    """YAML 1.2's core scalars: `no` and `0123` are text, only true/false are booleans; a key stands once."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (the library's own protocol)
+
+
+class _WordLoader(_OnceEach, yaml.BaseLoader):
+    """Every scalar is the text that stands there; a key stands once."""
 
 
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$", re.I), list("tTfF"))
@@ -46,8 +54,20 @@ _Loader.add_implicit_resolver(
 
 def parse_yaml(text: str, *, where: str = "") -> Any:
     """Return the plain values of a YAML text. Raises ConfigError with the line where it is not YAML."""
+    return _parse(text, where, _Loader)
+
+
+def parse_words(text: str, *, where: str = "") -> Any:
+    """Return lists, mappings and texts: of a YAML text in which `no`, `1e3` and `null` are names, as they stand there.
+
+    Raises ConfigError with the line where it is not YAML.
+    """
+    return _parse(text, where, _WordLoader)
+
+
+def _parse(text: str, where: str, loader: Any) -> Any:
     try:
-        return yaml.load(text, Loader=_Loader)
+        return yaml.load(text, Loader=loader)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}" if where else str(error)) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -9,7 +9,7 @@ from headstart.catalog import Catalog
 from headstart.errors import ConfigError
 from headstart.evaluation.comparison import compare_tables
 from headstart.runs import Run
-from headstart.tasks.task import Task
+from headstart.tasks.task import ImageTask, Task
 
 
 def confront(runs: Sequence[Run], *, metric: str | None = None) -> list[dict[str, Any]]:
@@ -26,10 +26,12 @@ def confront(runs: Sequence[Run], *, metric: str | None = None) -> list[dict[str
                 raise ConfigError(f"{run} and {first} can't be compared: their {key} differ "
                                   f"({run.data[key]} against {first.data[key]}).")
     task = Catalog("tasks", Task).get(first.data["task"])()  # type: ignore[type-abstract]
+    if not isinstance(task, ImageTask):
+        return [_boxes(run, first, metric or task.monitor) for run in runs[1:]]
     return [_one(run, first, task, metric or task.monitor) for run in runs[1:]]
 
 
-def _one(run: Run, first: Run, task: Task, metric: str) -> dict[str, Any]:
+def _one(run: Run, first: Run, task: ImageTask, metric: str) -> dict[str, Any]:
     grouped = first.samples.dropna(subset="group")
     groups: dict[str, object] = dict(zip(grouped["id"], grouped["group"], strict=True))
     found = compare_tables(run.predictions, first.predictions, task=task, metric=metric, names=(str(run), str(first)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from headstart.data.boxes import mended
 from headstart.data.check import check, drop_bad, enforce
 from headstart.data.dataset import Dataset
 from headstart.data.duplicates import group_duplicates
@@ -32,6 +33,8 @@ def admit(job: Job, dataset: Dataset | None, listen: Listen) -> tuple[Dataset, l
     enforce(report, allow=[*allowed, *(["corrupt"] if job.skip_bad else [])])
     if job.skip_bad:
         dataset = drop_bad(dataset, report)
+    if dataset.task == "detection":
+        dataset = mended(dataset, report.sizes)
     if job.group_by == DUPLICATES:
         dataset = group_by(dataset, job.group_by, report=report)
     # Exact copies share a split whatever the user groups by: one in train and one in test would be a leak of ours.

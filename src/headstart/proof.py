@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from headstart.adaptation import Adapted, choose_device, feature_store
+from headstart.box_proof import ProvenBoxes, prove_boxes, say_fit, say_negative_transfer
 from headstart.data.dataset import Dataset, Splits
 from headstart.evaluation.calibration import fit_temperature
 from headstart.evaluation.comparison import Difference, compare
@@ -24,7 +25,7 @@ from headstart.report import words
 from headstart.runs import Metrics, read_history
 from headstart.seeds import derive
 from headstart.tasks.multilabel import Multilabel
-from headstart.tasks.task import Task
+from headstart.tasks.task import ImageTask
 from headstart.training.watch import Watch, watch
 
 
@@ -43,8 +44,11 @@ class Proven:
         return {split: evaluation.to_json() for split, evaluation in self.evaluations.items()}
 
 
-def prove(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directory: Path, listen: Listen) -> list[Proven]:
+def prove(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directory: Path,
+          listen: Listen) -> Sequence[Proven | ProvenBoxes]:
     """Return all models with their proof, the last being the result; what was found is written into `directory`."""
+    if splits.test.task == "detection":
+        return prove_boxes(job, adapted, splits, directory=directory, listen=listen)
     proven = [measure(job, item, splits, listen) for item in adapted]
     history = read_history(directory)
     verdicts: dict[str, Any] = {}
@@ -69,25 +73,25 @@ def conclude(job: Job, proven: Sequence[Proven], splits: Splits, verdicts: dict[
     write_json(directory / "details.json", _details(final))
     write_json(directory / "comparison.json", differences)
     write_json(directory / "watch.json", verdicts)
-    _say_fit(final.adapted.name, verdicts.get(final.adapted.name), listen)
+    say_fit(final.adapted.name, verdicts.get(final.adapted.name), listen)
     write_table(directory / "predictions.parquet", prediction_rows(final, splits))
-    _say_negative_transfer(differences, listen)
+    say_negative_transfer(differences, listen)
 
 
 def measure(job: Job, item: Adapted, splits: Splits, listen: Listen) -> Proven:
     """Return the model, calibrated on validation, with what it says of validation and of test (where there is one)."""
     logits = {name: logits_on(job, item, part, splits, listen, step=f"{item.name} on {name}")
               for name, part in (("val", splits.val), ("test", splits.test)) if len(part)}
-    temperature = fit_temperature(logits["val"], splits.val.labels(), item.model.task)
+    temperature = fit_temperature(logits["val"], splits.val.labels(), item.model.answers)
     probabilities = item.model.answers.probabilities(logits["val"], temperature)
     task = decisive(job, item, splits.val, probabilities, listen)
     return evaluated(job, replace(item, model=replace(item.model, temperature=temperature, task=task)), logits, splits)
 
 
-def decisive(job: Job, item: Adapted, val: Dataset, probabilities: np.ndarray, listen: Listen) -> Task:
+def decisive(job: Job, item: Adapted, val: Dataset, probabilities: np.ndarray, listen: Listen) -> ImageTask:
     """Return the task with the thresholds that the job asks for, chosen on calibrated probabilities [N, C] of `val`."""
     if job.thresholds == "half" or not len(val):
-        return item.model.task
+        return item.model.answers
     found = choose_thresholds(val.labels(), probabilities, weights=val.weights())
     told = words.named([f"{name} {value:.3f}" for name, value in zip(val.classes, found, strict=True)], shown=10)
     listen(Note(f"{item.name}: labels are given from these probabilities on, chosen for F1 on {len(val)} validation "
@@ -99,7 +103,7 @@ def evaluated(job: Job, item: Adapted, logits: dict[str, np.ndarray], splits: Sp
     """Return the model with the metrics of its logits on the splits that they are of."""
     parts = {name: part for name, part in splits.items() if name in logits}
     return Proven(item, logits, {
-        name: evaluate(logits[name], part.labels(), part.classes, item.model.task,
+        name: evaluate(logits[name], part.labels(), part.classes, item.model.answers,
                        temperature=item.model.temperature, groups=part.groups(), weights=part.weights(),
                        seed=derive(job.seed, "bootstrap"))
         for name, part in parts.items()})
@@ -117,28 +121,13 @@ def logits_on(job: Job, item: Adapted, part: Dataset, splits: Splits, listen: Li
 
 def _difference(job: Job, final: Proven, other: Proven, test: Dataset) -> dict[str, Any]:
     """Return the paired difference of the monitored metric, final minus other."""
-    task, its = final.adapted.model.task, other.adapted.model.task
+    task, its = final.adapted.model.answers, other.adapted.model.answers
     mine, theirs = (item.adapted.model.probabilities(item.logits["test"]) for item in (final, other))
     found: Difference = compare(
         test.labels(), mine, theirs, task=task, metric=task.monitor,
         decisions=(task.decide(mine), its.decide(theirs)), groups=test.groups(), weights=test.weights(),
         seed=derive(job.seed, "bootstrap"))
     return {"a": final.adapted.name, "b": other.adapted.name, **found.to_json()}
-
-
-def _say_fit(name: str, verdict: dict[str, Any] | None, listen: Listen) -> None:
-    if verdict is not None:
-        good = verdict["verdict"] in ("healthy", "plateau", "too_short")
-        advice = "" if good or not verdict["advice"] else f" {verdict['advice'][0]}"
-        listen(Note(f"{name}: {verdict['text']}{advice}", "info" if good else "warning"))
-
-
-def _say_negative_transfer(differences: Sequence[dict[str, Any]], listen: Listen) -> None:
-    for found in differences:
-        value, low, high = (found["difference"][key] for key in ("value", "low", "high"))
-        if found["verdict"] == "worse":
-            listen(Note(f"{found['a']} is worse than {found['b']}: {found['metric']} {value:+.3f}, 95% interval "
-                        f"{low:+.3f} to {high:+.3f}. Use {found['b']}.", "warning"))
 
 
 def _details(final: Proven) -> dict[str, Any]:
@@ -172,7 +161,7 @@ def prediction_rows(final: Proven, splits: Splits) -> list[dict[str, Any]]:
             continue
         logits = final.logits[name]
         probabilities = model.probabilities(logits)
-        decisions = model.task.decide(probabilities)
+        decisions = model.answers.decide(probabilities)
         for sample, z, p, decision in zip(part.samples, logits, probabilities, decisions, strict=True):
             several = np.ndim(decision) > 0
             rows.append({

@@ -7,7 +7,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "headstart"
-PLURAL_ROOMS = {"readers": "reader", "methods": "method", "tasks": "task", "backbones": "source", "losses": "loss",
+PLURAL_ROOMS = {"readers": "reader", "writers": "writer", "methods": "method", "tasks": "task",
+                "backbones": "source", "losses": "loss",
                 "regularisers": "regulariser", "averages": "average", "mixes": "mix"}
 """Extension points and the files that bear their contracts."""
 

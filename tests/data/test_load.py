@@ -55,7 +55,7 @@ def test_foreign_files_are_named_with_what_to_do(tmp_path: Path, name: str, what
 
 
 def test_a_single_image_is_no_data_set(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"which Headstart does not read. It reads: class_folders, huggingface, table"):
+    with pytest.raises(DataError, match=r"which Headstart does not read. It reads: boxes_table, class_fold"):
         load_data(picture(tmp_path / "a.png"))
 
 

@@ -120,3 +120,35 @@ def test_without_the_package_the_install_command_is_said(tmp_path: Path, monkeyp
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(ResourceError, match=r"pip install headstart\[datasets\]"):
         load_data(tmp_path)
+
+
+def boxes(form: str = "dict", bbox: tuple[float, ...] = (1, 2, 3, 4)) -> object:
+    item = {"bbox": datasets.Sequence(datasets.Value("float32")),
+            "category": datasets.ClassLabel(names=["zebra", "cat"])}
+    cell: object = {"bbox": [list(bbox)] * 2, "category": [1, 1]} if form == "dict" else [
+        {"bbox": list(bbox), "category": 1}] * 2
+    none: object = {"bbox": [], "category": []} if form == "dict" else []
+    features = datasets.Features({"image": datasets.Image(), "width": datasets.Value("int32"),
+                                  "height": datasets.Value("int32"),
+                                  "objects": datasets.Sequence(item) if form == "dict" else [item]})
+    pictures = [Image.fromarray(noise(seed)) for seed in range(2)]
+    columns = {"image": pictures, "width": [12] * 2, "height": [10] * 2, "objects": [cell, none]}
+    return datasets.Dataset.from_dict(columns, features=features)
+
+
+@pytest.mark.parametrize("form", ["dict", "list"])
+def test_columns_of_objects_are_data_for_detection(form: str) -> None:
+    data = load_data(boxes(form))
+    assert (data.task, data.classes) == ("detection", ("cat",))
+    assert [[o.box for o in s.objects or ()] for s in data.samples] == [[(1, 2, 4, 6)] * 2, []]
+    assert data.samples[0].annotated == (10, 12)
+    assert "classes without an object, left out: zebra" in data.notes
+    corners = load_data(boxes(form), settings={"bbox": "voc"})
+    assert corners.samples[0].objects[0].box == (1, 2, 3, 4)  # type: ignore[index]
+
+
+def test_faulty_objects_are_named_by_row() -> None:
+    with pytest.raises(DataError, match=r"row 1: object 1 \(cat\): its box .* is not four numbers"):
+        load_data(boxes(bbox=(1, 2, 3)))
+    with pytest.raises(DataError, match="row 1: object 1"):
+        load_data(boxes(bbox=(1, 2, 3, float("nan"))))

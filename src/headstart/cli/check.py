@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from headstart.data.dataset import Dataset
     from headstart.data.findings import CheckReport, Finding
 
 STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
@@ -17,7 +19,8 @@ STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
 def check(
     data: Annotated[str, typer.Argument(help="Folder, table or saved dataset.")],
     format: Annotated[str | None, typer.Option(help="Data format; found out where not given.")] = None,
-    task: Annotated[str | None, typer.Option(help="classification or multilabel; found out where not given.")] = None,
+    task: Annotated[str | None, typer.Option(
+        help="classification, multilabel or detection; found out where not given.")] = None,
     group_by: Annotated[str | None, typer.Option(
         help="Images of one group must share a split: a column, a regular expression, or `duplicates`.")] = None,
     strict: Annotated[bool, typer.Option(
@@ -25,6 +28,11 @@ def check(
     features: Annotated[bool | None, typer.Option(
         "--features/--no-features", show_default=False, help="Look for near copies by the features of the default "
         "backbone, too. Default: if its weights are here and there are at most 5000 images.")] = None,
+    sheet: Annotated[Path | None, typer.Option(
+        help="Draw the marked objects of some images into this PNG or JPEG file (detection).")] = None,
+    input_size: Annotated[int, typer.Option(
+        min=32, max=4096, help="Pixels of an image's longer side as the model will get it (detection): objects too "
+        "small for it are told.")] = 320,
     set_: Annotated[list[str] | None, typer.Option(
         "--set", help="A setting of the reader, such as reader.label=species. May be repeated.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="List every image of a finding, not the first five.")] = False,
@@ -35,20 +43,15 @@ def check(
     from headstart.cli.output import print_json, print_table, say
     from headstart.cli.terminal import terminal
     from headstart.data.groups import group_by as grouped
-    from headstart.data.groups import load_grouped
-    from headstart.data.load import load_data
+    from headstart.data.sheet import draw_sheet
     from headstart.errors import DataError
     from headstart.events import Note
 
     listen = terminal()
-    dataset = load_grouped(lambda settings: load_data(data, format=format, task=task, settings=settings,
-                                                      skip_bad=True),
-                           reader_settings(set_ or []), group_by)
-    if group_by and group_by != "duplicates":
-        dataset = grouped(dataset, group_by)
-    for note in dataset.notes:
+    dataset = read(data, format, task=task, settings=reader_settings(set_ or []), group_by=group_by)
+    for note in (*dataset.notes, *([draw_sheet(dataset, sheet)] if sheet else [])):
         listen(Note(note))
-    report = check_data(dataset, listen=listen, strict=strict, features=features)
+    report = check_data(dataset, listen=listen, strict=strict, features=features, input_size=input_size)
     # `adapt` groups by the hash alone: what is told here is what it will do.
     by_hash = report.model_copy(update={"near_sets": report.hash_sets})
     groups = grouped(dataset, group_by, report=by_hash).notes[-1:] if group_by == "duplicates" else ()
@@ -57,10 +60,22 @@ def check(
                     **report.to_json()})
     else:
         print_table(verdicts(report))
-        say(*groups, *(line for finding in report.findings for line in details(finding, shown=None if all_ else 5)),
-            conclusion(report))
+        lines = [line for finding in report.findings for line in details(finding, shown=None if all_ else 5)]
+        say(*groups, *lines, conclusion(report))
     if report.level == "error":
         raise typer.Exit(DataError.exit_code)
+
+
+def read(data: str, format: str | None, *, task: str | None, settings: dict[str, Any],
+         group_by: str | None) -> Dataset:
+    """Return the data, grouped by a column or an expression; `duplicates` are known only after the check."""
+    from headstart.data.groups import group_by as grouped
+    from headstart.data.groups import load_grouped
+    from headstart.data.load import load_data
+
+    dataset = load_grouped(lambda values: load_data(data, format=format, task=task, settings=values, skip_bad=True),
+                           settings, group_by)
+    return grouped(dataset, group_by) if group_by and group_by != "duplicates" else dataset
 
 
 def reader_settings(assignments: list[str]) -> dict[str, Any]:

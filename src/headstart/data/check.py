@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from headstart.data.balance import class_findings, counts_by_split, labels_of
+from headstart.data.box_findings import INPUT_SIZE, box_findings
+from headstart.data.boxes import mended
 from headstart.data.dataset import Dataset
 from headstart.data.duplicates import exact_sets, near_sets, united
 from headstart.data.findings import CheckReport, Finding, counted, enforce
@@ -32,7 +34,7 @@ Finder = Callable[[Dataset], Sequence[Sequence[str]]]
 
 
 def check(dataset: Dataset, *, listen: Listen, quick: bool = False, strict: bool = False, alike: Finder | None = None,
-          workers: int = 2) -> CheckReport:
+          workers: int = 2, input_size: int = INPUT_SIZE) -> CheckReport:
     """Return the verdict on each item of the data. Nothing is altered; the outcome does not depend on chance.
 
     quick: leave out what needs eyes and not a decision (sizes, channels, brightness, extensions).
@@ -40,10 +42,13 @@ def check(dataset: Dataset, *, listen: Listen, quick: bool = False, strict: bool
     double labels are one from 1 % of the images on, and near copies never.
     alike: another way than the perceptual hash to find images that look the same, such as by their features. It is
     asked once, for the images that can be read; what both ways find is told once.
+    input_size: for detection, pixels of the longer side of an image as the model gets it: what is small there is told.
     """
     measured = measure_all(dataset, listen=listen, workers=workers)
     images = measured.readable
-    samples = [image.sample for image in images]
+    sizes = {image.sample.id: (image.height, image.width) for image in images}
+    # Classes and labels are judged by the boxes that are left, as a run sees them.
+    samples = list(mended(replace(dataset, samples=tuple(image.sample for image in images)), sizes).samples)
     exact = exact_sets([image.pixel_hash for image in images])
     by_hash = _near(images, exact)
     others = _positions(samples, alike(replace(dataset, samples=tuple(samples)))) if alike else []
@@ -53,12 +58,13 @@ def check(dataset: Dataset, *, listen: Listen, quick: bool = False, strict: bool
     identical = len(exact) and _superfluous_files(dataset, samples)
     findings = [
         _counts(dataset), _unreadable(measured), *class_findings(dataset, samples),
+        *(box_findings(dataset, images, input_size=input_size) if dataset.task == "detection" else []),
         *duplicate_findings(samples, exact_ids, near_ids, identical_files=identical, ways=ways),
         *conflict_findings(dataset, samples, exact_ids, near_ids, strict=strict),
         *leak_findings(samples, exact_ids, near_ids, strict=strict), *([] if quick else look_findings(images))]
     return CheckReport(findings=tuple(findings), summary=_summary(dataset, images),
                        unreadable={name: str(error) for name, error in measured.unreadable.items()},
-                       exact_sets=exact_ids, near_sets=near_ids, hash_sets=hash_ids)
+                       exact_sets=exact_ids, near_sets=near_ids, hash_sets=hash_ids, sizes=sizes)
 
 
 def drop_bad(dataset: Dataset, report: CheckReport) -> Dataset:

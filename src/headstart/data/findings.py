@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from headstart.errors import ConfigError, DataError, listed, nearest
 
 Level = Literal["ok", "warning", "error"]
 
-OVERRULABLE = ("class_missing", "conflicting_labels", "leak_exact", "leak_group", "leak_near")
+OVERRULABLE = ("box_outside", "class_missing", "conflicting_labels", "image_size", "image_turned", "leak_exact",
+               "leak_group", "leak_near")
 """Kinds of errors that a user may overrule by name; with any other there would be no result at all."""
 
 
@@ -50,6 +51,8 @@ class CheckReport(BaseModel):
     """Ids of the images that look the same; a set holds every copy, exact ones included."""
     hash_sets: tuple[tuple[str, ...], ...] = ()
     """Those sets by the perceptual hash alone: what `adapt --group-by duplicates` keeps in one split."""
+    sizes: dict[str, tuple[int, int]] = Field(default_factory=dict, exclude=True)
+    """Height and width of each readable image, upright, by sample id; no part of the JSON."""
 
     @property
     def level(self) -> Level:

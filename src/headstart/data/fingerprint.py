@@ -16,7 +16,7 @@ from headstart.data.dataset import Dataset
 from headstart.errors import DataError, listed
 from headstart.files import cache_folder, sha256_bytes, sha256_file
 from headstart.images import title
-from headstart.types import ImageSource
+from headstart.types import ImageSource, Instance
 
 log = logging.getLogger("headstart")
 
@@ -27,7 +27,7 @@ Stamp = tuple[int, int, int, int]
 
 
 def fingerprint(dataset: Dataset, *, hashes: Sequence[str] | None = None, cache: Path | None = None) -> str:
-    """Return a hex SHA-256 of which images have which labels, weights and given splits, and of the class names.
+    """Return a hex SHA-256 of which images have which labels, objects, weights and given splits, and of the classes.
 
     Independent of paths, order and place; changes with a byte of an image, a label, a class name.
     hashes: what `content_hashes` returned, if known.
@@ -37,8 +37,14 @@ def fingerprint(dataset: Dataset, *, hashes: Sequence[str] | None = None, cache:
     for sample, content in zip(dataset.samples, contents, strict=True):
         labels = sample.label if isinstance(sample.label, tuple) else (sample.label,)
         names = sorted(dataset.classes[label] for label in labels if label is not None)
-        rows.append(repr((content, names, sample.split, float(sample.weight))))
+        row = (content, names, sample.split, float(sample.weight))
+        rows.append(repr(row if sample.objects is None else (*row, _objects(dataset, sample.objects))))
     return sha256_bytes("\n".join([repr((dataset.task, dataset.classes)), *sorted(rows)]).encode("utf-8", "replace"))
+
+
+def _objects(dataset: Dataset, objects: Sequence[Instance]) -> list[str]:
+    return sorted(repr((dataset.classes[found.label], found.box, found.crowd, found.difficult, found.polygons,
+                        found.rle)) for found in objects)
 
 
 def content_hashes(dataset: Dataset, *, cache: Path | None = None) -> list[str]:

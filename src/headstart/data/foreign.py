@@ -11,6 +11,7 @@ from headstart.errors import DataError
 
 MASK_FOLDER = re.compile(r"(mask|label|annot|annotation|gt|truth|segmentation)s?$", re.IGNORECASE)
 MASK_STEM = re.compile(r"[ _-]*(mask|label|gt|annot|seg|segmentation)s?$", re.IGNORECASE)
+BOXES = "--format coco, voc, yolo or labelme, whichever it is; YOLO needs a data.yaml with the names of its classes."
 OVERRULE = "If they are classes after all: --set reader.classes_at=1 (or the level at which the class folders lie)."
 
 
@@ -21,8 +22,9 @@ def refuse_other_tasks(tree: Tree) -> None:
         stems[parts[:-1]].add(PurePosixPath(parts[-1]).stem)
     what = _boxes(tree, stems) or _mask_folders(stems) or _masks_among(stems)
     if what:
+        advice = f"To read its boxes: {BOXES} " if what.startswith("object detection") else ""
         raise DataError(f"{tree.root}: this looks like {what}, not like classification, where each class has a folder "
-                        f"or each image a row in a table. {OVERRULE}")
+                        f"or each image a row in a table. {advice}{OVERRULE}")
 
 
 def _boxes(tree: Tree, stems: dict[Parts, set[str]]) -> str:

@@ -16,7 +16,7 @@ from headstart.errors import ConfigError, DataError, listed
 from headstart.events import Listen, silent
 
 DUPLICATES = "duplicates"
-WITH_COLUMNS = ("table", "huggingface")
+WITH_COLUMNS = ("boxes_table", "huggingface", "table")
 """Formats whose reader has a `group` setting."""
 
 

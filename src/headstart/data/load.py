@@ -1,4 +1,4 @@
-"""load_data: find the format of the user's data, read them, and refuse what no classifier can be trained on."""
+"""load_data: find the format of the user's data, read them, and refuse what nothing can be learnt from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headstart.data.dataset import Dataset
 from headstart.errors import ConfigError, DataError, listed, nearest
 from headstart.readers.reader import Reader
 
-TASKS = ("classification", "multilabel")
+TASKS = ("classification", "multilabel", "detection")
 FOREIGN = {".h5": "an HDF5 file", ".hdf5": "an HDF5 file", ".npz": "a NumPy archive", ".npy": "a NumPy array",
            ".zip": "an archive", ".tar": "an archive", ".gz": "an archive", ".7z": "an archive",
            ".mat": "a MATLAB file", ".xlsx": "a spreadsheet", ".xls": "a spreadsheet", ".tfrecord": "a TFRecord file",
@@ -30,7 +30,7 @@ def load_data(data: object, *, format: str | None = None, settings: Mapping[str,
     data: folder, table file, folder written by `datasets`, or a `datasets.Dataset`; a `Dataset` of ours comes back.
     format: name of a file in `readers/`; None asks every reader whether it knows the data.
     settings: fields of the reader, such as {"label": "species"}.
-    task: `classification` or `multilabel`; None lets the reader infer it.
+    task: `classification`, `multilabel` or `detection`; None lets the reader infer it.
     skip_bad: let images that do not exist pass, for the check to leave them out.
     Raises ConfigError where format, settings or task are wrong or ambiguous, DataError where the data are.
     """
@@ -43,7 +43,7 @@ def load_data(data: object, *, format: str | None = None, settings: Mapping[str,
     if isinstance(data, str | os.PathLike):
         path = os.path.expanduser(os.fspath(data))
         _require_there(path)
-        part = readers.get(format or _sniff(path, readers))
+        part = _able(readers.get(format or _sniff(path, readers, task)), task, readers)
         if skip_bad and "missing" in part.model_fields:
             values.setdefault("missing", "keep")
         dataset = part.parse(values, where="reader").read(path, task=task)
@@ -51,18 +51,21 @@ def load_data(data: object, *, format: str | None = None, settings: Mapping[str,
         found = next((part for part in readers.all().values() if part.claims_object(data)), None)
         if found is None:
             raise ConfigError(f"can't read data from a {type(data).__name__}. Give a path, or a datasets.Dataset.")
-        dataset = found.parse(values, where="reader").read_object(data, task=task)
+        dataset = _able(found, task, readers).parse(values, where="reader").read_object(data, task=task)
     return require_learnable(dataset)
 
 
 def require_learnable(dataset: Dataset) -> Dataset:
-    """Return the data with what was inferred in their notes, if a classifier can be trained on them.
+    """Return the data with what was inferred in their notes, if a model can be trained on them.
 
     Raises DataError for no image, no or one class, a class without an image, or one that only val or test has.
     """
     where = str(dataset.root or dataset.format)
     if not dataset.samples:
         raise DataError(f"{where}: holds no labelled image.")
+    if dataset.task == "detection" and not any(sample.objects for sample in dataset.samples):
+        raise DataError(f"{where}: none of its {len(dataset)} images has an object. Is this the folder with the "
+                        "annotations? Images without objects count, but some must have one.")
     by_class = {split: _count(dataset, split) for split in (None, "train", "val", "test")}
     least = 1 if dataset.several else 2
     if len(dataset.classes) < least or len(dataset) < 2:
@@ -120,15 +123,33 @@ def _require_there(path: str) -> None:
         raise ConfigError(f"{path}: no such file or folder." + (nearest(place.name, siblings) if siblings else ""))
 
 
-def _sniff(path: str, readers: Catalog[Reader]) -> str:
-    """Return the name of the one reader that claims the path."""
+def _able(part: type[Reader], task: str | None, readers: Catalog[Reader]) -> type[Reader]:
+    """Return the reader. Raises ConfigError where its format has no labels for the task."""
+    if task is not None and task not in part.tasks:
+        others = [name for name, other in readers.all().items() if task in other.tasks]
+        raise ConfigError(f"the format {part.part_name} has no labels for {task}, only for {' and '.join(part.tasks)}. "
+                          f"Formats that have: {', '.join(others)} (--format).")
+    return part
+
+
+def _sniff(path: str, readers: Catalog[Reader], task: str | None) -> str:
+    """Return the name of the one reader that claims the path.
+
+    A reader for detection alone claims only what has annotations of its kind; a reader that claims any folder steps
+    back for it.
+    """
     place = Path(path)
-    claims = [name for name, part in readers.all().items() if part.claims(path)]
+    claimed = {name: part for name, part in readers.all().items() if part.claims(path)}
+    able = {name: part for name, part in claimed.items() if task is None or task in part.tasks}
+    boxes = any(part.tasks == ("detection",) for part in able.values())
+    claims = [name for name, part in able.items() if not (boxes and part.any_folder)]
     if len(claims) == 1:
         return claims[0]
     if claims:
         raise ConfigError(f"{path}: could be read as {' or as '.join(claims)}. Say which: "
-                          + " or ".join(f"--format {name}" for name in claims) + ", or point at the table file itself.")
+                          + " or ".join(f"--format {name}" for name in claims) + ", or point at the file itself.")
+    if claimed:
+        return next(iter(claimed))  # which says why it can't do the task
     what = FOREIGN.get(place.suffix.lower(), "a file of an unknown kind" if place.is_file() else "an unknown layout")
     raise DataError(f"{path}: is {what}, which Headstart does not read. It reads: {', '.join(readers.names())}. "
                     + ADVICE.get(what, "Save the images as PNG files in one folder for each class."))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headstart.data.strict_json import not_json, unique
 from headstart.errors import DataError
 
 Cell = str | tuple[str, ...]
@@ -91,8 +92,8 @@ def _json_lines(path: Path) -> dict[str, list[Cell]]:
         if not line.strip():
             continue
         try:
-            value = json.loads(line, object_pairs_hook=_unique, parse_int=str, parse_float=str,
-                               parse_constant=_not_json)
+            value = json.loads(line, object_pairs_hook=unique, parse_int=str, parse_float=str,
+                               parse_constant=not_json)
         except (ValueError, RecursionError) as error:
             raise DataError(f"{path.name} line {number}: not a JSON object ({error}).") from error
         if not isinstance(value, dict):
@@ -101,18 +102,6 @@ def _json_lines(path: Path) -> dict[str, list[Cell]]:
         records.append({key: _cell(item) for key, item in value.items()})
     names = dict.fromkeys(name for record in records for name in record)
     return {name: [record.get(name, "") for record in records] for name in names}
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f'the key "{twice}" stands there twice')
-    return dict(pairs)
-
-
-def _not_json(word: str) -> Any:
-    raise ValueError(f"{word} is not JSON")
 
 
 def _parquet(path: Path) -> dict[str, list[Cell]]:

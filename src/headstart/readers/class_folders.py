@@ -6,7 +6,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -35,6 +35,8 @@ class Layout:
 class ClassFolders(Reader):
     """A folder of images for each class."""
 
+    any_folder: ClassVar[bool] = True
+
     classes_at: int | None = Field(None, ge=1, le=16)
     """Level of the class folders: 1 those directly inside the data folder (or inside its train/val/test folders),
     2 those one deeper; None finds it out. Given, nothing is inferred."""
@@ -56,9 +58,9 @@ class ClassFolders(Reader):
 
     def read(self, path: str, *, task: str | None = None) -> Dataset:
         """Return the data set; raises DataError for a layout that is unlabelled, of another task, or ambiguous."""
-        if task == "multilabel":
+        if task not in (None, "classification"):
             raise ConfigError(f"{path}: class folders give one label to an image; multi-label data need a table "
-                              "(a row for each image, with its labels).")
+                              "(a row for each image, with its labels), detection needs a format with boxes.")
         root = Path(path)
         tree = walk(root, outside=self.outside)
         if not tree.images:

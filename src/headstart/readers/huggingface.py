@@ -3,42 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from headstart.data.annotations import Picture, detection, size_of
+from headstart.data.cells import CellBytes
 from headstart.data.dataset import Dataset
+from headstart.data.objects_column import Form, marked_cells, object_columns
 from headstart.data.splits import as_split
 from headstart.errors import ConfigError, DataError, ResourceError, listed, nearest
-from headstart.images import ImageError
 from headstart.readers.reader import Reader
 from headstart.types import Sample, SplitName
 
 
-@dataclass(frozen=True)
-class CellBytes:
-    """A picklable call that returns the encoded image in one cell; the data set itself stays on disk, memory-mapped."""
-
-    table: Any
-    column: str
-    row: int
-    name: str
-
-    def __call__(self) -> bytes:
-        """Return the bytes, from the cell or from the file that it names. Raises ImageError where there is neither."""
-        cell = self.table[self.row][self.column]
-        if cell and cell.get("bytes") is not None:
-            return bytes(cell["bytes"])
-        if cell and cell.get("path"):
-            return Path(cell["path"]).read_bytes()
-        raise ImageError(f"{self.name}: the cell holds no image", reason="missing")
-
-    def __str__(self) -> str:
-        return self.name
-
-
 class Huggingface(Reader):
     """A `datasets.Dataset` or `DatasetDict`. Its split names become the splits."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel", "detection")
 
     image: str | None = None
     """Column of the images; needed where there is more than one."""
@@ -46,6 +27,10 @@ class Huggingface(Reader):
     """Column of the label or labels; needed where there is more than one that could be."""
     group: str | None = None
     """Column of what must not be in two splits."""
+    objects: str | None = None
+    """Column of the boxes and categories; needed where there is more than one."""
+    bbox: Form = "coco"
+    """What four numbers of a box are: `coco` left, top, width, height; `voc` left, top, right, bottom."""
 
     @classmethod
     def claims(cls, path: str) -> bool:
@@ -83,9 +68,11 @@ class Huggingface(Reader):
                                 f"{', '.join(part.features)}, the first {', '.join(features)}.")
         library = _library()
         image = _choose("image", self.image, [n for n, f in features.items() if isinstance(f, library.Image)], features)
-        label = _choose("label", self.label, _label_columns(features, library), features)
         if self.group is not None and self.group not in features:
             raise ConfigError(f'reader.group: no column "{self.group}".' + nearest(self.group, features))
+        if self._has_boxes(features, task, _label_columns(features, library)):
+            return self._detection(parts, image, root)
+        label = _choose("label", self.label, _label_columns(features, library), features)
         cells = {name: part.with_format(None)[label] for name, part in parts.items()}
         classes, place, several = _classes(features[label], [cell for part in cells.values() for cell in part], task)
         samples: list[Sample] = []
@@ -94,6 +81,32 @@ class Huggingface(Reader):
         note = f"columns: image = {image}, label = {label}" + (f", group = {self.group}" if self.group else "")
         found = "multilabel" if several else "classification"
         return Dataset(tuple(samples), classes, found, "huggingface", root, (note,))
+
+    def _has_boxes(self, features: Mapping[str, Any], task: str | None, labels: Sequence[str]) -> bool:
+        """Return whether the data are read for detection. Raises ConfigError where they could be for another task."""
+        boxes = object_columns(features)
+        if task is None and boxes and labels and self.label is None and self.objects is None:
+            raise ConfigError(f"the columns {boxes[0]} and {labels[0]} are labels for different tasks. Say which to "
+                              "use: --task detection, classification or multilabel (--set task=... in a job).")
+        return task == "detection" or (task is None and (self.objects is not None or bool(boxes and not self.label)))
+
+    def _detection(self, parts: Mapping[str, Any], image: str, root: Path | None) -> Dataset:
+        """Return the data set of the column of objects."""
+        features = next(iter(parts.values())).features
+        objects = _choose("objects", self.objects, object_columns(features), features)
+        pictures, declared = list[Picture](), list[str]()
+        for name, part in parts.items():
+            plain = part.with_format(None)
+            samples = self._samples(name, plain, image, [()] * len(part), {}, several=True)
+            found, declared = marked_cells(features[objects], list(plain[objects]), form=self.bbox,
+                                           titles=[sample.id for sample in samples])
+            sides = [plain[side] if side in features else [None] * len(part) for side in ("height", "width")]
+            pictures += [Picture(sample.id, sample.source, marks, f"{sample.id} column {objects}", sample.split,
+                                 size_of(height, width), sample.group)
+                         for sample, marks, height, width in zip(samples, found, *sides, strict=True)]
+        means = "left, top, width, height" if self.bbox == "coco" else "left, top, right, bottom"
+        note = f"columns: image = {image}, objects = {objects}, read as {means} (reader.bbox={self.bbox})"
+        return detection(pictures, format="huggingface", root=root, declared=declared, notes=[note])
 
     def _samples(self, name: str, part: Any, image: str, labels: Sequence[Any], place: Mapping[Any, int],
                  several: bool) -> list[Sample]:

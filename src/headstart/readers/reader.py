@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 from headstart.data.dataset import Dataset
 from headstart.part import Part
@@ -10,6 +11,11 @@ from headstart.part import Part
 
 class Reader(Part):
     """Reads one data format. Its fields are the settings that the format needs."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel")
+    """What the format has labels for."""
+    any_folder: ClassVar[bool] = False
+    """Whether it claims any folder of images; it then steps back for a reader of annotations for detection."""
 
     @classmethod
     @abstractmethod

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import math
-import os
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from headstart.data.annotations import within
+from headstart.data.columns import (
+    GROUP,
+    IMAGE,
+    LABEL,
+    SPLIT,
+    column,
+    has_boxes,
+    ids_of,
+    names_images,
+    normal,
+    one_table,
+    splits_of,
+    tables,
+)
 from headstart.data.dataset import Dataset
 from headstart.data.labels import Labels, from_column, from_columns, is_one_hot
 from headstart.data.rows import ENDINGS, Rows, header, read_rows
-from headstart.data.splits import as_split
-from headstart.errors import ConfigError, DataError, nearest
+from headstart.errors import ConfigError, DataError
 from headstart.images import printable
 from headstart.readers.reader import Reader
-from headstart.types import Sample, SplitName
+from headstart.types import Sample
 
-IMAGE = ("image", "images", "image_path", "image_file", "image_name", "img", "img_path", "path", "file", "filename",
-         "file_name", "filepath", "file_path", "image_id")
 PLURAL = ("labels", "classes", "tags", "categories", "targets")
-LABEL = ("label", "class", "class_name", "category", "target", *PLURAL)
-SPLIT = ("split", "subset", "partition")
-GROUP = ("group", "group_id", "patient", "patient_id", "subject", "subject_id")
+LABELS = (*LABEL, *PLURAL)
 WEIGHT = ("weight", "sample_weight")
-
 
 class Table(Reader):
     """A file with a row for each image. Columns are found by their names; an empty name leaves a column out."""
@@ -54,24 +61,27 @@ class Table(Reader):
         """Return whether `path` is a table file, or a folder with a table that names images."""
         place = Path(path)
         if place.is_dir():
-            return any(set(map(_normal, header(file))) & set(IMAGE) for file in _tables(place))
-        return place.suffix.lower() in ENDINGS
+            return any(names_images(names) and not has_boxes(names) for names in map(header, tables(place)))
+        return place.suffix.lower() in ENDINGS and not has_boxes(header(place))
 
     def read(self, path: str, *, task: str | None = None) -> Dataset:
         """Return the data set; raises ConfigError for unclear columns, DataError naming the first wrong row."""
-        rows = read_rows(_one_table(Path(path)))
+        if task not in (None, *self.tasks):
+            raise ConfigError(f"{path}: a row of this table is an image with labels, which are no data for {task}. A "
+                              "table with a row for each box is read by --format boxes_table.")
+        rows = read_rows(one_table(Path(path)))
         columns = list(rows.columns)
-        image = _column("image", self.image, IMAGE, columns)
+        image = column("image", self.image, IMAGE, columns)
         if image is None:
             raise ConfigError(f"{rows.path.name}: no column of image paths among {', '.join(columns)}. "
                               "Name it: --set reader.image=COLUMN.")
-        split, group, weight = (_column(role, given, names, columns) for role, given, names in (
+        split, group, weight = (column(role, given, names, columns) for role, given, names in (
             ("split", self.split, SPLIT), ("group", self.group, GROUP), ("weight", self.weight, WEIGHT)))
         used = [name for name in (image, split, group, weight) if name is not None]
         labels, label_columns = self._labels(rows, used, task)
         sources = self._sources(rows, image)
-        ids = _ids(rows.columns[image])
-        splits = _splits(rows, split) if split is not None else [None] * len(rows)
+        ids = ids_of(rows.columns[image])
+        splits = splits_of(rows, split) if split is not None else [None] * len(rows)
         weights = _weights(rows, weight) if weight is not None else [1.0] * len(rows)
         groups = [str(cell).strip() or None for cell in rows.columns[group]] if group else [None] * len(rows)
         samples = tuple(map(Sample, ids, sources, labels.values, splits, groups, weights))
@@ -88,11 +98,11 @@ class Table(Reader):
         columns = list(rows.columns)
         if isinstance(self.label, tuple):
             for name in self.label:
-                _column("label", name, (), columns)
+                column("label", name, (), columns)
             return from_columns(rows, self.label, task=task), list(self.label)
-        label = _column("label", self.label, LABEL, columns)
+        label = column("label", self.label, LABELS, columns)
         if label is not None:
-            return from_column(rows, label, plural=_normal(label) in PLURAL, separator=self.separator, task=task,
+            return from_column(rows, label, plural=normal(label) in PLURAL, separator=self.separator, task=task,
                                empty=self.empty), [label]
         rest = [name for name in columns if name not in used]
         if len(rest) > 1 and all(is_one_hot(rows.columns[name]) for name in rest):
@@ -113,7 +123,7 @@ class Table(Reader):
         root = rows.path.parent
         paths = [root / name for name in names]
         if self.outside == "refuse":
-            out = [i for i, path in enumerate(paths) if not _inside(path, root)]
+            out = [i for i, path in enumerate(paths) if not within(path, root)]
             if out:
                 raise rows.refuse(out, f'"{printable(names[out[0]])}" leads out of the folder {root}',
                                   "lead out of it", "Move the table, or leave reader.outside at `allow`.")
@@ -122,62 +132,6 @@ class Table(Reader):
             raise rows.refuse(missing, f'image "{printable(names[missing[0]])}" does not exist',
                               "point to missing files", "Fix the paths, or leave them out with `adapt --skip-bad`.")
         return paths
-
-
-def _tables(folder: Path) -> list[Path]:
-    try:
-        return sorted(file for file in folder.iterdir()
-                      if file.suffix.lower() in ENDINGS and not file.name.startswith(".") and file.is_file())
-    except OSError:
-        return []
-
-
-def _one_table(path: Path) -> Path:
-    """Return the table file: `path` itself, or the one in it that names images."""
-    if not path.is_dir():
-        return path
-    found = [file for file in _tables(path) if set(map(_normal, header(file))) & set(IMAGE)]
-    if len(found) != 1:
-        raise ConfigError(f"{path}: " + ("has several tables. Point at one of them: " + ", ".join(map(str, found))
-                                         if found else "has no table with a column of image paths. Point at the file."))
-    return found[0]
-
-
-def _normal(name: str) -> str:
-    return name.strip().lower().replace(" ", "_").replace("-", "_")
-
-
-def _column(role: str, given: str | None, names: Sequence[str], columns: Sequence[str]) -> str | None:
-    """Return the column of a role: the given one, or the only one with a fitting name; None where there is none."""
-    if given is not None:
-        if given and given not in columns:
-            raise ConfigError(f'reader.{role}: the table has no column "{given}".' + nearest(given, columns))
-        return given or None
-    found = [name for name in columns if _normal(name) in names]
-    if len(found) > 1:
-        raise ConfigError(f"several columns could be the {role}: {', '.join(found)}. Say which: "
-                          + " or ".join(f"--set reader.{role}={name}" for name in found) + ".")
-    return found[0] if found else None
-
-
-def _ids(cells: Sequence[object]) -> list[str]:
-    names = [printable(str(cell).strip()) for cell in cells]
-    count = Counter(names)
-    return [name if count[name] == 1 else f"{name} (row {row})" for row, name in enumerate(names, 1)]
-
-
-def _inside(path: Path, root: Path) -> bool:
-    real = os.path.realpath(root)
-    return os.path.commonpath([os.path.realpath(path), real]) == real
-
-
-def _splits(rows: Rows, column: str) -> list[SplitName | None]:
-    found = [as_split(str(cell)) for cell in rows.columns[column]]
-    wrong = [i for i, split in enumerate(found) if split is None]
-    if wrong:
-        raise rows.refuse(wrong, f'{column} is "{rows.columns[column][wrong[0]]}", not train, val or test',
-                          "name no split", 'Mend them, or leave the column out with --set reader.split="".')
-    return found
 
 
 def _weights(rows: Rows, column: str) -> list[float]:

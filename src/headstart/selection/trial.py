@@ -119,7 +119,7 @@ def _judged(model: Model, splits: Splits) -> tuple[np.ndarray, np.ndarray]:
 
     labels = splits.test.labels()
     logits = model.logits([sample.source for sample in splits.test.samples])
-    losses = model.task.loss(torch.from_numpy(logits), torch.from_numpy(labels)).double().numpy()
+    losses = model.answers.loss(torch.from_numpy(logits), torch.from_numpy(labels)).double().numpy()
     if labels.ndim == 1:
         return (logits.argmax(axis=1) == labels).astype(np.float64), losses
     return ((logits > 0) == (labels > 0.5)).mean(axis=1), losses

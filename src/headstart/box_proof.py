@@ -1,0 +1,118 @@
+"""Proof of detectors: every model of a run on validation and test, with intervals, against the baselines, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from headstart.adaptation import Adapted, choose_device
+from headstart.data.dataset import Dataset, Splits
+from headstart.detecting import detect
+from headstart.evaluation.boxes import (
+    DetectionEvaluation,
+    choose_detection_thresholds,
+    compare_detections,
+    detection_rows,
+    evaluate_detections,
+)
+from headstart.events import Listen, Note
+from headstart.files import write_json
+from headstart.job import Job
+from headstart.metrics.boxes import truths_of
+from headstart.record import write_table
+from headstart.report import words
+from headstart.runs import Metrics, read_history
+from headstart.seeds import derive
+from headstart.tasks.detection import Detection
+from headstart.training.watch import watch
+from headstart.types import Detections
+
+RESAMPLES = 500
+"""Of the bootstrap: a match is made once, but average precision is summed up anew for each."""
+
+
+@dataclass(frozen=True)
+class ProvenBoxes:
+    """A detector with its thresholds, and what it says of validation and test."""
+
+    adapted: Adapted
+    found: dict[str, list[Detections]]
+    """Split -> detections of each image."""
+    evaluations: dict[str, DetectionEvaluation]
+
+    @property
+    def metrics(self) -> Metrics:
+        """Return {split: {metric: {"value", "low", "high"}}}."""
+        return {split: evaluation.to_json() for split, evaluation in self.evaluations.items()}
+
+
+def prove_boxes(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directory: Path,
+                listen: Listen) -> list[ProvenBoxes]:
+    """Return all models with their proof, the last being the result; what was found is written into `directory`."""
+    proven = [measure(job, item, splits, listen) for item in adapted]
+    final, others = proven[-1], proven[:-1]
+    history = read_history(directory)
+    verdicts = {}
+    for item in proven:
+        rows = [row for row in history if row["method"] == item.adapted.name]
+        verdicts |= {item.adapted.name: watch(rows, monitor=Detection.monitor).to_json()} if rows else {}
+    differences = [_difference(job, final, other, splits.test) for other in others]
+    write_json(directory / "metrics.json", final.metrics)
+    write_json(directory / "baselines.json", {other.adapted.name: other.metrics for other in others})
+    write_json(directory / "details.json", {name: found.details for name, found in final.evaluations.items()})
+    write_json(directory / "comparison.json", differences)
+    write_json(directory / "watch.json", verdicts)
+    say_fit(final.adapted.name, verdicts.get(final.adapted.name), listen)
+    rows = [row for name, part in splits.items() if name in final.found
+            for row in detection_rows(part.samples, final.found[name], truths_of(part.samples),
+                                      final.evaluations[name].errors, split=name)]
+    write_table(directory / "predictions.parquet", rows)
+    say_negative_transfer(differences, listen)
+    return proven
+
+
+def measure(job: Job, item: Adapted, splits: Splits, listen: Listen) -> ProvenBoxes:
+    """Return the model with thresholds chosen on validation, and what it says of validation and test."""
+    task = item.model.task
+    assert isinstance(task, Detection), task
+    found = {name: detect(item.model, [sample.source for sample in part.samples], listen=listen,
+                          step=f"{item.name} on {name}", device=choose_device(job.device))[0]
+             for name, part in (("val", splits.val), ("test", splits.test)) if len(part)}
+    thresholds = choose_detection_thresholds(found["val"], truths_of(splits.val.samples), splits.val.classes)
+    told = words.named([f"{name} {value:.2f}" for name, value in zip(splits.val.classes, thresholds, strict=True)],
+                       shown=10)
+    listen(Note(f"{item.name}: boxes are shown from these scores on, chosen for F1 on {len(splits.val)} validation "
+                f"images: {told}"))
+    model = replace(item.model, task=task.model_copy(update={"thresholds": thresholds}))
+    parts = {name: part for name, part in splits.items() if name in found}
+    return ProvenBoxes(replace(item, model=model), found, {
+        name: evaluate_detections(found[name], truths_of(part.samples), part.classes, groups=part.groups(),
+                                  thresholds=thresholds, seed=derive(job.seed, "bootstrap"), resamples=RESAMPLES)
+        for name, part in parts.items()})
+
+
+def _difference(job: Job, final: ProvenBoxes, other: ProvenBoxes, test: Dataset) -> dict[str, Any]:
+    """Return the paired difference of the monitored metric, final minus other."""
+    found = compare_detections(final.found["test"], other.found["test"], truths_of(test.samples), test.classes,
+                               metric=Detection.monitor, groups=test.groups(), seed=derive(job.seed, "bootstrap"),
+                               resamples=RESAMPLES)
+    return {"a": final.adapted.name, "b": other.adapted.name, **found.to_json()}
+
+
+def say_fit(name: str, verdict: dict[str, Any] | None, listen: Listen) -> None:
+    """Tell the verdict of the watch on a method's fit, if there is one."""
+    if verdict is not None:
+        good = verdict["verdict"] in ("healthy", "plateau", "too_short")
+        advice = "" if good or not verdict["advice"] else f" {verdict['advice'][0]}"
+        listen(Note(f"{name}: {verdict['text']}{advice}", "info" if good else "warning"))
+
+
+def say_negative_transfer(differences: Sequence[dict[str, Any]], listen: Listen) -> None:
+    """Warn of each model that beat the result."""
+    for found in differences:
+        value, low, high = (found["difference"][key] for key in ("value", "low", "high"))
+        if found["verdict"] == "worse":
+            listen(Note(f"{found['a']} is worse than {found['b']}: {found['metric']} {value:+.3f}, 95% interval "
+                        f"{low:+.3f} to {high:+.3f}. Use {found['b']}.", "warning"))
