@@ -9,6 +9,7 @@ from typing import Any, cast
 from headstart import receipts
 from headstart.assessment import assess
 from headstart.backbones.resolve import PERMISSIVE
+from headstart.box_predictions import BoxPrediction, predict_boxes
 from headstart.confrontation import confront
 from headstart.conversion import Converted, Images, write_dataset
 from headstart.data.box_findings import INPUT_SIZE
@@ -185,13 +186,18 @@ def evaluate(run: str | Path | Run, data: str | Path, *, split: str | None = Non
 
 
 def predict(run: str | Path | Run, images: Sequence[str | Path], *, allow_licenses: Sequence[str] = PERMISSIVE,
-            listen: Listen = silent) -> list[Prediction]:
+            listen: Listen = silent) -> list[Prediction] | list[BoxPrediction]:
     """Return one prediction per image, in order; `error` is set where an image can't be read.
+
+    A detector's are all boxes that it tells, however unsure: `model.task.thresholds` says from which score on to
+    show them.
 
     run: a finished run, or the path of an `adapter.safetensors`. allow_licenses: of the pretrained weights that an
     adapter is put on; `any` allows all.
     """
     model = run.model if isinstance(run, Run) else load_model(run, allow_licenses=allow_licenses)
+    if model.task.part_name == "detection":
+        return predict_boxes(model, images, listen=listen)
     return model.predict(images, listen=listen)
 
 

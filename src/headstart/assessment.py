@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from headstart.data.boxes import mended
 from headstart.data.check import check, drop_bad, enforce
 from headstart.data.dataset import Dataset
 from headstart.data.findings import OVERRULABLE
 from headstart.data.fingerprint import content_hashes
 from headstart.data.load import load_data
+from headstart.detecting import detect
 from headstart.errors import ConfigError, DataError
+from headstart.evaluation.boxes import evaluate_detections
 from headstart.evaluation.evaluate import evaluate
 from headstart.evaluation.intervals import Interval
 from headstart.events import Listen, Note
+from headstart.metrics.boxes import truths_of
 from headstart.runs import Metrics, Run
+from headstart.tasks.detection import Detection
 
 
 def assess(run: Run, path: str, *, format: str | None, split: str | None, skip_bad: bool,
@@ -30,6 +35,8 @@ def assess(run: Run, path: str, *, format: str | None, split: str | None, skip_b
     if skip_bad:
         dataset = drop_bad(dataset, report)
     _say_overlap(run, dataset, listen)
+    if dataset.task == "detection":
+        return _boxes(run, _parts(mended(dataset, report.sizes), split), listen)
     evaluations = {}
     for name, part in _parts(dataset, split).items():
         logits = run.model.logits([sample.source for sample in part.samples], listen=listen, step=f"evaluate {name}")
@@ -38,6 +45,17 @@ def assess(run: Run, path: str, *, format: str | None, split: str | None, skip_b
                                      groups=part.groups(), weights=part.weights(), seed=run.job.seed)
     return ({name: found.metrics for name, found in evaluations.items()},
             {name: found.to_json() for name, found in evaluations.items()})
+
+
+def _boxes(run: Run, parts: dict[str, Dataset], listen: Listen) -> tuple[dict[str, dict[str, Interval]], Metrics]:
+    """Return what `assess` does, for a detector with the thresholds that it was saved with."""
+    task = run.model.task
+    assert isinstance(task, Detection), task
+    found = {name: evaluate_detections(
+        detect(run.model, [sample.source for sample in part.samples], listen=listen, step=f"evaluate {name}")[0],
+        truths_of(part.samples), part.classes, groups=part.groups(), thresholds=task.thresholds, seed=run.job.seed)
+        for name, part in parts.items()}
+    return ({name: one.metrics for name, one in found.items()}, {name: one.to_json() for name, one in found.items()})
 
 
 def by_class_name(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
@@ -49,7 +67,9 @@ def by_class_name(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
     place = [classes.index(name) for name in dataset.classes]
     return replace(dataset, classes=classes, samples=tuple(
         replace(sample, label=tuple(sorted(place[i] for i in sample.label)) if isinstance(sample.label, tuple)
-                else place[int(sample.label)])  # type: ignore[arg-type]
+                else place[int(sample.label)],  # type: ignore[arg-type]
+                objects=None if sample.objects is None else tuple(
+                    replace(one, label=place[one.label]) for one in sample.objects))
         for sample in dataset.samples))
 
 

@@ -9,15 +9,19 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from headstart.detecting import detect
 from headstart.errors import ConfigError, nearest
+from headstart.events import Listen, silent
 from headstart.files import atomic_write, write_text
+from headstart.model import Model
+from headstart.tasks.detection import Detection
 from headstart.types import Detections
 
 COLUMNS = ("image", "label", "score", "left", "top", "right", "bottom", "error")
@@ -204,3 +208,25 @@ def _light(colour: str) -> bool:
 
 def _nothing(_: str) -> None:
     return None
+
+
+def predict_boxes(model: Model, images: Sequence[str | Path], *, listen: Listen = silent) -> list[BoxPrediction]:
+    """Return what a detector finds in each image, in order, however unsure; `error` is set where one can't be read."""
+    errors: dict[int, str] = {}
+    found, sizes = detect(model, [Path(image) for image in images], listen=listen, errors=errors)
+    return [BoxPrediction(str(image), None, None, errors[row]) if row in errors
+            else BoxPrediction(str(image), sizes[row], found[row]) for row, image in enumerate(images)]
+
+
+def shown(model: Model, predictions: Sequence[BoxPrediction]) -> list[BoxPrediction]:
+    """Return the predictions with the boxes whose score reaches the threshold of their class."""
+    task = model.task
+    assert isinstance(task, Detection), task
+    least = np.array(task.thresholds or [0.0] * len(model.classes))
+    kept = []
+    for one in predictions:
+        if one.found is not None:
+            sure = one.found.scores >= least[one.found.labels]
+            one = replace(one, found=Detections(one.found.boxes[sure], one.found.scores[sure], one.found.labels[sure]))
+        kept.append(one)
+    return kept

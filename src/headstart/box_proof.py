@@ -54,7 +54,7 @@ def prove_boxes(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directo
     proven = [measure(job, item, splits, listen) for item in adapted]
     final, others = proven[-1], proven[:-1]
     history = read_history(directory)
-    verdicts = {}
+    verdicts: dict[str, Any] = {}
     for item in proven:
         rows = [row for row in history if row["method"] == item.adapted.name]
         verdicts |= {item.adapted.name: watch(rows, monitor=Detection.monitor).to_json()} if rows else {}

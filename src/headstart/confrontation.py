@@ -7,7 +7,8 @@ from typing import Any
 
 from headstart.catalog import Catalog
 from headstart.errors import ConfigError
-from headstart.evaluation.comparison import compare_tables
+from headstart.evaluation.boxes import compare_detections, detections_in, truth_in
+from headstart.evaluation.comparison import Difference, compare_tables
 from headstart.runs import Run
 from headstart.tasks.task import ImageTask, Task
 
@@ -31,11 +32,32 @@ def confront(runs: Sequence[Run], *, metric: str | None = None) -> list[dict[str
     return [_one(run, first, task, metric or task.monitor) for run in runs[1:]]
 
 
+def _boxes(run: Run, first: Run, metric: str) -> dict[str, Any]:
+    """Return the paired difference of two detectors on their test images. Raises ConfigError where those differ."""
+    tables = [table[table["split"] == "test"].set_index("id").sort_index() for table in (run.predictions,
+                                                                                         first.predictions)]
+    if list(tables[0].index) != list(tables[1].index):
+        raise ConfigError(f"{run} and {first} can't be compared: their test images differ. Make both runs with the "
+                          "same data and seed.")
+    samples = first.samples.set_index("id")
+    groups = samples["group"].reindex(tables[1].index)
+    rows: list[list[Any]] = [table.to_dict("records") for table in tables]
+    mine, theirs = ([detections_in(row) for row in table] for table in rows)
+    found = compare_detections(mine, theirs, [truth_in(row) for row in rows[1]],
+                               first.data["classes"], metric=metric, seed=first.job.seed,
+                               groups=None if groups.isna().all() else groups.fillna(groups.index.to_series()).tolist())
+    return _told(run, first, metric, found)
+
+
 def _one(run: Run, first: Run, task: ImageTask, metric: str) -> dict[str, Any]:
     grouped = first.samples.dropna(subset="group")
     groups: dict[str, object] = dict(zip(grouped["id"], grouped["group"], strict=True))
     found = compare_tables(run.predictions, first.predictions, task=task, metric=metric, names=(str(run), str(first)),
                            groups=groups or None, seed=first.job.seed)
+    return _told(run, first, metric, found)
+
+
+def _told(run: Run, first: Run, metric: str, found: Difference) -> dict[str, Any]:
     return {"a": str(run), "b": str(first), **found.to_json(),
             "text": f"{run} against {first}: {metric} {found.difference.value:+.4f} (95% interval "
                     f"{found.difference.low:+.4f} to {found.difference.high:+.4f}): {found.verdict}"}

@@ -29,8 +29,9 @@ def detect(model: Model, sources: Sequence[ImageSource], *, listen: Listen = sil
 
     A broken picture raises DataError, or is told in `errors` and has no boxes and the size (0, 0).
     """
-    backbone, head = model.backbone.to(device).eval(), model.head.to(device).eval()
-    assert isinstance(head, DetectionHead), type(head)
+    assert isinstance(model.head, DetectionHead), type(model.head)
+    for part in (model.backbone, model.head):
+        part.to(device).eval()
     found: list[Detections] = []
     sizes: list[tuple[int, int]] = []
     listen(Started(step, len(sources), "images"))

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationInfo, field_serializer, field_validator, m
 from headstart.backbones.resolve import PERMISSIVE
 from headstart.catalog import Catalog
 from headstart.configuration import override, read_yaml, to_yaml
+from headstart.detectors.detector import ChosenDetector
 from headstart.errors import ConfigError
 from headstart.methods.method import Method
 from headstart.part import Part, Words, words
@@ -50,7 +51,9 @@ class Job(Part):
     reader: dict[str, Any] = Field(default_factory=dict)
     """Settings of the reader, such as the columns of a table."""
     task: str | None = None
-    """`classification` or `multilabel`; None finds it out."""
+    """`classification`, `multilabel` or `detection`; None finds it out."""
+    detector: ChosenDetector | None = None
+    """For detection: what finds boxes on the backbone's maps, such as {detector: fcos, width: 96}; None: fcos."""
     backbone: str = "auto"
     """Name of a pretrained model; `headstart models` lists them; `auto` takes the best that is here."""
     image_size: int | None = Field(None, ge=8, le=4096)

@@ -14,21 +14,28 @@ from headstart.catalog import Catalog
 from headstart.data.dataset import Dataset, Splits
 from headstart.data.folds import folds, pooled
 from headstart.data.splits import split
+from headstart.detectors.head import DetectionHead
 from headstart.errors import ConfigError, DataError
 from headstart.events import Listen, Note
 from headstart.gate import admit
+from headstart.heads import LinearHead
 from headstart.job import METHODS, Job
 from headstart.methods.method import Method
 from headstart.model import Model
 from headstart.past_runs import find_past_run, leaks, refuse_leaks
 from headstart.runs import load_run
+from headstart.seeds import derive
 from headstart.selection.advised import Choice, follow, take_ranked
 from headstart.selection.pool import pool_of
 from headstart.selection.ranking import FOLDER
+from headstart.tasks.detection import Detection
 from headstart.tasks.task import Task
 from headstart.training.idle import idle
 from headstart.training.plan import Plan
 from headstart.training.train import refuse_impossible
+
+BOXES_SIZE = 320
+"""Pixels of the longer side of what a detector sees, where the job does not say: what two cores can train on."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,7 @@ def open_job(job: Job, dataset: Dataset | None, listen: Listen, *, methods: Sequ
     if job.backbone != AUTO and not job.init_from:
         find(job.backbone)
     dataset, findings = admit(job, dataset, listen)
+    job = _for_task(job, dataset.task)
     splits, parts = _divide(job, dataset, listen, searched=bool(methods))
     for part in (splits, *parts):
         _refuse_weightless(part)
@@ -78,7 +86,7 @@ def _chosen(job: Job, dataset: Dataset, findings: list[dict[str, Any]], splits: 
                           "method, or leave init_from out.")
     if job.advise:
         return follow(job, pool_of(job, dataset, findings, splits), listen)
-    if job.backbone == AUTO and not job.init_from and Path(FOLDER).is_dir():
+    if job.backbone == AUTO and not job.init_from and dataset.task != "detection" and Path(FOLDER).is_dir():
         return take_ranked(job, pool_of(job, dataset, findings, splits), listen)
     return job, None
 
@@ -108,18 +116,45 @@ def _refuse_weightless(splits: Splits) -> None:
 def starting_model(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, Job]:
     """Return the model before any adapting, and the job with the backbone's name in place of `auto`."""
     _refuse_unsupported(job, dataset.task)
-    task = Catalog("tasks", Task).get(dataset.task)()  # type: ignore[type-abstract]
+    task = _task(job, dataset.task)
     if job.init_from:
         return _start_from(load_run(job.init_from).model, dataset, task, listen), job
-    backbone, note = load(job.backbone, channels=job.channels, size=job.image_size,
+    size = job.image_size or (BOXES_SIZE if dataset.task == "detection" else None)
+    backbone, note = load(job.backbone, channels=job.channels, size=size,
                           allow_licenses=job.allow_licenses)
     if note:
         listen(Note(note))
     preprocessing = backbone.spec.preprocessing
-    if job.fit:
-        preprocessing = preprocessing.model_copy(update={"fit": job.fit})
-    fresh = Model.fresh(backbone, task, dataset.classes, preprocessing=preprocessing)
+    fit = "pad" if dataset.task == "detection" else job.fit
+    if fit:
+        preprocessing = preprocessing.model_copy(update={"fit": fit})
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(derive(job.seed, "head"))
+        fresh = Model.fresh(backbone, task, dataset.classes, preprocessing=preprocessing)
     return fresh, job.model_copy(update={"backbone": backbone.spec.architecture})
+
+
+def _task(job: Job, name: str) -> Task:
+    """Return the task with what the job says of it."""
+    made = Catalog("tasks", Task).get(name)  # type: ignore[type-abstract]
+    return made.parse({"detector": job.detector} if name == "detection" and job.detector else {})
+
+
+def _for_task(job: Job, task: str) -> Job:
+    """Return the job with the task's own defaults. Raises ConfigError for settings that have no effect on the task."""
+    if task == "detection":
+        idle = [name for name in ("folds", "advise") if getattr(job, name)]
+        if idle:
+            raise ConfigError(f"{' and '.join(idle)}: not for detection yet. Leave it out, and name a method.")
+        if job.fit not in (None, "pad"):
+            raise ConfigError(f"fit {job.fit}: a detector sees the whole picture in its proportions. Leave it out.")
+    elif job.detector is not None:
+        raise ConfigError(f"detector {job.detector.part_name}: has no effect on {task}. Leave it out.")
+    # What always answers the same class says nothing of where objects are.
+    baselines = tuple(method.for_task(task) for method in job.baselines
+                      if task != "detection" or method.part_name != "majority")
+    return job.model_copy(update={"method": tuple(method.for_task(task) for method in job.method),
+                                  "baselines": baselines})
 
 
 def _methods(job: Job) -> list[Method]:
@@ -163,13 +198,18 @@ def _refuse_unfit(methods: Sequence[Method], opened: Opened, listen: Listen) -> 
 
 def _start_from(model: Model, dataset: Dataset, task: Task, listen: Listen) -> Model:
     """Return `model` with its head mapped to the data's classes by name; rows of new classes are zero."""
+    if isinstance(model.task, Detection):
+        task = model.task.model_copy(update={"thresholds": ()})
     fresh = Model.fresh(model.backbone, task, dataset.classes, preprocessing=model.preprocessing)
     known = [name for name in dataset.classes if name in model.classes]
     with torch.no_grad():
         for name in known:
             row, old = dataset.classes.index(name), model.classes.index(name)
-            for mine, its in zip(fresh.head.parameters(), model.head.parameters(), strict=True):
-                mine[row] = its[old]
+            if isinstance(fresh.head, LinearHead):
+                for mine, its in zip(fresh.head.parameters(), model.head.parameters(), strict=True):
+                    mine[row] = its[old]
+    if isinstance(fresh.head, DetectionHead) and isinstance(model.head, DetectionHead):
+        fresh.head.take_over(model.head, [(dataset.classes.index(name), model.classes.index(name)) for name in known])
     new = [name for name in dataset.classes if name not in model.classes]
     listen(Note(f"head: {len(known)} classes kept by name ({', '.join(known) or 'none'}), "
                 f"{len(new)} new ({', '.join(new) or 'none'})"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from headstart.adaptation import WORK, adapt_all, save_model
+from headstart.box_proof import ProvenBoxes
 from headstart.crossvalidation import cross_validate
 from headstart.data.dataset import Dataset
 from headstart.data.fingerprint import fingerprint
@@ -19,7 +20,7 @@ from headstart.events import Listen, Note, RunFinished, RunStarted, silent
 from headstart.files import exclusive, refuse_foreign, write_json
 from headstart.job import Job, countdown
 from headstart.opening import Opened, open_job
-from headstart.proof import prove
+from headstart.proof import Proven, prove
 from headstart.receipts import environment, sample_table, seal
 from headstart.record import Record, backbone_record, data_record, write_table
 from headstart.report.page import write_report
@@ -80,6 +81,7 @@ def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Liste
         job, model, splits = opened.job, opened.model, opened.splits
         with _recorded(record, job, resumed=resumed):
             _write_inputs(directory, opened, found, resumed=resumed)
+            proven: Sequence[Proven | ProvenBoxes]
             if opened.parts:
                 proven = cross_validate(job, model, splits, opened.parts, directory=directory, listen=record.listen,
                                         remaining=remaining)
@@ -99,7 +101,9 @@ def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Liste
 
 def _foretell(opened: Opened, directory: Path, listen: Listen) -> None:
     """Write forecast.json where a probe has read the features that it needs, and the images are enough."""
-    if opened.job.init_from or not any(method.part_name == "probe" for method in opened.job.method):
+    if opened.dataset.task == "detection" or opened.job.init_from:
+        return
+    if not any(method.part_name == "probe" for method in opened.job.method):
         return
     try:
         pool = pool_of(opened.job, opened.dataset, opened.findings, opened.splits)

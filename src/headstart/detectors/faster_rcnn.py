@@ -45,4 +45,4 @@ class FasterRCNN(Detector):
             rpn_pre_nms_top_n_test=1000, rpn_post_nms_top_n_train=self.proposals,
             rpn_post_nms_top_n_test=self.proposals, rpn_batch_size_per_image=128, box_batch_size_per_image=128,
             box_score_thresh=self.confidence, box_nms_thresh=self.overlap, box_detections_per_img=self.most)
-        return DetectionHead(model, first_label=1)
+        return DetectionHead(model, classes=classes, first_label=1)

@@ -33,4 +33,4 @@ class Fcos(Detector):
         model = FCOS(pyramid, classes, anchor_generator=AnchorGenerator(sizes, ((1.0,),) * len(sizes)),
                      head=FCOSHead(self.width, 1, classes, num_convs=self.convolutions), score_thresh=self.confidence,
                      nms_thresh=self.overlap, detections_per_img=self.most)
-        return DetectionHead(model, first_label=0)
+        return DetectionHead(model, classes=classes, first_label=0)

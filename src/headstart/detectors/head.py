@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -17,12 +18,17 @@ Target = dict[str, torch.Tensor]
 """`boxes` float32 [K, 4] (left, top, right, bottom) in pixels of the input, `labels` int64 [K] class indices."""
 
 
+TELLS_CLASSES = re.compile(r"(cls_logits|box_predictor\.(cls_score|bbox_pred))\b")
+"""Names of tensors that have rows for each class."""
+
+
 class DetectionHead(nn.Module):
     """One of torchvision's detectors whose `backbone` is a Pyramid. `model` has torchvision's names of tensors."""
 
-    def __init__(self, model: nn.Module, *, first_label: int) -> None:
+    def __init__(self, model: nn.Module, *, classes: int, first_label: int) -> None:
         super().__init__()
         self.model = model
+        self.classes = classes
         self.first_label = first_label
         """The number that torchvision gives to the first class: 1 where 0 is the background."""
         model.transform = Untouched()
@@ -49,6 +55,26 @@ class DetectionHead(nn.Module):
         with self._answering("boxes"):
             found: list[Target] = self._run(maps, images, None)
         return [{**one, "labels": one["labels"] - self.first_label} for one in found]
+
+    def take_over(self, other: DetectionHead, pairs: Sequence[tuple[int, int]]) -> None:
+        """Take the tensors of another head: of the layers that tell classes the rows of `pairs` (own, the other's)."""
+        theirs, mine = other.model.state_dict(), self.model.state_dict()
+        known = [(new + self.first_label, old + other.first_label) for new, old in pairs]
+        known += [(place, place) for place in range(self.first_label)]  # the background
+        for name, tensor in mine.items():
+            source = theirs.get(name)
+            if source is None or tensor.shape[1:] != source.shape[1:]:
+                continue
+            if not TELLS_CLASSES.search(name):
+                if tensor.shape == source.shape:
+                    tensor.copy_(source)
+                continue
+            per_class = 4 if "bbox_pred" in name else 1
+            classes, before = self.classes + self.first_label, other.classes + other.first_label
+            own, its = (part.view(-1, count, per_class, *part.shape[1:])
+                        for part, count in ((tensor, classes), (source, before)))
+            for new, old in known:
+                own[:, new] = its[:, old]
 
     def _run(self, maps: Maps, images: torch.Tensor, targets: list[Target] | None):  # type: ignore[no-untyped-def]
         self.pyramid.feed({stride: found.float() for stride, found in maps.items()})

@@ -38,4 +38,4 @@ class RetinaNet(Detector):
                              norm_layer=partial(nn.GroupNorm, 32) if self.norm == "group" else None)
         model = Made(pyramid, classes, anchor_generator=anchors, head=head, score_thresh=self.confidence,
                      nms_thresh=self.overlap, detections_per_img=self.most)
-        return DetectionHead(model, first_label=0)
+        return DetectionHead(model, classes=classes, first_label=0)

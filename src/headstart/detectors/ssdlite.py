@@ -20,7 +20,7 @@ LEVELS = len(STRIDES) + 2
 
 
 class SSDlite(Detector):
-    """Source: Liu et al., "SSD", ECCV 2016, with the head of Sandler et al., "MobileNetV2", CVPR 2018; torchvision's own.
+    """Source: Liu et al., "SSD", ECCV 2016, with the head of Sandler et al., "MobileNetV2", CVPR 2018; torchvision's.
 
     On a pyramid, where the papers have a plain row of maps: the fine maps would know too little otherwise.
     """
@@ -38,4 +38,4 @@ class SSDlite(Detector):
                            partial(nn.BatchNorm2d, eps=0.001, momentum=0.03))
         model = SSD(pyramid, boxes, (0, 0), classes + 1, head=head, score_thresh=self.confidence,
                     nms_thresh=self.overlap, detections_per_img=self.most)
-        return DetectionHead(model, first_label=1)
+        return DetectionHead(model, classes=classes, first_label=1)

@@ -39,9 +39,9 @@ class Evaluation:
         return {name: found.to_json() for name, found in self.metrics.items()}
 
 
-def evaluate(logits: np.ndarray, labels: np.ndarray, classes: Sequence[str], task: ImageTask, *, temperature: float = 1.0,
-             groups: Sequence[object] | None = None, weights: np.ndarray | None = None, seed: int = 0,
-             resamples: int = 1000) -> Evaluation:
+def evaluate(logits: np.ndarray, labels: np.ndarray, classes: Sequence[str], task: ImageTask, *,
+             temperature: float = 1.0, groups: Sequence[object] | None = None, weights: np.ndarray | None = None,
+             seed: int = 0, resamples: int = 1000) -> Evaluation:
     """Return every metric of the task with its 95 % bootstrap interval, and the details behind them.
 
     logits: float [N, C]. labels: int [N], or 0/1 [N, C] for multi-label. weights: float [N].

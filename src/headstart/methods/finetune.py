@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from headstart.data.dataset import Splits
 from headstart.errors import ConfigError
@@ -21,14 +22,18 @@ class Finetune(Plan, Method):
     (Kumar et al., "Fine-Tuning can Distort Pretrained Features", ICLR 2022).
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel")
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel", "detection")
+    task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {"detection": {
+        "epochs": 12, "batch_size": 8, "lr_head": 1e-3, "lr_backbone": 5e-4, "clip_norm": 5.0, "augment": "standard"}}
     needs: ClassVar[tuple[str, ...]] = ("probe",)
 
     interpolate: Literal["none", "validation"] = "none"
     """`validation` goes back from the fine-tuned weights towards the start's, as far as validation likes (WiSE-FT)."""
 
     def refuse_unfit(self, model: Model, splits: Splits) -> None:
-        """Raise ConfigError where `interpolate` has no two ends that fit together."""
+        """Raise ConfigError where `interpolate` has no two ends that fit together, or none can be judged."""
+        if self.interpolate != "none" and model.task.part_name == "detection":
+            raise ConfigError("finetune: interpolate can't judge detectors. Leave it out.")
         if self.interpolate != "none" and self.batch_norm != "frozen":
             raise ConfigError(f"finetune: interpolate={self.interpolate} needs batch_norm=frozen: between weights with "
                               "other statistics there is none that fits. Leave out the one or the other.")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from headstart.data.dataset import Splits
 from headstart.events import Listen
@@ -39,6 +39,15 @@ class Method(Part):
     """Methods that must run before this one; they are put in front where the user did not name them."""
     trains_backbone: ClassVar[bool] = True
     """Whether the backbone's weights change; where not, features come from the store."""
+
+    task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Task -> settings whose default is another one there."""
+
+    def for_task(self, task: str) -> Self:
+        """Return the method with the task's own defaults for all that was not set."""
+        own = {name: value for name, value in self.task_defaults.get(task, {}).items()
+               if name not in self.model_fields_set}
+        return self.model_copy(update=own) if own else self
 
     def refuse_unfit(self, model: Model, splits: Splits) -> None:
         """Raise HeadstartError where the settings, or what they name, don't fit this job.

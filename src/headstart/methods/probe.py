@@ -18,18 +18,31 @@ from headstart.logistic import PENALTIES, LinearFit, fit_path, likeliest
 from headstart.methods.method import Context, Method
 from headstart.model import Model
 from headstart.tasks.task import ImageTask
+from headstart.training.plan import Plan
+from headstart.training.train import train as train_by_steps
 
 # N samples, D features, C classes
+
+
+class _OnMaps(Plan):
+    """The training of a detector's head on the frozen backbone."""
+
+    scope: Literal["head"] = "head"
+    augment: Literal["none"] = "none"
+    batch_size: int = 8
+    clip_norm: float = 5.0
 
 
 class Probe(Method):
     """Logistic regression on cached features of the frozen backbone: seconds, deterministic, hard to overfit.
 
+    A detector's head is trained by steps instead, on the backbone's maps without augmentation.
+
     The penalty is the one with the lowest log loss on validation. The head stays fitted on train alone,
     because validation is needed once more, for calibration.
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel")
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel", "detection")
     trains_backbone: ClassVar[bool] = False
 
     l2: float | None = Field(None, gt=0, le=1e6)
@@ -37,12 +50,19 @@ class Probe(Method):
     class_weight: Literal["balanced"] | None = None
     """`balanced` makes each class count the same in the loss, however many images it has."""
 
+    epochs: int = Field(10, ge=1, le=10_000)
+    """Passes over the maps of the frozen backbone, which are kept; for detection, whose head has no closed form."""
+    lr_head: float = Field(2e-3, gt=0, le=10)
+    """Highest learning rate of a detector's head."""
+
     def fit(self, model: Model, splits: Splits, context: Context) -> Model:
         """Return the model with the fitted linear head.
 
         Raises DataError where train has one class only or a feature is not finite, and ConfigError where there is no
         validation split to pick the penalty on.
         """
+        if model.task.part_name == "detection":
+            return train_by_steps(model, splits, _OnMaps(epochs=self.epochs, lr_head=self.lr_head), context)
         began = time.monotonic()
         if self.l2 is None and not len(splits.val):
             raise ConfigError("probe picks its penalty on the validation split, which is empty. Give the data a "

@@ -11,9 +11,11 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from headstart.backbones.backbone import Backbone
 from headstart.data.dataset import Splits
 from headstart.detecting import on_canvas, to_original
 from headstart.detectors.head import DetectionHead, Target
+from headstart.detectors.pyramid import STRIDES, Maps
 from headstart.errors import ConfigError, nearest
 from headstart.methods.method import Context
 from headstart.metrics.boxes import NAMES, detection_metrics, truth_of
@@ -24,11 +26,13 @@ from headstart.training.lesson import Lesson, Share
 from headstart.training.monitor import Watched
 from headstart.training.network import Network
 from headstart.training.objective import Teaching
+from headstart.training.pictures import SHARE, free_memory
 from headstart.training.plan import Plan
 from headstart.types import Batch, Detections
 
 # B images in a batch, K boxes
 
+TRAIN, VAL = "train", "val"
 UNUSED = ("regularisers", "label_smoothing", "policy", "erasing", "mix", "dropout", "loss", "class_weights", "sampling")
 """Settings of a plan that say something of logits, or of whole images, and nothing of boxes."""
 
@@ -50,7 +54,8 @@ class BoxLesson(Lesson):
     def __init__(self, model: Model, splits: Splits, plan: Plan, context: Context) -> None:
         super().__init__(model, splits, plan, context)
         self.monitor = watched(plan, model)
-        self._maps: dict[int, dict[int, torch.Tensor]] | None = None
+        self._maps = FrozenMaps(SHARE * free_memory()) if plan.scope == "head" and plan.augment == "none" else None
+        """What is kept where the backbone gives the same maps of an image in every epoch."""
 
     @classmethod
     def refuse(cls, plan: Plan, model: Model) -> None:
@@ -94,7 +99,9 @@ class BoxLesson(Lesson):
         """Add the gradient of some rows of the batch."""
         count, chosen = len(batch.targets), [int(row) for row in rows]
         images = batch.images if len(chosen) == count else batch.images[rows]
-        loss = self._loss(network, images, [batch.targets[row] for row in chosen])  # type: ignore[misc]
+        keys = [(TRAIN, int(batch.indices[row])) for row in chosen]
+        loss = self._loss(network, self._seen(network, images, keys), images,
+                          [batch.targets[row] for row in chosen])  # type: ignore[misc]
         (loss * len(chosen) / count).backward()
         value = float(loss.detach())
         # torchvision's losses are means over the batch: an image's own weight can't be told apart in them.
@@ -105,8 +112,9 @@ class BoxLesson(Lesson):
         found, losses = [], []
         for rows in torch.arange(len(batch.targets)).split(micro_batch):
             images, targets = batch.images[rows], [batch.targets[int(row)] for row in rows]
-            losses += [float(self._loss(network, images, targets))] * len(rows)  # type: ignore[arg-type]
-            found += boxes_of(network, images, self.autocast())
+            maps = self._seen(network, images, [(VAL, int(batch.indices[row])) for row in rows])
+            losses += [float(self._loss(network, maps, images, targets))] * len(rows)  # type: ignore[arg-type]
+            found += head_of(network).detect(maps, images)
         return [self._original(one, int(index)) for one, index in zip(found, batch.indices, strict=True)], losses
 
     def judged(self, answers: Sequence[tuple[list[Detections], list[float]]]) -> tuple[float, float]:
@@ -130,11 +138,18 @@ class BoxLesson(Lesson):
         box, label = torch.tensor([[0.0, 0.0, side, side]]), torch.tensor([0])
         return self.batch([BoxItem(image, box, label, 1.0, 0) for _ in range(count)])
 
-    def _loss(self, network: Network, images: torch.Tensor, targets: list[Target]) -> torch.Tensor:
-        head = head_of(network)
+    def _loss(self, network: Network, maps: Maps, images: torch.Tensor, targets: list[Target]) -> torch.Tensor:
+        return torch.stack(list(head_of(network).losses(maps, images, targets).values())).sum()
+
+    def _seen(self, network: Network, images: torch.Tensor, keys: Sequence[tuple[str, int]]) -> Maps:
+        """Return the backbone's maps of images; where it is frozen and they do not vary, each image's from the first.
+
+        keys: part and position of each image.
+        """
         with self.autocast():
-            maps = network.backbone.maps(images)
-        return torch.stack(list(head.losses(maps, images, targets).values())).sum()
+            if self._maps is None:
+                return network.backbone.maps(images)
+            return self._maps.of(network.backbone, images, keys)
 
     def _original(self, found: Target, index: int) -> Detections:
         small = self.val_pictures[index].shape
@@ -155,8 +170,26 @@ def head_of(network: Network) -> DetectionHead:
     return network.head
 
 
-def boxes_of(network: Network, images: torch.Tensor, autocast: torch.autocast) -> list[Target]:
-    """Return what the network finds in images on one canvas, in its pixels."""
-    with autocast:
-        maps = network.backbone.maps(images)
-    return head_of(network).detect(maps, images)
+class FrozenMaps:
+    """The maps of images on their canvas, as far as they fit into a budget of bytes."""
+
+    def __init__(self, budget: float) -> None:
+        self._left = budget
+        self._kept: dict[tuple[str, int, int, int], dict[int, torch.Tensor]] = {}
+
+    def of(self, backbone: Backbone, images: torch.Tensor, keys: Sequence[tuple[str, int]]) -> Maps:
+        """Return {stride: [B, C, h, w]}; each image goes through the backbone alone: company changes nothing."""
+        found = [self._one(backbone, image[None], (*key, image.shape[-2], image.shape[-1]))
+                 for image, key in zip(images, keys, strict=True)]
+        return {stride: torch.cat([one[stride] for one in found]) for stride in found[0]}
+
+    def _one(self, backbone: Backbone, image: torch.Tensor, key: tuple[str, int, int, int]) -> dict[int, torch.Tensor]:
+        if key in self._kept:
+            return self._kept[key]
+        with torch.no_grad():
+            maps = {stride: found for stride, found in backbone.maps(image).items() if stride >= STRIDES[0]}
+        size = sum(found.nbytes for found in maps.values())
+        if size <= self._left:
+            self._left -= size
+            self._kept[key] = maps
+        return maps

@@ -66,6 +66,10 @@ class Learner(LightningModule):
         """Return the optimizer; the schedule is a function of the step, so there is no scheduler."""
         return self.optimizer
 
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Return the batch as it is: the lesson moves what it needs, and Lightning can't look into frozen records."""
+        return batch
+
     def training_step(self, items: Sequence[Any], batch_idx: int) -> None:
         """Do one optimizer step on a batch, in micro-batches where memory is short. Raises NonFinite."""
         state = self.state

@@ -2,8 +2,8 @@
 
 from headstart.evaluation.boxes.decisions import choose_detection_thresholds
 from headstart.evaluation.boxes.evaluate import DetectionEvaluation, compare_detections, evaluate_detections
-from headstart.evaluation.boxes.rows import detection_rows
+from headstart.evaluation.boxes.rows import detection_rows, detections_in, truth_in
 from headstart.evaluation.boxes.tide import ImageErrors
 
 __all__ = ["DetectionEvaluation", "ImageErrors", "choose_detection_thresholds", "compare_detections",
-           "detection_rows", "evaluate_detections"]
+           "detection_rows", "detections_in", "evaluate_detections", "truth_in"]

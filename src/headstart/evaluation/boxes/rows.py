@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,5 +24,22 @@ def detection_rows(samples: Sequence[Sample], found: Sequence[Detections], truth
              "boxes": said.boxes.astype(np.float64).tolist(), "scores": said.scores.astype(np.float64).tolist(),
              "labels": said.labels.astype(np.int64).tolist(), "kinds": list(error.kinds),
              "true_boxes": true.boxes.tolist(), "true_labels": true.labels.tolist(),
-             "true_states": list(error.objects)}
+             "true_areas": true.areas.tolist(), "true_crowd": true.crowd.tolist(), "true_states": list(error.objects)}
             for sample, said, true, error in zip(samples, found, truths, errors, strict=True)]
+
+
+def detections_in(row: Mapping[str, Any]) -> Detections:
+    """Return the detections that a row of `detection_rows` holds."""
+    return Detections(_boxes(row["boxes"], np.float32), np.asarray(row["scores"], np.float32),
+                      np.asarray(row["labels"], np.int64))
+
+
+def truth_in(row: Mapping[str, Any]) -> Truth:
+    """Return the objects that a row of `detection_rows` holds."""
+    ignored = np.array([state == "ignored" for state in row["true_states"]], bool)
+    return Truth(_boxes(row["true_boxes"], np.float64), np.asarray(row["true_labels"], np.int64),
+                 np.asarray(row["true_areas"], np.float64), np.asarray(row["true_crowd"], bool), ignored)
+
+
+def _boxes(values: Sequence[Sequence[float]], dtype: type) -> np.ndarray:
+    return np.array([list(box) for box in values], dtype).reshape(-1, 4)
