@@ -20,6 +20,7 @@ from headstart.detecting import detect
 from headstart.errors import ConfigError, nearest
 from headstart.events import Listen, silent
 from headstart.files import atomic_write, write_text
+from headstart.images import ImageError, decode
 from headstart.model import Model
 from headstart.tasks.detection import Detection
 from headstart.types import Detections
@@ -216,6 +217,14 @@ def predict_boxes(model: Model, images: Sequence[str | Path], *, listen: Listen 
     found, sizes = detect(model, [Path(image) for image in images], listen=listen, errors=errors)
     return [BoxPrediction(str(image), None, None, errors[row]) if row in errors
             else BoxPrediction(str(image), sizes[row], found[row]) for row, image in enumerate(images)]
+
+
+def upright(name: str) -> Image.Image | None:
+    """Return the picture in a file as it was looked at, in colour; None where it can't be read."""
+    try:
+        return Image.fromarray(decode(Path(name)))
+    except ImageError:
+        return None  # its entry has the error
 
 
 def shown(model: Model, predictions: Sequence[BoxPrediction]) -> list[BoxPrediction]:

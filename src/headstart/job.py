@@ -189,9 +189,14 @@ def build_job(settings: dict[str, Any], *, config: Path | None = None, assignmen
     # `--set method.1.epochs=5` counts in the completed list, so that the list is completed first.
     methods = [name for name in ("method", "baselines") if any(a.startswith(f"{name}.") for a in assignments)]
     if methods:
-        complete = Job.parse(values).model_dump(mode="json")
-        values |= {name: complete[name] for name in methods}
+        complete = Job.parse(values)
+        values |= {name: [_as_set(method) for method in getattr(complete, name)] for name in methods}
     return Job.parse(override(values, assignments), where=str(config) if config else "")
+
+
+def _as_set(method: Method) -> dict[str, Any]:
+    """Return the method with what was set of it alone: the rest may have other defaults for the task."""
+    return {"method": method.part_name, **method.model_dump(mode="json", exclude_unset=True)}
 
 
 def countdown(limit: float | None) -> Callable[[], float]:

@@ -67,6 +67,8 @@ def open_job(job: Job, dataset: Dataset | None, listen: Listen, *, methods: Sequ
         find(job.backbone)
     dataset, findings = admit(job, dataset, listen)
     job = _for_task(job, dataset.task)
+    if methods and dataset.task == "detection":
+        raise ConfigError("a search for settings can't judge detectors yet. Use `headstart adapt` with your own.")
     splits, parts = _divide(job, dataset, listen, searched=bool(methods))
     for part in (splits, *parts):
         _refuse_weightless(part)

@@ -14,7 +14,7 @@ from headstart.data.dataset import Dataset, Splits
 from headstart.data.fingerprint import fingerprint
 from headstart.data.folds import pooled
 from headstart.data.splits import split
-from headstart.errors import DataError
+from headstart.errors import ConfigError, DataError
 from headstart.events import Listen, Note
 from headstart.features.store import FeatureStore
 from headstart.files import sha256_bytes
@@ -78,6 +78,9 @@ def open_pool(job: Job, dataset: Dataset | None, listen: Listen) -> Pool:
 
 def pool_of(job: Job, dataset: Dataset, findings: list[dict[str, Any]], splits: Splits) -> Pool:
     """Return the pool of data that are admitted and split already. Raises DataError where they show one class only."""
+    if dataset.task == "detection":
+        raise ConfigError(f"{job.data}: holds boxes, which can't be judged by features of whole images yet. Name a "
+                          "backbone and a method to `headstart adapt`.")
     images = pooled(splits)
     labels = images.labels()
     if len(np.unique(labels, axis=0)) < 2:
