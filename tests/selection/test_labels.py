@@ -169,6 +169,16 @@ def test_the_command_prints_one_json_object_and_what_to_do_next(pictures, tmp_pa
     assert f"headstart adapt {tmp_path / 'again' / 'labels.csv'}" in plain.stdout
 
 
+def test_the_next_line_sees_the_images_as_the_configuration_did(pictures, tmp_path):
+    data = planted_table(tmp_path, pictures(24, 24), [3])
+    config = tmp_path / "job.yaml"
+    config.write_text(f"data: {data}\nbackbone: efficientnet_lite0\nimage_size: 32\nfit: squash\nallow_licenses: any\n")
+    plain = CliRunner().invoke(application(), ["labels", "--config", str(config), "--out", str(tmp_path / "out")])
+    told = plain.stdout.splitlines()[-1]
+    assert told.endswith("labels.csv --backbone efficientnet_lite0 --allow-licenses any --set image_size=32 "
+                         "--set fit=squash")
+
+
 def test_a_folder_that_holds_something_is_refused(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(ConfigError, match="this folder is not empty"):

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from headstart.data.dataset import Dataset
 from headstart.data.labels import Labels, from_column, from_columns, is_one_hot
 from headstart.data.rows import ENDINGS, Rows, header, read_rows
@@ -40,7 +42,7 @@ class Table(Reader):
     """Column of what must not be in two splits: the patient, the plant, the burst of frames."""
     weight: str | None = None
     """Column of the sample weights, 0 or more."""
-    separator: str | None = None
+    separator: str | None = Field(None, min_length=1)
     """What stands between several labels in one cell."""
     empty: Literal["refuse", "none"] = "refuse"
     """What an empty cell among several labels means: a mistake, or that none of the classes applies."""
