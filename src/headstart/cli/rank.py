@@ -49,6 +49,7 @@ def rank(
     from headstart.cli.models import count
     from headstart.cli.output import assigned, flags, print_json, print_table, say
     from headstart.cli.terminal import terminal
+    from headstart.selection.rank_page import goes_by
 
     found = ranked(
         data, backbones=backbones or (), family=family, licenses=license, source=source, available=available,
@@ -65,9 +66,10 @@ def rank(
     size = [] if found.best.own_size else [f"image_size={found.best.size}"]
     words = [("--backbone", found.best.architecture), *assigned(size), ("--config", config), ("--seed", seed),
              *assigned(set_ or [], but=("backbone", "image_size"))]
-    by = "probe, overlap of the classes and size together" if found.score == "default" else found.score
-    say(f"ranked by: {by}", "* no other candidate is both better and faster", *(f"left out: {name}: {why}"
-                                                            for name, why in found.failed.items()),
+    doubt = ["too few images to rank: any of these may be the best"] if found.too_few else []
+    say(f"ranked by: {goes_by(found)}", "  so that a candidate of lower probe accuracy may come first",
+        "* no other candidate beats it in probe accuracy and speed", *doubt,
+        *(f"left out: {name}: {why}" for name, why in found.failed.items()),
         f"ranking {found.directory}", f"page    {found.directory}/rank.html", "next:",
         f"  headstart adapt {shlex.quote(found.data)}{flags(words)}")
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from headstart.backbones.backbone import Backbone
+from headstart.backbones.resolve import AUTO
 from headstart.data.dataset import Dataset
 from headstart.errors import DataError
 from headstart.events import Listen
@@ -64,7 +66,7 @@ def advise(pool: Pool, *, listen: Listen, remaining: Callable[[], float] = lambd
         limit=None if pool.job.limit_time is None else max(1.0, pool.job.limit_time - spent))
     return Advice(
         pool.job.data, wishes(pool), best.architecture, None if best.own_size else best.size,
-        _backbone_reason(ranking), tuple(_facts(pool, ranking, near, distance, ahead, trial, basis)),
+        _backbone_reason(ranking, pool.job.backbone), tuple(_facts(pool, ranking, near, distance, ahead, trial, basis)),
         tuple(options(basis)), round(time.monotonic() - began, 2))
 
 
@@ -80,8 +82,9 @@ def _ranking(pool: Pool, listen: Listen, remaining: Callable[[], float]) -> Rank
     job = pool.job
     if job.backbone == "auto" and job.image_size is None:
         found = find_ranking(pool.known_to(), listen=listen)
-        if found is not None:
-            return found
+        fitting = tuple(item for item in found.candidates if item.allowed(job.allow_licenses)) if found else ()
+        if found is not None and fitting:
+            return replace(found, candidates=fitting)
     wanted = Wanted(() if job.backbone == "auto" else (job.backbone,), available=job.backbone == "auto",
                     sizes=() if job.image_size is None else (job.image_size,))
     candidates: Sequence[Candidate] = find_candidates(wanted, channels=job.channels, fit=job.fit,
@@ -108,10 +111,13 @@ def _nearness(pool: Pool, ranking: Ranking, backbone: Backbone, features: np.nda
     return nearness(backbone, features, None)
 
 
-def _backbone_reason(ranking: Ranking) -> str:
+def _backbone_reason(ranking: Ranking, asked: str) -> str:
     best = ranking.best
-    if len(ranking.candidates) == 1:
+    if asked != AUTO:
         return f"backbone: {best.name}, as it was asked for."
+    if len(ranking.candidates) == 1:
+        return f"backbone auto: {best.name}, the only candidate " \
+               + (f"that is allowed in {ranking.directory}." if ranking.directory else "whose weights are here.")
     return (f"backbone auto: {best.name} ranks first of {len(ranking.candidates)}: a linear probe on its features is "
             f"right in {best.accuracy:.1%} of {best.images} images"
             + (f", as ranked in {ranking.directory}." if ranking.directory else "."))

@@ -78,5 +78,4 @@ def take_ranked(job: Job, pool: Pool, listen: Listen) -> tuple[Job, Choice | Non
 
 def _fits(item: Ranked, job: Job) -> bool:
     """Return whether the job allows the candidate: its licence and its input size."""
-    allowed = "any" in job.allow_licenses or item.license.lower() in {name.lower() for name in job.allow_licenses}
-    return allowed and job.image_size in (None, item.size)
+    return item.allowed(job.allow_licenses) and job.image_size in (None, item.size)
