@@ -15,8 +15,10 @@ from headstart.cli import application
 from headstart.data.dataset import Dataset
 from headstart.errors import ConfigError, DataError, IntegrityError
 from headstart.files import sha256_file
+from headstart.selection.confident import Doubts
 from headstart.selection.label_errors import LabelErrors
-from headstart.selection.labels import examine
+from headstart.selection.labels import Examined, _error, examine
+from headstart.selection.labels_page import likely
 from headstart.selection.labels_table import separator, table_settings, write_labels_table
 from headstart.types import Sample
 
@@ -208,3 +210,14 @@ def test_a_record_that_is_not_there_or_damaged_is_told(tmp_path):
     with pytest.raises(ConfigError, match="not written"):
         _ = nowhere.table
     assert dataclasses.replace(nowhere, images=4).share == 0
+
+
+def test_of_several_labels_the_probability_is_that_of_the_label_that_is_doubted():
+    """The first label is the most improbable, but not flagged; the second is."""
+    data = several(("rare", "cat"), [(0, 1)], Path("x.png"))
+    doubts = Doubts(np.array([[0.01, 0.2]]), np.array([[False, True]]), np.zeros((2, 2, 2)))
+    found = Examined(np.array([[0.01, 0.2]]), np.array([0.01]), np.array([True]), np.array([[1, 0]]), doubts)
+    error = _error(1, data, np.array([[1, 1]]), 0, found, {"0.png": "train"})
+    assert (error.doubted, error.given_probability, error.suggested_probability) == ("cat", 0.2, 0.8)
+    assert likely(error, error.given, "0.20") == "0.20 cat"
+    assert likely(error, error.suggested, "0.80") == "0.80 no cat"

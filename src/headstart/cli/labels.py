@@ -72,7 +72,7 @@ def table(found: LabelErrors) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from headstart.selection.labels_page import shown
+    from headstart.selection.labels_page import likely, shown
 
     rest = len(found.errors) - SHOWN
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption_justify="left",
@@ -80,6 +80,7 @@ def table(found: LabelErrors) -> Table:
     for name in ("rank", "image", "given", "", "suggested", "", "split"):
         made.add_column(name, justify="right" if name in ("rank", "") else "left", overflow="fold")
     for error in found.errors[:SHOWN]:
-        made.add_row(str(error.rank), Text(error.image), Text(shown(error.given)), f"{error.given_probability:.2f}",
-                     Text(shown(error.suggested)), f"{error.suggested_probability:.2f}", error.split)
+        made.add_row(str(error.rank), Text(error.image), Text(shown(error.given)),
+                     Text(likely(error, error.given, f"{error.given_probability:.2f}")), Text(shown(error.suggested)),
+                     Text(likely(error, error.suggested, f"{error.suggested_probability:.2f}")), error.split)
     return made
