@@ -157,7 +157,8 @@ def test_missing_files_are_counted_with_the_first_row(images: Path) -> None:
     with pytest.raises(DataError) as caught:
         load_data(path)
     assert str(caught.value) == ('data.csv row 2: image "x/118.jpg" does not exist. 2 more rows point to missing '
-                                 "files. Fix the paths, or leave them out with `adapt --skip-bad`.")
+                                 "files. Fix the paths, or leave them out with `--set skip_bad=true` "
+                                 "(adapt: `--skip-bad`).")
     assert len(load_data(path, skip_bad=True)) == 5  # kept, for the check to find and leave out
 
 

@@ -122,7 +122,8 @@ class Table(Reader):
         missing = [i for i, path in enumerate(paths) if not path.is_file()]
         if missing and self.missing == "refuse":
             raise rows.refuse(missing, f'image "{printable(names[missing[0]])}" does not exist',
-                              "point to missing files", "Fix the paths, or leave them out with `adapt --skip-bad`.")
+                              "point to missing files", "Fix the paths, or leave them out with `--set skip_bad=true` "
+                              "(adapt: `--skip-bad`).")
         return paths
 
 

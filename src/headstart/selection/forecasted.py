@@ -22,7 +22,7 @@ from headstart.selection.advised import take_ranked
 from headstart.selection.candidates import load
 from headstart.selection.curve import FOLDS, REPEATS, Curve, probe_curve, smallest
 from headstart.selection.finetune_curve import finetune_curve
-from headstart.selection.forecast import FEWEST_POINTS, Forecast, Point, forecast, gains, standard_errors
+from headstart.selection.forecast import FEWEST_POINTS, Forecast, Point, forecast, gains, label_first, standard_errors
 from headstart.selection.forecast_page import write_forecast_page
 from headstart.selection.pool import Pool, nested, open_pool
 from headstart.selection.records import new_folder, refuse_place
@@ -115,7 +115,8 @@ def summarised(ahead: Forecast, pool: Pool, backbone: str, method: str,
     return ForecastRecord(
         backbone=backbone, method=method, law=ahead.law, belief=ahead.belief, measured=measured, band=band,
         ahead={str(factor): _plain(ahead.at(factor * last)) for factor in FACTORS},
-        targets={f"{target:g}": ahead.needed(target) for target in targets}, gains=gains(curve, pool.images.classes))
+        targets={f"{target:g}": ahead.needed(target) for target in targets}, gains=gains(curve, pool.images.classes),
+        label_first=label_first(curve, pool.images.classes))
 
 
 def _plain(point: Point) -> Foretold:
