@@ -49,7 +49,6 @@ def rank(
     from headstart.cli.models import count
     from headstart.cli.output import assigned, flags, print_json, print_table, say
     from headstart.cli.terminal import terminal
-    from headstart.selection.rank_page import goes_by
 
     found = ranked(
         data, backbones=backbones or (), family=family, licenses=license, source=source, available=available,
@@ -66,12 +65,18 @@ def rank(
     size = [] if found.best.own_size else [f"image_size={found.best.size}"]
     words = [("--backbone", found.best.architecture), *assigned(size), ("--config", config), ("--seed", seed),
              *assigned(set_ or [], but=("backbone", "image_size"))]
+    say(*told(found), "next:", f"  headstart adapt {shlex.quote(found.data)}{flags(words)}")
+
+
+def told(found: Ranking) -> list[str]:
+    """Return what the table does not say: how the order came about, how far it holds, where it is kept."""
+    from headstart.selection.rank_page import goes_by
+
     doubt = ["too few images to rank: any of these may be the best"] if found.too_few else []
-    say(f"ranked by: {goes_by(found)}", "  so that a candidate of lower probe accuracy may come first",
-        "* no other candidate beats it in probe accuracy and speed", *doubt,
-        *(f"left out: {name}: {why}" for name, why in found.failed.items()),
-        f"ranking {found.directory}", f"page    {found.directory}/rank.html", "next:",
-        f"  headstart adapt {shlex.quote(found.data)}{flags(words)}")
+    return [f"ranked by: {goes_by(found)}", "  so that a candidate of lower probe accuracy may come first",
+            "* no other candidate beats it in probe accuracy and speed", *doubt,
+            *(f"left out: {name}: {why}" for name, why in found.failed.items()),
+            f"ranking {found.directory}", f"page    {found.directory}/rank.html"]
 
 
 def table(ranking: Ranking) -> Table:
