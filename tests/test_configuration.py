@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.configuration import override, parse_yaml, read_yaml, to_yaml
+from headstart.data.labels import SEPARATORS
 from headstart.errors import ConfigError
 
 PLAIN = st.recursive(
@@ -101,3 +102,13 @@ def test_parts_in_lists_are_found_by_their_names(words, expected) -> None:
 def test_a_plain_word_has_no_settings() -> None:
     with pytest.raises(ConfigError, match='"backbone" is a single value, it has no "foo"'):
         override({"backbone": "efficientnet_lite0"}, ["backbone.foo=1"])
+
+
+@pytest.mark.parametrize("mark", [*SEPARATORS, ">", "&", "*", "#", "-", "!", "@", "||", " | "])
+def test_a_mark_that_yaml_begins_something_with_is_text_in_an_assignment(mark: str) -> None:
+    assert override({}, [f"reader.separator={mark}"]) == {"reader": {"separator": mark.strip()}}
+
+
+def test_pairs_of_marks_and_words_with_marks_are_still_yaml() -> None:
+    assert override({}, ["a=[]", "b={}", "c=''", "d='|'", "e=[1, 2]", "f=", "g=-1"]) == {
+        "a": [], "b": {}, "c": "", "d": "|", "e": [1, 2], "f": None, "g": -1}

@@ -17,6 +17,11 @@ WORDS = ("mix", "loss", "average")
 """Settings that are one part: `mix: mixup` stands for {mix: mixup}, which can have settings of its own."""
 
 
+MARKS = re.compile(r"""[-?:,&*!|>%@`#]+|[\[\]{}'"]""")
+"""Text of nothing but marks by which YAML begins something: a value such as the separator `|`, or a YAML that says
+nothing. Pairs, such as [] and '', mean what YAML means by them."""
+
+
 class _OnceEach:
     """A key stands once in a mapping."""
 
@@ -95,14 +100,17 @@ def to_yaml(values: dict[str, Any]) -> str:
 def override(values: dict[str, Any], assignments: list[str]) -> dict[str, Any]:
     """Return a copy of `values` with each `path.to.key=value` set; list items by number or by method name.
 
-    Values are read as YAML. Raises ConfigError for an assignment without `=` or an item that is not there.
+    Values are read as YAML, but YAML's marks alone, such as `|`, are that text. Raises ConfigError for an assignment
+    without `=` or an item that is not there.
     """
     result: dict[str, Any] = copy.deepcopy(values)
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         if not equals or not path.strip():
             raise ConfigError(f'--set {assignment}: write it as key=value, such as --set method.1.epochs=5.')
-        _assign(result, path.strip().split("."), parse_yaml(text, where=f"--set {path}"), assignment)
+        plain = MARKS.fullmatch(text.strip())
+        value = text.strip() if plain else parse_yaml(text, where=f"--set {path}")
+        _assign(result, path.strip().split("."), value, assignment)
     return result
 
 

@@ -32,9 +32,9 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Open a binary file that appears at `path` complete, synced and at once, or not at all.
 
     The temporary file lies in the target's own folder: a rename across file systems is a copy that can tear.
-    Raises ResourceError when the disk is full; what stood at `path` before stays.
+    Raises ResourceError when the disk is full or the place can't be written; what stood at `path` before stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     try:
         with temporary.open("wb") as file:
@@ -48,9 +48,19 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             free = shutil.disk_usage(path.parent).free
             raise ResourceError(f"{path}: the disk is full ({free / 1e6:.0f} MB free). Nothing that was there is "
                                 "lost. Free some space, then go on with `headstart resume`.") from error
+        if error.filename == str(temporary):
+            raise ResourceError(f"{path}: can't be written ({error.strerror}). Choose another place for it.") from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are not there. Raises ResourceError where that can't be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceError(f"{folder}: this folder can't be made ({error.strerror}). Choose another place.") from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -94,10 +104,30 @@ def refuse_foreign(folder: Path, *, ours: Container[str]) -> None:
 
 
 def refuse_taken(folder: Path | None) -> None:
-    """Raise ConfigError where a new folder can't be made: something lies there. None stands for one yet to be named."""
+    """Raise ConfigError where a new folder can't be made: something lies there, or what is above it can't be written.
+
+    None stands for one yet to be named. What takes minutes is not begun to find out at its end.
+    """
     if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         what = "this folder is not empty" if folder.is_dir() else "this is a file"
         raise ConfigError(f"{folder}: {what}. Choose another --out.")
+    if folder is not None:
+        refuse_unwritable(folder)
+
+
+def refuse_unwritable(place: Path) -> None:
+    """Raise ConfigError where nothing can be made at `place`: the nearest folder above it takes no folder."""
+    above = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
+    if not above.is_dir():
+        raise ConfigError(f"{place}: {above} is a file, so that nothing can be made in it. Choose another --out.")
+    trial = above / f".headstart-{os.getpid()}"
+    try:
+        # Asking for permission alone is not enough: /proc and disks mounted for reading say yes to root.
+        trial.mkdir()
+        trial.rmdir()
+    except OSError as error:
+        raise ConfigError(f"{place}: nothing can be made in {above} ({error.strerror}). "
+                          "Choose another --out.") from None
 
 
 def is_held(folder: Path) -> bool:

@@ -52,6 +52,14 @@ def test_losses_that_hardly_move_or_still_fall_are_underfitting():
     assert "hardly learns" in flat.text
 
 
+def test_a_loss_that_rose_a_little_is_not_told_to_train_on():
+    risen = watch(rows(0.7 + 0.01 * E / len(E) * 8, 0.7 + 0.01 * E, train_metric=0.5), "accuracy")
+    assert risen.verdict == "diverging"
+    assert "Training made it worse" in risen.text
+    assert "Lower lr_backbone and lr_head" in risen.advice[0]
+    assert not any("more epochs" in words for words in risen.advice)
+
+
 def test_curves_that_stand_still_are_a_plateau():
     found = watch(rows(0.1 + np.exp(-E), 0.2 + np.exp(-E)), "accuracy")
     assert found.verdict == "plateau"

@@ -1,10 +1,14 @@
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from headstart.configuration import override
 from headstart.data.dataset import Dataset
+from headstart.data.labels import SEPARATORS
 from headstart.data.load import load_data
 from headstart.errors import ConfigError, DataError
 from tests.pictures import folders, picture
@@ -101,6 +105,22 @@ def test_two_kinds_of_separators_are_ambiguous(images: Path) -> None:
         load_data(path, settings={"separator": ";"}, task="classification")
 
 
+def test_what_is_told_to_tell_separators_apart_can_be_typed_in_a_shell(images: Path) -> None:
+    path = write(images, 'image,labels\n0.png,"a;b"\n1.png,"a|c"\n2.png,"a,c"\n')
+    with pytest.raises(ConfigError) as raised:
+        load_data(path)
+    assignments = shlex.split(" ".join(re.findall(r"--set (reader.separator='.')", str(raised.value))))
+    assert [override({}, [word])["reader"] for word in assignments] == [{"separator": mark} for mark in SEPARATORS]
+    for mark in SEPARATORS:
+        read = load_data(path, settings=override({}, [f"reader.separator={mark}"])["reader"])
+        assert len(read.classes) == 4
+
+
+def test_an_empty_separator_is_refused(images: Path) -> None:
+    with pytest.raises(ConfigError, match=r"separator"):
+        load_data(write(images, "image,labels\n0.png,a\n1.png,b\n"), settings={"separator": ""})
+
+
 def test_lists_are_several_labels(images: Path) -> None:
     lines = '{"image": "0.png", "label": ["a", "b"]}\n{"image": "1.png", "label": ["no"]}\n'
     assert names(load_data(write(images, lines, "data.jsonl"))) == [("a", "b"), ("no",)]
@@ -137,7 +157,8 @@ def test_missing_files_are_counted_with_the_first_row(images: Path) -> None:
     with pytest.raises(DataError) as caught:
         load_data(path)
     assert str(caught.value) == ('data.csv row 2: image "x/118.jpg" does not exist. 2 more rows point to missing '
-                                 "files. Fix the paths, or leave them out with `adapt --skip-bad`.")
+                                 "files. Fix the paths, or leave them out with `--set skip_bad=true` "
+                                 "(adapt: `--skip-bad`).")
     assert len(load_data(path, skip_bad=True)) == 5  # kept, for the check to find and leave out
 
 

@@ -10,7 +10,9 @@ from headstart.errors import ConfigError
 from headstart.events import Note
 from headstart.features import store
 from headstart.job import Job
-from tests.selection.small import write_data
+from headstart.selection import advise as advising
+from tests.selection.small import pool_on, write_data
+from tests.selection.test_ranking import ranked, ranking
 
 COMMON = {"fit": "squash", "tracking": "off", "device": "cpu"}
 
@@ -131,3 +133,23 @@ def test_the_forecast_is_written_with_its_page(data, alive):
     assert set(found.record.ahead) == {"2", "4", "10"}
     assert "0.99" in found.record.targets
     assert "<svg" in (found.directory / "forecast.html").read_text()
+
+
+def test_a_wrong_name_of_a_score_is_told_before_any_image_is_read(data, alive, monkeypatch):
+    monkeypatch.setattr("headstart.selection.ranked.open_pool", lambda *words: pytest.fail("images were read"))
+    for wrong in ({"score": "lgome"}, {"scores": "knn,lgome"}):
+        with pytest.raises(ConfigError, match='Did you mean "logme"'):
+            hs.rank(data, backbones=[alive], **wrong, **COMMON)
+
+
+def test_advise_takes_of_a_ranking_only_what_the_licences_allow_and_says_where_it_is_from(data, alive, other, tmp_path):
+    pool = pool_on(data, image_size=None)
+    first, second = (ranked(name, place, license=name_of) for place, (name, name_of) in
+                     enumerate([(other, "closed"), (alive, "MIT")], 1))
+    (tmp_path / "ranks" / "d-1").mkdir(parents=True)
+    ranking(known=pool.known_to(), candidates=(first, second)).save(tmp_path / "ranks" / "d-1")
+    found = advising._ranking(pool, lambda event: None, lambda: 1e9)
+    assert [item.name for item in found.candidates] == [alive]
+    assert advising._backbone_reason(found, "auto") == \
+        f"backbone auto: {alive}, the only candidate that is allowed in ranks/d-1."
+    assert "as it was asked for" in advising._backbone_reason(found, alive)

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from headstart.report.forecast import sentences
+from headstart.report.records import ForecastRecord, Foretold
 from headstart.selection.curve import Curve
-from headstart.selection.forecast import forecast, gains
+from headstart.selection.forecast import forecast, gains, label_first
 from headstart.selection.laws import LAWS, fit, weights
 
 SIZES = np.array([20, 40, 80, 160, 320])
@@ -72,3 +74,24 @@ def test_the_class_that_gained_most_comes_first():
     per_class = np.array([[0.5, 0.8], [0.7, 0.9]])
     found = gains(Curve(SIZES[:2], np.zeros((2, 4)), 10, per_class), ["a", "b"])
     assert [(name, round(gained, 3)) for name, _, gained in found] == [("a", 0.2), ("b", 0.1)]
+
+
+@pytest.mark.parametrize(("per_class", "count", "told"), [
+    ([[0.5, 0.8], [1.0, 0.9]], 100, None),  # the one that gained has no mistakes left, the other may be chance
+    ([[0.5, 0.5], [0.7, 0.9]], 200, "b"),
+    ([[0.5, 0.8], [0.7, 0.9]], 10, None),
+    ([[0.9, 0.9], [0.8, 0.8]], 1000, None)])
+def test_only_a_class_with_mistakes_left_and_a_gain_beyond_chance_is_to_be_labelled_first(per_class, count, told):
+    curve = Curve(SIZES[:2], np.zeros((2, 4)), 10, np.array(per_class), np.array([count, count]))
+    assert label_first(curve, ["a", "b"]) == told
+
+
+def test_the_sentences_advise_a_class_only_where_one_stands_out_and_read_well_beyond_the_end():
+    point = Foretold(images=10, value=0.8, low=0.7, high=0.9)
+    record = ForecastRecord(backbone="b", method="probe", law="power law", measured=[point], band=[point],
+                            ahead={"2": point, "4": point, "10": point}, targets={"0.95": (100, 200, None)},
+                            gains=[("a", 0.9, 0.2)])
+    said = " ".join(sentences(record))
+    assert "label more of it first" not in said
+    assert "to be safe, more than can be foretold." in said
+    assert "a gained most" in " ".join(sentences(record.model_copy(update={"label_first": "a"})))

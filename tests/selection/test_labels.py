@@ -15,8 +15,10 @@ from headstart.cli import application
 from headstart.data.dataset import Dataset
 from headstart.errors import ConfigError, DataError, IntegrityError
 from headstart.files import sha256_file
+from headstart.selection.confident import Doubts
 from headstart.selection.label_errors import LabelErrors
-from headstart.selection.labels import examine
+from headstart.selection.labels import Examined, _error, examine
+from headstart.selection.labels_page import likely
 from headstart.selection.labels_table import separator, table_settings, write_labels_table
 from headstart.types import Sample
 
@@ -169,6 +171,16 @@ def test_the_command_prints_one_json_object_and_what_to_do_next(pictures, tmp_pa
     assert f"headstart adapt {tmp_path / 'again' / 'labels.csv'}" in plain.stdout
 
 
+def test_the_next_line_sees_the_images_as_the_configuration_did(pictures, tmp_path):
+    data = planted_table(tmp_path, pictures(24, 24), [3])
+    config = tmp_path / "job.yaml"
+    config.write_text(f"data: {data}\nbackbone: efficientnet_lite0\nimage_size: 32\nfit: squash\nallow_licenses: any\n")
+    plain = CliRunner().invoke(application(), ["labels", "--config", str(config), "--out", str(tmp_path / "out")])
+    told = plain.stdout.splitlines()[-1]
+    assert told.endswith("labels.csv --backbone efficientnet_lite0 --allow-licenses any --set image_size=32 "
+                         "--set fit=squash")
+
+
 def test_a_folder_that_holds_something_is_refused(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(ConfigError, match="this folder is not empty"):
@@ -198,3 +210,14 @@ def test_a_record_that_is_not_there_or_damaged_is_told(tmp_path):
     with pytest.raises(ConfigError, match="not written"):
         _ = nowhere.table
     assert dataclasses.replace(nowhere, images=4).share == 0
+
+
+def test_of_several_labels_the_probability_is_that_of_the_label_that_is_doubted():
+    """The first label is the most improbable, but not flagged; the second is."""
+    data = several(("rare", "cat"), [(0, 1)], Path("x.png"))
+    doubts = Doubts(np.array([[0.01, 0.2]]), np.array([[False, True]]), np.zeros((2, 2, 2)))
+    found = Examined(np.array([[0.01, 0.2]]), np.array([0.01]), np.array([True]), np.array([[1, 0]]), doubts)
+    error = _error(1, data, np.array([[1, 1]]), 0, found, {"0.png": "train"})
+    assert (error.doubted, error.given_probability, error.suggested_probability) == ("cat", 0.2, 0.8)
+    assert likely(error, error.given, "0.20") == "0.20 cat"
+    assert likely(error, error.suggested, "0.80") == "0.80 no cat"

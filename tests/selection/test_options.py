@@ -85,3 +85,37 @@ def test_where_nothing_fits_the_time_the_quickest_comes_first():
     assert not any(option.fits for option in found)
     assert found[0].name == "probe"
     assert [option.seconds for option in found] == sorted(option.seconds for option in found)
+
+
+def collapsed(gentle: float = -0.03) -> Trial:
+    return Trial(180, 60, 0.8, (Arm(1e-4, gentle, 0.02, 0.1, True), Arm(1e-3, -0.6, 0.06, 2.0, True)), 0.02)
+
+
+@pytest.mark.parametrize("distance", ["near", "far", "unknown"])
+def test_where_validation_liked_no_rate_the_probe_is_advised_and_the_reason_says_so(distance):
+    best, *others = options(basis(distance=distance, trial=collapsed()))
+    assert best.name == "probe"
+    assert "worse on validation than its start" in best.reason
+    full = next(option for option in others if option.name == "full")
+    assert full.settings[-1]["lr_backbone"] == 1e-4
+    assert "validation liked none" in full.reason
+
+
+def test_the_rate_of_an_arm_that_kept_its_start_is_not_taken():
+    found = Trial(180, 60, 0.8, (Arm(1e-4, 0.04, 0.02, -0.1), Arm(1e-3, 0.05, 0.02, -0.2, True)), 0.02)
+    full = next(option for option in options(basis(trial=found)) if option.name == "full")
+    assert full.settings[-1]["lr_backbone"] == 1e-4
+
+
+def test_within_chance_and_with_a_gain_below_its_error_the_probe_is_advised():
+    assert first(trial=trial(0.0, error=0.05)) == "probe"
+    assert first(distance="far", trial=trial(0.0, error=0.2)) == "full"
+
+
+def test_a_reason_says_what_the_data_say_and_not_only_what_the_method_is():
+    def reason(**changes: object) -> str:
+        return next(option for option in options(basis(distance="far", **changes)) if option.name == "full").reason
+
+    assert "from other data sets; the trial here could not tell" in reason(trial=trial(0.01, error=0.05))
+    assert "the short fine-tuning here gained 15.0" in reason(trial=trial(0.15))
+    assert reason().startswith("7.0 points better than the probe expected, from other data sets;")

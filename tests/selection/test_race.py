@@ -8,11 +8,13 @@ import pytest
 from headstart.data.transforms import Preprocessing
 from headstart.errors import ConfigError
 from headstart.events import Note, silent
+from headstart.scores.score import SCORES
 from headstart.selection import race as racing
 from headstart.selection.candidates import Candidate, Wanted, find_candidates
 from headstart.selection.evidence import Evidence
 from headstart.selection.race import Runner, heats, survivors
 from headstart.selection.rank import rank
+from headstart.selection.rank_page import sentences
 from tests.selection.small import pool_on, write_data
 
 
@@ -101,3 +103,43 @@ def test_a_heat_that_not_all_could_finish_decides_nothing(alive, other, monkeypa
                  remaining=lambda: next(left, 0.0))
     assert [item.images for item in found.candidates] == [24, 24]
     assert not any(item.eliminated for item in found.candidates)
+
+
+def test_a_heat_that_is_taken_back_takes_its_scores_along():
+    made = runner([1.0], images=96)
+    made.scores, made.before = {"knn": 0.9}, (24, made.evidence, {"knn": 0.5})
+    racing._take_back([made], 96)
+    assert (made.images, made.scores) == (24, {"knn": 0.5})
+
+
+def test_a_score_beside_that_fails_costs_no_place_and_is_told(data, alive, monkeypatch):
+    def broken(self, *words):
+        raise ValueError("singular")
+
+    monkeypatch.setattr(type(SCORES.get("logme")()), "__call__", broken)
+    heard = []
+    found = rank(pool_on(data), find_candidates(Wanted(backbones=(alive,), sizes=(32,))), others=["logme", "knn"],
+                 listen=heard.append)
+    assert not found.failed
+    assert found.best.scores["logme"] is None
+    assert found.best.scores["knn"] is not None
+    assert any(isinstance(event, Note) and "logme can't be computed: singular" in event.text for event in heard)
+
+
+def test_a_handful_of_images_ranks_nobody(alive, dead, tmp_path):
+    heard = []
+    found = rank(pool_on(write_data(tmp_path / "few", each=14)),
+                 find_candidates(Wanted(backbones=(dead, alive), sizes=(32,))), listen=heard.append)
+    assert found.images < 30
+    assert [(item.rank_low, item.rank_high) for item in found.candidates] == [(1, 2), (1, 2)]
+    assert any(isinstance(event, Note) and "too few to rank" in event.text for event in heard)
+    assert any("too few to rank" in line for line in sentences(found))
+
+
+def test_the_frontier_is_of_accuracy_and_speed_as_the_page_draws_it(data, alive, other):
+    found = rank(pool_on(data), find_candidates(Wanted(backbones=(alive, other), sizes=(32, 48))), listen=silent)
+    for item in found.candidates:
+        beaten = any(o.accuracy >= item.accuracy and o.images_per_second >= item.images_per_second
+                     and (o.accuracy, o.images_per_second) != (item.accuracy, item.images_per_second)
+                     for o in found.candidates)
+        assert item.frontier is not beaten

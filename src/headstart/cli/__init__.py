@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import signal
 import sys
@@ -9,11 +10,11 @@ import traceback
 from collections.abc import Callable
 from importlib import import_module
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
-from headstart.errors import EXIT_BUG, HeadstartError, Interrupted
+from headstart.errors import EXIT_BUG, HeadstartError, Interrupted, ResourceError
 
 VERBS = ("demo", "check", "convert", "labels", "models", "rank", "advise", "forecast", "adapt", "tune", "resume",
          "evaluate", "predict", "similar", "compare", "runs", "verify", "reproduce", "ui")
@@ -21,6 +22,8 @@ HELP = """Transfer learning for computer vision: from a folder of images to a pr
 
 Exit codes: 0 done, 2 configuration, 3 data, 4 diverged, 5 resources, 6 integrity, 130 and 143 stopped by a signal,
 70 a bug of ours."""
+PLACES = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.ENAMETOOLONG)
+"""What the system says of a place that can't be written."""
 
 
 def application() -> typer.Typer:
@@ -49,13 +52,7 @@ def guarded(verb: Callable[..., Any]) -> Callable[..., Any]:
         try:
             verb(*args, **kwargs)
         except HeadstartError as error:
-            complain(str(error))
-            if kwargs.get("json"):
-                from headstart.cli.output import print_json
-
-                print_json({"error": {"kind": type(error).__name__, "message": str(error),
-                                      "exit_code": error.exit_code}})
-            raise typer.Exit(error.exit_code) from None
+            _refused(error, json=bool(kwargs.get("json")))
         except KeyboardInterrupt:
             complain("stopped")
             raise typer.Exit(128 + signal.SIGINT) from None
@@ -64,12 +61,33 @@ def guarded(verb: Callable[..., Any]) -> Callable[..., Any]:
             sys.stdout = None  # type: ignore[assignment]
         except (typer.Exit, typer.Abort):
             raise
+        except OSError as error:
+            if error.errno not in PLACES or not error.filename:
+                _bug()
+            # No fault of the program: the place that it was given takes no file.
+            _refused(ResourceError(f"{error.filename}: {error.strerror}. Choose another place, or make room there."),
+                     json=bool(kwargs.get("json")))
         except Exception:
-            traceback.print_exc()
-            complain("this is a bug in headstart; please report it with the lines above")
-            raise typer.Exit(EXIT_BUG) from None
+            _bug()
 
     return call
+
+
+def _refused(error: HeadstartError, *, json: bool) -> NoReturn:
+    """Tell of an error that the user can mend, and end with its exit code."""
+    complain(str(error))
+    if json:
+        from headstart.cli.output import print_json
+
+        print_json({"error": {"kind": type(error).__name__, "message": str(error), "exit_code": error.exit_code}})
+    raise typer.Exit(error.exit_code) from None
+
+
+def _bug() -> NoReturn:
+    """Tell of the error that is being handled as ours."""
+    traceback.print_exc()
+    complain("this is a bug in headstart; please report it with the lines above")
+    raise typer.Exit(EXIT_BUG) from None
 
 
 def complain(message: str) -> None:

@@ -33,7 +33,7 @@ def advise(
     """
     from headstart.api import advise as advised
     from headstart.cli.adapt import seconds
-    from headstart.cli.output import print_json, print_table, say
+    from headstart.cli.output import assigned, flags, print_json, print_table, say
     from headstart.cli.terminal import terminal
     from headstart.selection.advice_page import sentences
 
@@ -44,12 +44,11 @@ def advise(
         return
     # What decided the advice decides whether `adapt` finds it.
     words = [("--backbone", backbone), ("--limit-time", limit_time), ("--config", config), ("--seed", seed),
-             *(("--set", item) for item in set_ or [])]
-    given = "".join(f" {flag} {shlex.quote(str(value))}" for flag, value in words if value is not None)
+             *assigned(set_ or [])]
     print_table(facts_table(found))
     print_table(options_table(found))
     say(*sentences(found), "", f"advice  {found.directory}", f"page    {found.directory}/advice.html", "next:",
-        f"  headstart adapt {shlex.quote(found.data)} --method auto{given}")
+        f"  headstart adapt {shlex.quote(found.data)} --method auto{flags(words)}")
 
 
 def facts_table(advice: Advice) -> Table:

@@ -32,7 +32,7 @@ def labels(
     Your files are never changed.
     """
     from headstart.api import find_label_errors
-    from headstart.cli.output import print_json, print_table, say
+    from headstart.cli.output import assigned, flags, print_json, print_table, say
     from headstart.cli.terminal import terminal
     from headstart.selection.label_errors import PAGE, TABLE
     from headstart.selection.labels_page import confused
@@ -45,14 +45,25 @@ def labels(
     if found.errors:
         print_table(table(found))
     assert found.directory is not None, "it was written"
-    # How the images were seen goes on; how the data were read does not: the table is another form of them.
-    seen = [item for item in set_ or [] if item.partition("=")[0] in ("image_size", "fit", "channels")]
-    settings = f" --backbone {shlex.quote(backbone)}" if backbone else ""
-    settings += "".join(f" --set {shlex.quote(setting)}" for setting in [*found.table_settings, *seen])
+    settings = flags([*seen(data, backbone, config, set_), *assigned(found.table_settings)])
     say(f"{len(found.errors)} of {found.images} images ({found.share:.1%}) likely have a wrong label",
         *(f"  {confused(pair)}" for pair in found.pairs), f"page    {found.directory / PAGE}",
         f"table   {found.directory / TABLE}", "next: look at the page, correct the column of labels in the table, then",
         f"  headstart adapt {shlex.quote(str(found.directory / TABLE))}{settings}")
+
+
+def seen(data: str | None, backbone: str | None, config: Path | None,
+         assignments: list[str] | None) -> list[tuple[str, object]]:
+    """Return how the images were seen, as options: it goes on. How the data were read does not: the table that is
+    corrected is another form of them."""
+    from headstart.job import Job, build_job
+
+    job = build_job({"data": data, "backbone": backbone}, config=config, assignments=assignments)
+    words = [("--backbone", "backbone"), ("--allow-licenses", "allow_licenses")]
+    given = [(flag, getattr(job, key)) for flag, key in words if getattr(job, key) != Job.model_fields[key].default]
+    given += [("--set", f"{key}={getattr(job, key)}") for key in ("image_size", "fit", "channels")
+              if getattr(job, key) != Job.model_fields[key].default]
+    return [(flag, value if isinstance(value, str) else ",".join(value)) for flag, value in given]
 
 
 def table(found: LabelErrors) -> Table:
@@ -61,7 +72,7 @@ def table(found: LabelErrors) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from headstart.selection.labels_page import shown
+    from headstart.selection.labels_page import likely, shown
 
     rest = len(found.errors) - SHOWN
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption_justify="left",
@@ -69,6 +80,7 @@ def table(found: LabelErrors) -> Table:
     for name in ("rank", "image", "given", "", "suggested", "", "split"):
         made.add_column(name, justify="right" if name in ("rank", "") else "left", overflow="fold")
     for error in found.errors[:SHOWN]:
-        made.add_row(str(error.rank), Text(error.image), Text(shown(error.given)), f"{error.given_probability:.2f}",
-                     Text(shown(error.suggested)), f"{error.suggested_probability:.2f}", error.split)
+        made.add_row(str(error.rank), Text(error.image), Text(shown(error.given)),
+                     Text(likely(error, error.given, f"{error.given_probability:.2f}")), Text(shown(error.suggested)),
+                     Text(likely(error, error.suggested, f"{error.suggested_probability:.2f}")), error.split)
     return made

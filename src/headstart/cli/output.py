@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,6 +35,16 @@ def print_table(table: Table) -> None:
 def say(*lines: str) -> None:
     """Print lines on standard output."""
     sys.stdout.write("".join(line + "\n" for line in lines))
+
+
+def flags(given: Iterable[tuple[str, object]]) -> str:
+    """Return options as they are typed, a blank before each, to go on with in a `next:` line; None is left out."""
+    return "".join(f" {flag} {shlex.quote(str(value))}" for flag, value in given if value is not None)
+
+
+def assigned(settings: Iterable[str], *, but: Container[str] = ()) -> list[tuple[str, object]]:
+    """Return `key=value` as options, without those whose key is in `but`."""
+    return [("--set", item) for item in settings if item.partition("=")[0].strip() not in but]
 
 
 def shown(interval: Interval) -> str:

@@ -47,7 +47,7 @@ def rank(
     from headstart.api import rank as ranked
     from headstart.cli.adapt import seconds
     from headstart.cli.models import count
-    from headstart.cli.output import print_json, print_table, say
+    from headstart.cli.output import assigned, flags, print_json, print_table, say
     from headstart.cli.terminal import terminal
 
     found = ranked(
@@ -61,12 +61,22 @@ def rank(
     print_table(table(found))
     if found.best.scores:
         print_table(score_table(found))
-    size = "" if found.best.own_size else f" --set image_size={found.best.size}"
-    by = "probe, overlap of the classes and size together" if found.score == "default" else found.score
-    say(f"ranked by: {by}", "* no other candidate is both better and faster", *(f"left out: {name}: {why}"
-                                                            for name, why in found.failed.items()),
-        f"ranking {found.directory}", f"page    {found.directory}/rank.html", "next:",
-        f"  headstart adapt {shlex.quote(found.data)} --backbone {shlex.quote(found.best.architecture)}{size}")
+    # What decided which images were read, and how, goes on; what was ranked gives way to the first of the ranking.
+    size = [] if found.best.own_size else [f"image_size={found.best.size}"]
+    words = [("--backbone", found.best.architecture), *assigned(size), ("--config", config), ("--seed", seed),
+             *assigned(set_ or [], but=("backbone", "image_size"))]
+    say(*told(found), "next:", f"  headstart adapt {shlex.quote(found.data)}{flags(words)}")
+
+
+def told(found: Ranking) -> list[str]:
+    """Return what the table does not say: how the order came about, how far it holds, where it is kept."""
+    from headstart.selection.rank_page import goes_by
+
+    doubt = ["too few images to rank: any of these may be the best"] if found.too_few else []
+    return [f"ranked by: {goes_by(found)}", "  so that a candidate of lower probe accuracy may come first",
+            "* no other candidate beats it in probe accuracy and speed", *doubt,
+            *(f"left out: {name}: {why}" for name, why in found.failed.items()),
+            f"ranking {found.directory}", f"page    {found.directory}/rank.html"]
 
 
 def table(ranking: Ranking) -> Table:

@@ -135,7 +135,8 @@ def _unreadable(measured: Measurements) -> Finding:
     reasons = ", ".join(f"{reason} {count}" for reason, count in Counter(e.reason for e in errors).most_common())
     return Finding(kind="corrupt", level="error", items=tuple(str(error) for error in errors), count=len(errors),
                    text=f"{len(errors)} of {len(errors) + len(measured.readable)} images can't be read ({reasons}).",
-                   advice="Mend or replace the files, or leave them out with `adapt --skip-bad`.")
+                   advice="Mend or replace the files, or leave them out with "
+                          "`--set skip_bad=true` (adapt: `--skip-bad`).")
 
 
 def _summary(dataset: Dataset, images: Sequence[Measured]) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def content_hashes(dataset: Dataset, *, cache: Path | None = None) -> list[str]:
         fresh = dict(zip(todo, pool.map(digest, todo), strict=True))
     if failures:
         raise DataError(f"{len(failures)} images can't be read:\n{listed(sorted(failures))}\n"
-                        "Restore them, or leave them out with --skip-bad.")
+                        "Restore them, or leave them out with `--set skip_bad=true` (adapt: `--skip-bad`).")
     _remember(cache or cache_folder() / "hashes.sqlite",
               [(_key(source), *stamp, now, fresh[i]) for i in todo
                if isinstance(source := sources[i], Path) and (stamp := stamps[i]) and stamp == _stamp(source)])

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from headstart.data.annotations import within
 from headstart.data.columns import (
     GROUP,
@@ -34,6 +36,7 @@ PLURAL = ("labels", "classes", "tags", "categories", "targets")
 LABELS = (*LABEL, *PLURAL)
 WEIGHT = ("weight", "sample_weight")
 
+
 class Table(Reader):
     """A file with a row for each image. Columns are found by their names; an empty name leaves a column out."""
 
@@ -47,7 +50,7 @@ class Table(Reader):
     """Column of what must not be in two splits: the patient, the plant, the burst of frames."""
     weight: str | None = None
     """Column of the sample weights, 0 or more."""
-    separator: str | None = None
+    separator: str | None = Field(None, min_length=1)
     """What stands between several labels in one cell."""
     empty: Literal["refuse", "none"] = "refuse"
     """What an empty cell among several labels means: a mistake, or that none of the classes applies."""
@@ -130,7 +133,8 @@ class Table(Reader):
         missing = [i for i, path in enumerate(paths) if not path.is_file()]
         if missing and self.missing == "refuse":
             raise rows.refuse(missing, f'image "{printable(names[missing[0]])}" does not exist',
-                              "point to missing files", "Fix the paths, or leave them out with `adapt --skip-bad`.")
+                              "point to missing files", "Fix the paths, or leave them out with `--set skip_bad=true` "
+                              "(adapt: `--skip-bad`).")
         return paths
 
 

@@ -24,12 +24,15 @@ def sentences(found: ForecastRecord) -> list[str]:
             said.append(f"{words.percent(float(name))} lies beyond what can be foretold: more labels alone may not do.")
             continue
         about = f"about {in_words(likely)} images to learn from" if likely else "more images than can be foretold"
-        said.append(f"For {words.percent(float(name))}: {about}; {in_words(few)} if all goes well, {in_words(many)} to "
-                    "be safe.")
-    if found.gains and found.gains[0][2] > 0:
-        name, _, gained = found.gains[0]
-        said.append(f"The class that gained most from the last doubling is {name} "
+        said.append(f"For {words.percent(float(name))}: {about}; {in_words(few)} if all goes well; to be safe, "
+                    f"{in_words(many)}.")
+    if found.label_first is not None:
+        gained = next(gain for name, _, gain in found.gains if name == found.label_first)
+        said.append(f"Of the classes with mistakes left {found.label_first} gained most from the last doubling "
                     f"({words.points('accuracy', gained)} points): label more of it first.")
+    elif found.gains:
+        said.append("No class with mistakes left gained more from the last doubling than chance may bring: none stands "
+                    "out to be labelled first.")
     said.append(f"The curve follows a {found.law} best. It is that of a {found.method} on one backbone: a better model "
                 "moves it.")
     return said

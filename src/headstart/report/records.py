@@ -136,6 +136,8 @@ class ForecastRecord(Shape):
     """Accuracy -> images to learn from: if all goes well, likely, to be safe; None: beyond forty times the images."""
     gains: list[tuple[str, float, float]] = []
     """(class, share right now, what the last doubling brought), the largest gain first."""
+    label_first: str | None = None
+    """The class with mistakes left that gained most from it, beyond chance; None where none did."""
 
 
 class EnvironmentRecord(Shape):

@@ -36,7 +36,7 @@ def row(option: Option) -> list[str]:
 def sentences(advice: Advice) -> list[str]:
     """Return what to do, in words; the answer first."""
     best = advice.best
-    said = [f"Do this: {best.words} on {advice.backbone}, because it {_verb(best)}."]
+    said = [f"Do this: {best.words} on {advice.backbone}: {best.reason}."]
     if best.value is not None:
         said.append(f"Expect {words.percent(best.value)} of the held-out images to be right "
                     f"({words.span('accuracy', best.low, best.high)}), in {words.duration(best.seconds)} on this "
@@ -44,8 +44,3 @@ def sentences(advice: Advice) -> list[str]:
     said.append(advice.backbone_reason[:1].upper() + advice.backbone_reason[1:])
     return said
 
-
-def _verb(option: Option) -> str:
-    """Return the reason so that it reads on after `because it`."""
-    return option.reason.removeprefix("it ") if option.reason.startswith("it ") else f"is this: {option.reason}" \
-        if option.name == "probe" else option.reason

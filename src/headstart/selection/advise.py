@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from headstart.backbones.backbone import Backbone
+from headstart.backbones.resolve import AUTO
 from headstart.data.dataset import Dataset
 from headstart.errors import DataError
 from headstart.events import Listen
@@ -19,7 +21,7 @@ from headstart.selection.curve import probe_curve
 from headstart.selection.evidence import source_probabilities
 from headstart.selection.forecast import Forecast, forecast
 from headstart.selection.nearness import Nearness, nearness
-from headstart.selection.options import Basis, Distance, augment_for, distance_of, options
+from headstart.selection.options import Basis, Distance, augment_for, distance_of, options, tells
 from headstart.selection.pool import Pool, nested
 from headstart.selection.rank import rank
 from headstart.selection.ranking import Ranked, Ranking, find_ranking
@@ -64,7 +66,7 @@ def advise(pool: Pool, *, listen: Listen, remaining: Callable[[], float] = lambd
         limit=None if pool.job.limit_time is None else max(1.0, pool.job.limit_time - spent))
     return Advice(
         pool.job.data, wishes(pool), best.architecture, None if best.own_size else best.size,
-        _backbone_reason(ranking), tuple(_facts(pool, ranking, near, distance, ahead, trial, basis)),
+        _backbone_reason(ranking, pool.job.backbone), tuple(_facts(pool, ranking, near, distance, ahead, trial, basis)),
         tuple(options(basis)), round(time.monotonic() - began, 2))
 
 
@@ -80,8 +82,9 @@ def _ranking(pool: Pool, listen: Listen, remaining: Callable[[], float]) -> Rank
     job = pool.job
     if job.backbone == "auto" and job.image_size is None:
         found = find_ranking(pool.known_to(), listen=listen)
-        if found is not None:
-            return found
+        fitting = tuple(item for item in found.candidates if item.allowed(job.allow_licenses)) if found else ()
+        if found is not None and fitting:
+            return replace(found, candidates=fitting)
     wanted = Wanted(() if job.backbone == "auto" else (job.backbone,), available=job.backbone == "auto",
                     sizes=() if job.image_size is None else (job.image_size,))
     candidates: Sequence[Candidate] = find_candidates(wanted, channels=job.channels, fit=job.fit,
@@ -108,10 +111,13 @@ def _nearness(pool: Pool, ranking: Ranking, backbone: Backbone, features: np.nda
     return nearness(backbone, features, None)
 
 
-def _backbone_reason(ranking: Ranking) -> str:
+def _backbone_reason(ranking: Ranking, asked: str) -> str:
     best = ranking.best
-    if len(ranking.candidates) == 1:
+    if asked != AUTO:
         return f"backbone: {best.name}, as it was asked for."
+    if len(ranking.candidates) == 1:
+        return f"backbone auto: {best.name}, the only candidate " \
+               + (f"that is allowed in {ranking.directory}." if ranking.directory else "whose weights are here.")
     return (f"backbone auto: {best.name} ranks first of {len(ranking.candidates)}: a linear probe on its features is "
             f"right in {best.accuracy:.1%} of {best.images} images"
             + (f", as ranked in {ranking.directory}." if ranking.directory else "."))
@@ -142,13 +148,7 @@ def _facts(pool: Pool, ranking: Ranking, near: Nearness, distance: Distance, ahe
                           f"{twice.high:.1%}) with the probe",
                           _worth_labels(twice.value - float(ahead.curve.mean[-1]))))
     if trial is not None:
-        arm = trial.best
-        arms = ", ".join(f"{a.gain:+.1%} at rate {a.rate:g}" for a in trial.arms)
-        facts.append(Fact("short fine-tuning", f"{arms} against the probe's {trial.probe:.1%} on {trial.held_out} "
-                          f"images (give or take {arm.error:.1%})",
-                          "within chance: too few images to tell" if abs(arm.gain) < 2 * arm.error else
-                          "training moves the features the right way" if arm.gain > 0 else
-                          "the features are good as they are"))
+        facts.append(_trial_fact(trial))
     facts.append(Fact("speed here", f"{best.images_per_second:.0f} images a second read, "
                       f"{1 / basis.seconds_per_image:.0f} trained", f"{basis.images} training images an epoch: "
                       f"{basis.images * basis.seconds_per_image:.0f} s"))
@@ -157,10 +157,22 @@ def _facts(pool: Pool, ranking: Ranking, near: Nearness, distance: Distance, ahe
     return facts
 
 
+def _trial_fact(trial: Trial) -> Fact:
+    arms = ", ".join(f"{arm.gain:+.1%} at rate {arm.rate:g}" + (" (validation liked its start better)" if arm.worse
+                                                                  else "") for arm in trial.arms)
+    best = trial.best
+    return Fact("short fine-tuning", f"{arms} against the probe's {trial.probe:.1%} on {trial.held_out} images (give "
+                f"or take {best.error:.1%})",
+                "no rate did any good: nothing here speaks for fine-tuning" if not trial.helped else
+                "within chance: too few images to tell" if not tells(trial) else
+                "training moves the features the right way" if best.gain > 0 else "the features are good as they are")
+
+
 def _near_fact(near: Nearness, distance: Distance) -> Fact:
     parts = [] if near.confidence is None else [
         f"the pretrained classifier is {near.confidence:.0%} sure of its answers (entropy {near.entropy:.0%})"]
-    parts += [] if near.distance is None else [f"mean features {near.distance:.2f} of their length away"]
+    parts += [] if near.distance is None else [
+        f"on average the features differ from the pretraining's by {near.distance:.0%} of their size (0% is alike)"]
     meaning = {"near": "like the photos of the pretraining: its features fit",
                "far": "unlike the photos of the pretraining: expect to gain by training the early layers, too",
                "unknown": "neither clearly like the pretraining's photos nor unlike them"}[distance]

@@ -8,14 +8,13 @@ from pathlib import Path
 from headstart.data.dataset import Dataset
 from headstart.errors import ConfigError
 from headstart.events import Listen, Note
-from headstart.files import refuse_taken
 from headstart.job import Job, countdown
 from headstart.selection.advice import FOLDER, Advice, find_advice
 from headstart.selection.advice_page import write_advice_page
 from headstart.selection.advise import advise, wishes
 from headstart.selection.pool import Pool, open_pool
 from headstart.selection.ranking import Ranked, find_ranking
-from headstart.selection.records import new_folder
+from headstart.selection.records import new_folder, refuse_place
 
 
 def make_advice(job: Job, *, dataset: Dataset | None, directory: Path | None, listen: Listen) -> Advice:
@@ -23,7 +22,7 @@ def make_advice(job: Job, *, dataset: Dataset | None, directory: Path | None, li
 
     Raises ConfigError where the folder holds other things, or no backbone could be judged.
     """
-    refuse_taken(directory)
+    refuse_place(directory, FOLDER)
     if job.init_from:
         raise ConfigError("advise chooses a pretrained model; init_from names a run to start from. Leave it out.")
     remaining = countdown(job.limit_time)
@@ -78,5 +77,4 @@ def take_ranked(job: Job, pool: Pool, listen: Listen) -> tuple[Job, Choice | Non
 
 def _fits(item: Ranked, job: Job) -> bool:
     """Return whether the job allows the candidate: its licence and its input size."""
-    allowed = "any" in job.allow_licenses or item.license.lower() in {name.lower() for name in job.allow_licenses}
-    return allowed and job.image_size in (None, item.size)
+    return item.allowed(job.allow_licenses) and job.image_size in (None, item.size)

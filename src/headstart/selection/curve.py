@@ -36,6 +36,8 @@ class Curve:
     """Images of one fold."""
     per_class: np.ndarray
     """float64 [S, C]: share of each class's images that were right, over all folds; for multi-label of all images."""
+    judged: np.ndarray | None = None
+    """float64 [C]: different images that each share of `per_class` is of; None where that is not known."""
 
     @property
     def mean(self) -> np.ndarray:
@@ -85,4 +87,4 @@ def probe_curve(features: np.ndarray, labels: np.ndarray, *, classes: int, seed:
         step(repeat + 1)
     per_class = np.divide(right, count, out=np.full(right.shape, np.nan), where=count > 0)
     held = min(len(left) for parts in dealt for _, left in parts)
-    return Curve(sizes, np.array(accuracy), held, per_class)
+    return Curve(sizes, np.array(accuracy), held, per_class, count / repeats)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -146,13 +146,27 @@ def _of_score(score: Score, seen: Seen, seed: int) -> tuple[float, np.ndarray]:
     return _about(score(seen.features, seen.labels, seen.source), np.array(found))
 
 
-def other_scores(seen: Seen, names: Sequence[str]) -> dict[str, float | None]:
-    """Return scores by name; None where one has no value here: no pretrained classifier."""
+def other_scores(seen: Seen, names: Sequence[str], tell: Callable[[str], None]) -> dict[str, float | None]:
+    """Return scores by name; None where one has no value here: no pretrained classifier, or it can't be computed.
+
+    tell: takes a sentence for each that can't be computed; a score beside the one that decides costs nobody a place.
+    """
     found: dict[str, float | None] = {}
     for name in names:
         score = SCORES.get(name)()
         missing = score.needs_source and seen.source is None
-        found[name] = None if missing else score(seen.features, seen.labels, seen.source)
+        found[name] = None
+        if missing:
+            continue
+        try:
+            value = float(score(seen.features, seen.labels, seen.source))
+        except (HeadstartError, ValueError, ArithmeticError, RuntimeError) as error:
+            tell(f"{name} can't be computed: {error}")
+            continue
+        if math.isfinite(value):
+            found[name] = value
+        else:
+            tell(f"{name} has no finite value")
     return found
 
 

@@ -61,7 +61,7 @@ def finetune_curve(pool: Pool, backbone: Backbone, rows: np.ndarray, *, listen: 
             listen(Progress(STEP, done, f"{size} images: {correct.mean():.3f}"))
     listen(Finished(STEP, time.monotonic() - began))
     per_class = np.divide(right, count, out=np.full(right.shape, np.nan), where=count > 0)
-    return Curve(sizes, accuracy, min(len(left) for _, left in parts), per_class)
+    return Curve(sizes, accuracy, min(len(left) for _, left in parts), per_class, count)
 
 
 def _trained(pool: Pool, backbone: Backbone, few: np.ndarray, left: np.ndarray, epochs: int | None,

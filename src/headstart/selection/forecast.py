@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -97,6 +98,24 @@ def standard_errors(curve: Curve) -> np.ndarray:
     found = curve.accuracy.std(axis=1, ddof=1) / np.sqrt(curve.accuracy.shape[1])
     rough = np.sqrt(np.maximum(curve.mean * (1 - curve.mean), 0.01) / (curve.held_out * curve.accuracy.shape[1]))
     return np.asarray(np.maximum(found, rough))
+
+
+def label_first(curve: Curve, classes: Sequence[str]) -> str | None:
+    """Return the class with mistakes left that gained most from the last doubling, beyond chance; None where none did.
+
+    The largest of several gains by chance is larger than one of them: the level is divided by the number of classes.
+    """
+    if curve.judged is None:
+        return None
+    sure = NormalDist().inv_cdf(1 - 0.025 / len(classes))
+    places = {name: c for c, name in enumerate(classes)}
+    for name, now, gained in gains(curve, classes):
+        count, before = max(1.0, float(curve.judged[places[name]])), now - gained
+        error = np.sqrt((now * (1 - now) + before * (1 - before)) / count)
+        # Less than one image of a class is no mistake that more labels would mend.
+        if gained > sure * error and 1 - now >= 0.5 / count:
+            return name
+    return None
 
 
 def gains(curve: Curve, classes: Sequence[str]) -> list[tuple[str, float, float]]:

@@ -25,8 +25,8 @@ def write_forecast_page(found: ForecastRecord, data: str, directory: Path) -> No
         parts.append(Section("For a stated accuracy", "", "", ("Accuracy", "Images, if all goes well", "Likely",
                              "To be safe"), [(words.percent(float(name)), *map(in_words, needed))
                                              for name, needed in found.targets.items()], (1, 2, 3)))
-    parts.append(Section("By class", "What the last doubling of the images brought: the first would gain most from "
-                         "more labels.", "", ("Class", "Right now", "Gained"),
+    parts.append(Section("By class", "What the last doubling of the images brought, the most first; of few images "
+                         "a part is chance.", "", ("Class", "Right now", "Gained"),
                          [(name, words.percent(now), words.points("accuracy", gained))
                           for name, now, gained in found.gains], (1, 2)))
     write_page(directory / PAGE, Page("Headstart forecast", directory.name, f"{found.method} on {found.backbone} · "

@@ -15,17 +15,17 @@ from headstart.backbones.backbone import Backbone
 from headstart.data.dataset import Dataset
 from headstart.errors import ConfigError, DataError
 from headstart.events import Finished, Listen, Note, Progress, Started
-from headstart.files import refuse_taken, write_json
+from headstart.files import write_json
 from headstart.job import Job, countdown
 from headstart.report.records import ForecastRecord, Foretold
 from headstart.selection.advised import take_ranked
 from headstart.selection.candidates import load
 from headstart.selection.curve import FOLDS, REPEATS, Curve, probe_curve, smallest
 from headstart.selection.finetune_curve import finetune_curve
-from headstart.selection.forecast import FEWEST_POINTS, Forecast, Point, forecast, gains, standard_errors
+from headstart.selection.forecast import FEWEST_POINTS, Forecast, Point, forecast, gains, label_first, standard_errors
 from headstart.selection.forecast_page import write_forecast_page
 from headstart.selection.pool import Pool, nested, open_pool
-from headstart.selection.records import new_folder
+from headstart.selection.records import new_folder, refuse_place
 
 RECORD = "forecast.json"
 FOLDER = "forecasts"
@@ -62,7 +62,7 @@ def make_forecast(job: Job, *, dataset: Dataset | None, method: str, targets: Se
     method: `probe`, or `finetune`, which trains for each point. targets: accuracies in 0..1 to find the labels for.
     Raises DataError where the images are too few for a curve, ConfigError for what can't be.
     """
-    refuse_taken(directory)
+    refuse_place(directory, FOLDER)
     if method not in ("probe", "finetune"):
         raise ConfigError(f'--method {method}: a forecast is made for "probe" or "finetune".')
     wrong = [target for target in targets if not 0 < target < 1]
@@ -115,7 +115,8 @@ def summarised(ahead: Forecast, pool: Pool, backbone: str, method: str,
     return ForecastRecord(
         backbone=backbone, method=method, law=ahead.law, belief=ahead.belief, measured=measured, band=band,
         ahead={str(factor): _plain(ahead.at(factor * last)) for factor in FACTORS},
-        targets={f"{target:g}": ahead.needed(target) for target in targets}, gains=gains(curve, pool.images.classes))
+        targets={f"{target:g}": ahead.needed(target) for target in targets}, gains=gains(curve, pool.images.classes),
+        label_first=label_first(curve, pool.images.classes))
 
 
 def _plain(point: Point) -> Foretold:

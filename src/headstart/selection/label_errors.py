@@ -43,6 +43,8 @@ class LabelError:
     """The same of the suggested one."""
     quality: float
     """0 surely wrong, 1 surely right; the errors are in this order."""
+    doubted: str | None = None
+    """For multi-label: the label that the two probabilities are about, given wrongly or missing."""
 
 
 @dataclass(frozen=True)

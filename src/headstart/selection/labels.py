@@ -15,7 +15,6 @@ from headstart.data.dataset import Dataset
 from headstart.data.findings import OVERRULABLE
 from headstart.errors import ConfigError
 from headstart.events import Listen, Note
-from headstart.files import refuse_taken
 from headstart.held_out import FOLDS, held_out
 from headstart.job import Job
 from headstart.selection.candidates import load
@@ -24,7 +23,7 @@ from headstart.selection.label_errors import FOLDER, Confusion, LabelError, Labe
 from headstart.selection.labels_page import write_labels_page
 from headstart.selection.labels_table import table_settings, write_labels_table
 from headstart.selection.pool import Pool, open_pool
-from headstart.selection.records import new_folder
+from headstart.selection.records import new_folder, refuse_place
 
 # N images, D features, C classes
 
@@ -63,7 +62,7 @@ def make_label_errors(job: Job, *, dataset: Dataset | None, directory: Path | No
 
     Raises ConfigError where the folder holds other things; else as `open_pool` and the loading of the backbone.
     """
-    refuse_taken(directory)
+    refuse_place(directory, FOLDER)
     if job.init_from:
         raise ConfigError("labels looks at pretrained features; init_from names a run to start from. Leave it out.")
     began = time.monotonic()
@@ -106,16 +105,18 @@ def _record(pool: Pool, backbone: Backbone, found: Examined, seconds: float) -> 
 
 def _error(rank: int, data: Dataset, labels: np.ndarray, row: int, found: Examined,
            splits: Mapping[str, str]) -> LabelError:
-    sample, probabilities = data.samples[row], found.probabilities[row]
+    sample, probabilities, doubted = data.samples[row], found.probabilities[row], None
     if labels.ndim == 1:
         given, suggested = (float(probabilities[c]) for c in (labels[row], found.suggested[row]))
     else:
-        worst = int(found.doubts.quality[row].argmin())
+        # Of the labels that are flagged: another may be as improbable for its class and yet no likely error.
+        worst = int(np.where(found.doubts.issues[row], found.doubts.quality[row], np.inf).argmin())
         there = float(probabilities[worst])
         given, suggested = (there, 1 - there) if labels[row, worst] else (1 - there, there)
+        doubted = data.classes[worst]
     return LabelError(rank, sample.id, str(sample.source) if isinstance(sample.source, Path) else None,
                       splits[sample.id], _names(labels[row], data.classes), _names(found.suggested[row], data.classes),
-                      given, suggested, float(found.quality[row]))
+                      given, suggested, float(found.quality[row]), doubted)
 
 
 def _names(label: np.ndarray, classes: Sequence[str]) -> tuple[str, ...]:

@@ -65,8 +65,16 @@ def shown(names: Sequence[str]) -> str:
     return ", ".join(names) or words.DASH
 
 
+def likely(error: LabelError, names: Sequence[str], probability: str) -> str:
+    """Return the probability of what was given or is suggested; of several labels with the one that it is of."""
+    if error.doubted is None:
+        return probability
+    return f"{probability} {error.doubted}" if error.doubted in names else f"{probability} no {error.doubted}"
+
+
 def _picture(error: LabelError, source: ImageSource) -> Picture:
     return Picture(error.image, small(source), [
-        ("given", shown(error.given), words.percent(error.given_probability, 0)),
-        ("rather", shown(error.suggested), words.percent(error.suggested_probability, 0)),
+        ("given", shown(error.given), likely(error, error.given, words.percent(error.given_probability, 0))),
+        ("rather", shown(error.suggested), likely(error, error.suggested,
+                                                 words.percent(error.suggested_probability, 0))),
         (f"{error.rank}.", error.split, "")])

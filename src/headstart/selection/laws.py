@@ -13,6 +13,9 @@ import numpy as np
 
 # S sizes at which the error is known, T targets
 
+LEAST = 3
+"""Points by which a law is fitted to be asked for the next one: as many as the longest has parameters."""
+
 
 @dataclass(frozen=True)
 class Law:
@@ -56,16 +59,17 @@ def fit(law: Law, sizes: np.ndarray, errors: np.ndarray, spread: np.ndarray) -> 
 def weights(sizes: np.ndarray, errors: np.ndarray, spread: np.ndarray) -> dict[str, float]:
     """Return how far each law is to be believed, summing to 1: by how well it foretells the last known points.
 
-    Each is fitted without the last point, and without the last two where four are left, and asked for them. A law with
-    as many parameters as points has not been tested, and has no part.
+    Each is fitted without the last point, and again without the last two, and asked for them, as long as LEAST points
+    are left: fewer can't tell the laws apart. With three sizes none is asked, and the power law is believed.
     """
     losses: dict[str, list[float]] = {}
     for left in (1, 2):
         known = len(sizes) - left
+        if known < LEAST:
+            continue
         for name, law in LAWS.items():
-            if known > len(law.start) - (known == 3):
-                ahead = fit(law, sizes[:known], errors[:known], spread[:known])(sizes[known:])
-                losses.setdefault(name, []).extend(((ahead - errors[known:]) / (spread[known:] + 0.01)) ** 2)
+            ahead = fit(law, sizes[:known], errors[:known], spread[:known])(sizes[known:])
+            losses.setdefault(name, []).extend(((ahead - errors[known:]) / (spread[known:] + 0.01)) ** 2)
     if not losses:
         return {"power law": 1.0}
     scores = {name: float(np.exp(-np.mean(found) / 2)) + 1e-6 for name, found in losses.items()}

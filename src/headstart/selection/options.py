@@ -28,6 +28,8 @@ SHORT_TRIAL = 0.7
 """Share of the gain that a trial of a few steps was seen to reach."""
 WORTH = 0.003
 """Gain for which a minute of training is worth its while."""
+SURE = 2.0
+"""Standard errors beyond which a trial tells something."""
 
 
 @dataclass(frozen=True)
@@ -121,15 +123,39 @@ def gain(basis: Basis) -> tuple[float, float]:
     return min(mean, 0.7 * room), min(spread, 0.5 * room + 0.005)
 
 
+def unproven(basis: Basis) -> bool:
+    """Return whether fine-tuning was tried here and nothing speaks for it: then the probe is advised.
+
+    So it is where validation liked no rate, or the trial could not tell and what other data sets gained is no more
+    than what that may be off.
+    """
+    if basis.trial is None:
+        return False
+    mean, spread = gain(basis)
+    return not basis.trial.helped or (not tells(basis.trial) and mean < spread)
+
+
+def tells(trial: Trial) -> bool:
+    """Return whether the best short fine-tuning differs from the probe by more than chance."""
+    return abs(trial.best.gain) >= SURE * trial.best.error
+
+
+def rate_for(basis: Basis) -> float:
+    """Return the learning rate of the backbone: the better one of the trial, the lowest where none did any good."""
+    if basis.trial is None:
+        return {"near": RATES[0]}.get(basis.distance, 5e-4)
+    return basis.trial.best.rate if basis.trial.helped else min(arm.rate for arm in basis.trial.arms)
+
+
 def options(basis: Basis) -> list[Option]:
     """Return the ways that are open, the advised one first."""
     mean, spread = gain(basis)
-    rate = basis.trial.best.rate if basis.trial else {"near": RATES[0]}.get(basis.distance, 5e-4)
+    rate = rate_for(basis)
     epochs = epochs_for(basis)
     seconds = epochs * basis.images * basis.seconds_per_image
     course = {"epochs": epochs, "batch_size": BATCH if basis.images < 500 else 32, "lr_backbone": rate,
               "lr_head": head_rate(rate), "augment": augment_for(basis.distance)}
-    found = [_option(basis, "probe", "linear probe (features stay frozen)", _why_probe(basis), [{"method": "probe"}],
+    found = [_option(basis, "probe", "linear probe (features stay frozen)", why_probe(basis), [{"method": "probe"}],
                      0.0, 0.0, basis.extraction)]
     for share in SHARES:
         if share.name == "lora" and not importlib.util.find_spec("peft"):
@@ -139,14 +165,16 @@ def options(basis: Basis) -> list[Option]:
             method |= {"lr_backbone": min(10 * rate, 1e-2), "lr_head": max(3e-3, head_rate(rate))}
         if share.name == "lora":
             method["epochs"] = math.ceil(2.5 * epochs)
-        found.append(_option(basis, share.name, share.words, share.reason, [{"method": "probe"}, method],
-                             share.gain * mean, share.gain * spread + (1 - share.gain) * 0.01,
-                             basis.extraction + share.time * seconds))
+        found.append(_option(basis, share.name, share.words, f"{why_gain(basis, share.gain * mean)}; {share.reason}",
+                             [{"method": "probe"}, method], share.gain * mean,
+                             share.gain * spread + (1 - share.gain) * 0.01, basis.extraction + share.time * seconds))
     found.append(Option("scratch", "training from scratch", "no use of what was learned before: with so few images it "
                         "stays far behind (0.58 below the probe on 100 digits in our benchmark)",
                         [{"method": "scratch"}], None, None, None, 4 * seconds, _fits(basis, 4 * seconds)))
+    careful = unproven(basis)
     # In order of what they promise for their time; what does not fit the time comes after, the quickest first.
-    return sorted(found, key=lambda item: (not item.fits, -_worth(item) if item.fits else item.seconds))
+    return sorted(found, key=lambda item: (not item.fits, careful and item.name != "probe",
+                                           -_worth(item) if item.fits else item.seconds))
 
 
 def epochs_for(basis: Basis) -> int:
@@ -176,7 +204,32 @@ def _worth(option: Option) -> float:
     return -math.inf if option.value is None else option.value - WORTH * option.seconds / 60
 
 
-def _why_probe(basis: Basis) -> str:
+def why_gain(basis: Basis, expected: float) -> str:
+    """Return what is expected over the probe, and whether these data or others say so.
+
+    expected: the gain of the one method, in shares of 1.
+    """
+    said = f"{abs(100 * expected):.1f} points {'better' if expected >= 0 else 'worse'} than the probe expected"
+    trial = basis.trial
+    if trial is None:
+        return f"{said}, from other data sets"
+    if not trial.helped:
+        return f"{said}: validation liked none of the short fine-tunings here"
+    if not tells(trial):
+        return f"{said}, from other data sets; the trial here could not tell"
+    return f"{said}: the short fine-tuning here {'gained' if trial.best.gain > 0 else 'lost'} " \
+           f"{abs(100 * trial.best.gain):.1f}"
+
+
+def why_probe(basis: Basis) -> str:
+    """Return what speaks for the probe on these data."""
     if basis.accuracy >= 0.995:
         return "it is right nearly always already: there is nothing left to gain"
-    return "seconds, deterministic, hard to overfit: what every other way must beat"
+    common = "seconds, deterministic, hard to overfit: what every other way must beat"
+    if not unproven(basis):
+        return common
+    assert basis.trial is not None, "what was not tried is not unproven"
+    if not basis.trial.helped:
+        return f"every short fine-tuning here was worse on validation than its start; {common}"
+    return "the trial here could not tell whether fine-tuning gains anything, and on other data sets the gain was " \
+           f"smaller than what it may be off; {common}"

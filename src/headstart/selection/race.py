@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from types import MappingProxyType
 
 import numpy as np
 
@@ -43,8 +44,8 @@ class Runner:
     failure: str = ""
     sent_off: bool = False
     """Whether it was clearly behind, and saw no more images for that."""
-    before: tuple[int, Evidence | None] = (0, None)
-    """Images and evidence of the heat before."""
+    before: tuple[int, Evidence | None, Mapping[str, float | None]] = (0, None, MappingProxyType({}))
+    """Images, evidence and scores of the heat before."""
 
 
 def heats(images: int, classes: int) -> list[int]:
@@ -99,7 +100,7 @@ def _take_back(runners: Sequence[Runner], size: int) -> None:
     """Let who saw `size` images stand where all stood after the heat before."""
     for runner in runners:
         if runner.images == size and runner.before[1] is not None:
-            runner.images, runner.evidence = runner.before
+            runner.images, runner.evidence, runner.scores = runner.before
 
 
 def survivors(runners: Sequence[Runner]) -> list[Runner]:
@@ -127,9 +128,9 @@ def _visit(runner: Runner, pool: Pool, rows: np.ndarray, labels: np.ndarray, sco
         seen = Seen(features, labels[rows], len(part.classes), source_probabilities(backbone, features), part.groups())
         runner.cost = runner.cost or measure(backbone, [sample.source for sample in part.samples[:4]],
                                              device=choose_device(pool.job.device), listen=_quiet(listen))
-        runner.before = (runner.images, runner.evidence)
+        runner.before = (runner.images, runner.evidence, runner.scores)
         runner.evidence = judge(seen, score=score, gmacs=runner.cost.gmacs, seed=pool.job.seed)
-        runner.scores = other_scores(seen, others)
+        runner.scores = other_scores(seen, others, lambda said: listen(Note(f"{name}: {said}", "warning")))
         runner.width, runner.images = backbone.width, len(rows)
     except (HeadstartError, RuntimeError, ValueError, TypeError, OSError) as error:
         # Any model may come along, and one that can't be had or run must not cost the others their ranking.

@@ -12,7 +12,7 @@ from headstart.selection.candidates import Candidate
 from headstart.selection.evidence import DEFAULT, ranks
 from headstart.selection.pool import Pool
 from headstart.selection.race import Runner, race
-from headstart.selection.ranking import Ranked, Ranking
+from headstart.selection.ranking import Ranked, Ranking, few
 
 MOST = 2000
 """Images that are read at most, of each class its share: more would hardly change the order."""
@@ -26,20 +26,26 @@ def rank(pool: Pool, candidates: Sequence[Candidate], *, listen: Listen, score: 
     score: `default`, or a name of `scores/`; others: more scores to tell beside it. most: images to read at most.
     Raises ConfigError for an unknown score, or where no candidate could be judged.
     """
-    for name in (score, *others):
-        if name != DEFAULT and name not in SCORES.names():
-            raise ConfigError(f'unknown score "{name}".' + nearest(name, [DEFAULT, *SCORES.names()]))
+    refuse_unknown(score, *others)
     began = time.monotonic()
     runners = [Runner(candidate) for candidate in candidates]
     race(runners, pool, most=most, score=score, others=others, listen=listen, remaining=remaining)
+    classes = len(pool.images.classes)
     ranking = Ranking(pool.job.data, pool.known_to(), score, max((runner.images for runner in runners), default=0),
-                      len(pool.images.classes), round(time.monotonic() - began, 3), _ranked(runners),
+                      classes, round(time.monotonic() - began, 3), _ranked(runners, classes),
                       {runner.candidate.name: runner.failure for runner in runners if runner.failure})
     _tell(ranking, listen)
     return ranking
 
 
-def _ranked(runners: Sequence[Runner]) -> tuple[Ranked, ...]:
+def refuse_unknown(*names: str) -> None:
+    """Raise ConfigError for a name that is no score."""
+    for name in names:
+        if name != DEFAULT and name not in SCORES.names():
+            raise ConfigError(f'unknown score "{name}".' + nearest(name, [DEFAULT, *SCORES.names()]))
+
+
+def _ranked(runners: Sequence[Runner], classes: int) -> tuple[Ranked, ...]:
     judged = [runner for runner in runners if runner.evidence and not runner.failure]
     judged.sort(key=lambda runner: (-runner.images, -_value(runner)))
     intervals: dict[int, tuple[int, int]] = {}
@@ -48,7 +54,10 @@ def _ranked(runners: Sequence[Runner]) -> tuple[Ranked, ...]:
         # stayed behind are compared among themselves, below all who went on.
         heat = [runner for runner in judged if runner.images == images]
         ahead = sum(runner.images > images for runner in judged)
-        for runner, (low, high) in zip(heat, ranks([r.evidence for r in heat if r.evidence]), strict=True):
+        # Resamples of a handful of images are all alike: they would tell a certainty that is not there.
+        spans = [(1, len(heat))] * len(heat) if few(images, classes) else \
+            ranks([r.evidence for r in heat if r.evidence])
+        for runner, (low, high) in zip(heat, spans, strict=True):
             intervals[id(runner)] = low + ahead, high + ahead
     fastest: dict[int, bool] = {}
     for runner in judged:
@@ -63,11 +72,13 @@ def _value(runner: Runner) -> float:
 
 
 def _dominates(other: Runner, runner: Runner) -> bool:
-    """Return whether `other` is better in one of value and speed, and worse in none."""
+    """Return whether `other` is better in one of probe accuracy and speed, and worse in none: as the page draws it."""
     assert other.cost is not None, "judged"
     assert runner.cost is not None, "judged"
-    mine = (runner.images, _value(runner)), runner.cost.images_per_second
-    its = (other.images, _value(other)), other.cost.images_per_second
+    assert other.evidence is not None, "judged"
+    assert runner.evidence is not None, "judged"
+    mine = runner.evidence.accuracy, runner.cost.images_per_second
+    its = other.evidence.accuracy, other.cost.images_per_second
     return its[0] >= mine[0] and its[1] >= mine[1] and its != mine
 
 
@@ -91,6 +102,8 @@ def _tell(ranking: Ranking, listen: Listen) -> None:
     ties = [item.name for item in ranking.tied if item is not best]
     said = f"{best.name} ranks first of {len(ranking.candidates)}: a linear probe on its features is right in " \
            f"{best.accuracy:.1%} of {best.images} images ({best.accuracy_low:.1%} to {best.accuracy_high:.1%})."
-    if ties:
+    if ranking.too_few:
+        said += f" {ranking.images} images of {ranking.classes} classes are too few to rank: any may be the best."
+    elif ties:
         said += f" These images can't tell it from {', '.join(ties[:3])}" + (" and others." if len(ties) > 3 else ".")
     listen(Note(said))

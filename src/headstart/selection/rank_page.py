@@ -6,8 +6,10 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from headstart.data.findings import counted
 from headstart.report import svg, words
 from headstart.report.axes import axes, labelled
+from headstart.selection.evidence import DEFAULT
 from headstart.selection.page import Page, Section, write_page
 from headstart.selection.ranking import PAGE, Ranked, Ranking
 
@@ -17,13 +19,20 @@ LEFT, RIGHT, TOP, BOTTOM = 62, 745, 40, 266
 
 def write_rank_page(ranking: Ranking, directory: Path) -> None:
     """Write rank.html into `directory`."""
-    made = f"{len(ranking.candidates)} candidates · {ranking.images} images of train and validation · {ranking.data}"
+    made = f"{counted(len(ranking.candidates), 'candidate')} · {ranking.images} images of train and validation · " \
+           f"{ranking.data}"
     parts = [Section("Accuracy against cost", "Each dot is a candidate, with its rank; the line joins those that no "
-                     "other beats in both. Accuracy is that of a linear probe on images that it was not fitted on, "
-                     "with its 95% interval; the time is that of feature extraction on this machine.",
+                     "other beats in accuracy and time. Accuracy is that of a linear probe on images that it was not "
+                     "fitted on, with its 95% interval; the time is that of feature extraction on this machine.",
                      frontier(ranking.candidates)),
              Section("The candidates", "", "", COLUMNS, [row(item) for item in ranking.candidates],
                      range(1, len(COLUMNS) - 1), 0)]
+    if ranking.best.scores:
+        names = list(ranking.best.scores)
+        rows = [[item.name, *(words.DASH if (value := item.scores.get(name)) is None else f"{value:.4g}"
+                              for name in names)] for item in ranking.candidates]
+        parts.append(Section("Other scores", "Higher is better for each.", "", ("Candidate", *names), rows,
+                             range(1, len(names) + 1)))
     if ranking.failed:
         parts.append(Section("Left out", "", "", ("Candidate", "Why"), list(ranking.failed.items())))
     write_page(directory / PAGE, Page("Headstart ranking", directory.name, made, sentences(ranking), parts))
@@ -49,16 +58,31 @@ def sentences(ranking: Ranking) -> list[str]:
     said = [f"{best.name} is the first choice for these images: a linear probe on its features is right in "
             f"{words.percent(best.accuracy)} ({words.span('accuracy', best.accuracy_low, best.accuracy_high)})."]
     ties = [item.name for item in ranking.tied if item is not best]
-    if ties:
-        said.append(f"These images can't tell it from {words.named(ties)}: taking one of them instead is no mistake.")
+    if ranking.too_few:
+        said.append(f"{ranking.images} images of {ranking.classes} classes are too few to rank: any of the candidates "
+                    "may be the best. Label more, or choose by size and speed.")
+    elif ties:
+        instead = "one of them" if len(ties) > 1 else "that one"
+        said.append(f"These images can't tell it from {words.named(ties)}: taking {instead} instead is no mistake.")
+    higher = max(ranking.candidates, key=lambda item: item.accuracy)
+    if higher.accuracy > best.accuracy:
+        said.append(f"{higher.name} has the higher probe accuracy, {words.percent(higher.accuracy)}: the order does "
+                    f"not go by it but by {goes_by(ranking)}.")
     fast = max(ranking.candidates, key=lambda item: item.images_per_second)
     if fast is not best:
         said.append(f"The fastest is {fast.name}: {words.number(fast.images_per_second, 0)} images a second against "
                     f"{words.number(best.images_per_second, 0)}, at {words.percent(fast.accuracy)}.")
     out = sum(item.eliminated for item in ranking.candidates)
     if out:
-        said.append(f"{out} candidates were clearly behind on a part of the images and were not tried on all.")
+        said.append(f"{counted(out, 'candidate')} {'was' if out == 1 else 'were'} clearly behind on a part of the "
+                    f"images and {'was' if out == 1 else 'were'} not tried on all.")
     return said
+
+
+def goes_by(ranking: Ranking) -> str:
+    """Return in words what decides the order."""
+    return ranking.score if ranking.score != DEFAULT else \
+        "how sure the probe is of what is right, how little the classes overlap, and the size of the model together"
 
 
 def frontier(candidates: Sequence[Ranked]) -> str:
@@ -86,7 +110,8 @@ def frontier(candidates: Sequence[Ranked]) -> str:
         axes(x, y, labelled(marks, percent=True), places),
         svg.text("milliseconds an image", (LEFT + RIGHT) / 2, BOTTOM + 38, anchor="middle", class_="label"), *parts,
         words="Accuracy against cost", width=WIDTH, height=HEIGHT,
-        description=f"{len(candidates)} candidates; on the frontier: {words.named([item.name for item in best])}.")
+        description=f"{counted(len(candidates), 'candidate')}; on the frontier: "
+                    f"{words.named([item.name for item in best])}.")
 
 
 def _round(low: float, high: float) -> list[float]:

@@ -10,15 +10,14 @@ from headstart.backbones.resolve import AUTO
 from headstart.data.dataset import Dataset
 from headstart.errors import ConfigError
 from headstart.events import Listen
-from headstart.files import refuse_taken
 from headstart.job import Job, countdown
 from headstart.scores.score import SCORES
 from headstart.selection.candidates import Wanted, find_candidates
 from headstart.selection.pool import open_pool
-from headstart.selection.rank import rank
+from headstart.selection.rank import rank, refuse_unknown
 from headstart.selection.rank_page import write_rank_page
 from headstart.selection.ranking import FOLDER, Ranking
-from headstart.selection.records import new_folder
+from headstart.selection.records import new_folder, refuse_place
 
 
 def make_ranking(job: Job, wanted: Wanted, *, dataset: Dataset | None, score: str, others: Sequence[str], most: int,
@@ -28,7 +27,9 @@ def make_ranking(job: Job, wanted: Wanted, *, dataset: Dataset | None, score: st
     others: names of scores to tell beside it; `all` stands for every one.
     Raises ConfigError where the folder holds other things, or for what `rank` and `find_candidates` refuse.
     """
-    refuse_taken(directory)
+    refuse_place(directory, FOLDER)
+    names = SCORES.names() if list(others) == ["all"] else list(others)
+    refuse_unknown(score, *names)  # before any image is read
     if job.init_from:
         raise ConfigError("rank compares pretrained models; init_from names a run to start from. Leave it out.")
     if job.image_size is not None and not wanted.sizes:
@@ -36,7 +37,6 @@ def make_ranking(job: Job, wanted: Wanted, *, dataset: Dataset | None, score: st
     if job.backbone != AUTO and not wanted.backbones:
         wanted = replace(wanted, backbones=(job.backbone,))
     candidates = find_candidates(wanted, channels=job.channels, fit=job.fit, allow_licenses=job.allow_licenses)
-    names = SCORES.names() if list(others) == ["all"] else list(others)
     pool = open_pool(job, dataset, listen)
     found = rank(pool, candidates, listen=listen, score=score, others=names, most=most,
                  remaining=countdown(job.limit_time))

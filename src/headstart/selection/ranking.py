@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from headstart.selection.records import newest, read_record
 RECORD, PAGE = "rank.json", "rank.html"
 FOLDER = "ranks"
 """Where rankings are kept, beside `runs`."""
+FEW, FEW_EACH = 30, 8
+"""Images in all, and a class, below which resampling them says too little of what other images would say."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,11 @@ class Ranked:
     seconds: float = 0.0
     """Spent on it in all."""
     frontier: bool = False
-    """Whether no other candidate is both faster and higher in value."""
+    """Whether no other candidate is better in one of probe accuracy and speed, and worse in none."""
+
+    def allowed(self, allow_licenses: Collection[str]) -> bool:
+        """Return whether its licence is one of those, or they hold `any`."""
+        return "any" in allow_licenses or self.license.lower() in {name.lower() for name in allow_licenses}
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,11 @@ class Ranking:
         return self.candidates[0]
 
     @property
+    def too_few(self) -> bool:
+        """Return whether the images are too few to say which candidate is the better one."""
+        return few(self.images, self.classes)
+
+    @property
     def tied(self) -> list[Ranked]:
         """Return the candidates whose rank may be 1, as far as these images tell."""
         return [item for item in self.candidates if item.rank_low == 1]
@@ -105,6 +116,11 @@ class Ranking:
             return cls(**found, candidates=candidates, directory=directory)
 
         return read_record(directory / RECORD, build, what="ranking", verb="rank")
+
+
+def few(images: int, classes: int) -> bool:
+    """Return whether so many images of so many classes are too few to rank by."""
+    return images < max(FEW, FEW_EACH * classes)
 
 
 def find_ranking(known: Mapping[str, Any], folder: Path = Path(FOLDER), *, listen: Listen = silent) -> Ranking | None:

@@ -8,17 +8,23 @@ from typing import Any, TypeVar
 
 from headstart.errors import ConfigError, HeadstartError, IntegrityError
 from headstart.events import Listen, Note
-from headstart.files import read_json
+from headstart.files import make_folder, read_json, refuse_taken, refuse_unwritable
 from headstart.job import Job
 from headstart.runs import free_directory
 
 Record = TypeVar("Record")
 
 
+def refuse_place(directory: Path | None, folder: str) -> None:
+    """Raise ConfigError where `new_folder` could not make its folder: before the work, not after it."""
+    refuse_taken(directory)
+    refuse_unwritable(directory or Path(folder))
+
+
 def new_folder(directory: Path | None, folder: str, job: Job) -> Path:
     """Return `directory`, or the next free one in `folder` that is named after the job's data; it is there."""
     target = directory or free_directory(Path(folder), Path(job.data).name or "data")
-    target.mkdir(parents=True, exist_ok=True)
+    make_folder(target)
     return target
 
 

@@ -14,14 +14,23 @@ from headstart.adaptation import choose_device
 from headstart.backbones.backbone import Backbone
 from headstart.catalog import Catalog
 from headstart.data.dataset import Splits
-from headstart.events import Finished, Listen, Progress, Started, silent
+from headstart.errors import DivergedError
+from headstart.events import Finished, Kept, Listen, Progress, Started, silent
 from headstart.held_out import divide
 from headstart.methods.finetune import Finetune
 from headstart.methods.method import Context
 from headstart.methods.probe import Probe
 from headstart.model import Model
+from headstart.sealed import under
 from headstart.selection.pool import Pool, nested
 from headstart.tasks.task import Task
+from headstart.training import snapshot
+from headstart.training.checkpoints import Checkpoints
+
+# N images held out
+
+Judged = tuple[np.ndarray, np.ndarray]
+"""(float64 [N] right or not, float64 [N] log loss) on the held-out images."""
 
 IMAGES = 180
 """A third of them is held out."""
@@ -37,11 +46,16 @@ class Arm:
 
     rate: float
     gain: float
-    """Accuracy over the probe's, on the held-out images; for multi-label the share of right labels."""
+    """Accuracy over the probe's, on the held-out images; for multi-label the share of right labels.
+
+    Of the weights that validation kept; where it kept the start, of the last ones, since the start has no gain by
+    itself: a rate that destroys the network would count as one that does no harm."""
     error: float
     """Standard error of the gain: the images are paired."""
     loss: float
     """Log loss of the fine-tuned model, minus that of the probe."""
+    worse: bool = False
+    """Whether no epoch was better on validation than the start, or training diverged."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +72,14 @@ class Trial:
 
     @property
     def best(self) -> Arm:
-        """Return the fine-tuning with the higher gain, then the lower loss."""
-        return max(self.arms, key=lambda arm: (arm.gain, -arm.loss))
+        """Return the fine-tuning with the higher gain, then the lower loss, of those that validation liked; of all,
+        where it liked none."""
+        return max([arm for arm in self.arms if not arm.worse] or self.arms, key=lambda arm: (arm.gain, -arm.loss))
+
+    @property
+    def helped(self) -> bool:
+        """Return whether validation liked any of the fine-tunings better than the probe that they began with."""
+        return not all(arm.worse for arm in self.arms)
 
 
 def head_rate(rate: float) -> float:
@@ -99,13 +119,10 @@ def short_tuning(pool: Pool, backbone: Backbone, *, augment: str, listen: Listen
             method = Finetune.parse({"epochs": epochs, "batch_size": BATCH, "lr_backbone": rate,
                                      "lr_head": head_rate(rate), "augment": augment})
             own = replace(context, workspace=Path(folder) / str(number))
-            tuned = method.fit(probe, splits, own)
+            tuned, worse = _tuned(method, probe, splits, own)
             spent += time.monotonic() - began
-            right, loss = _judged(tuned, splits)
-            change = right - before[0]
-            arms.append(Arm(rate, float(change.mean()), float(np.sqrt((change.var() + 1 / len(left)) / len(left))),
-                            float((loss - before[1]).mean())))
-            listen(Progress(STEP, number, f"rate {rate:g}: {change.mean():+.3f} over the probe"))
+            arms.append(_arm(rate, before, None if tuned is None else _judged(tuned, splits), worse=worse))
+            listen(Progress(STEP, number, f"rate {rate:g}: {arms[-1].gain:+.3f} over the probe"))
     listen(Finished(STEP, time.monotonic() - began_all))
     if not arms:
         return None
@@ -113,8 +130,35 @@ def short_tuning(pool: Pool, backbone: Backbone, *, augment: str, listen: Listen
                  spent / (len(arms) * epochs * (len(few) + len(choosing) / 3)))
 
 
-def _judged(model: Model, splits: Splits) -> tuple[np.ndarray, np.ndarray]:
-    """Return (float64 [N] right or not, float64 [N] log loss) on the held-out images."""
+def _tuned(method: Finetune, probe: Model, splits: Splits, context: Context) -> tuple[Model | None, bool]:
+    """Return the probe fine-tuned, and whether validation liked its start best; the model is None if it diverged."""
+    kept: list[int] = []
+    try:
+        tuned = method.fit(probe, splits, replace(
+            context, listen=lambda event: kept.append(event.epoch) if isinstance(event, Kept) else None))
+    except DivergedError:
+        return None, True
+    if kept[-1] > 0:
+        return tuned, False
+    last = Checkpoints(context.workspace, silent).newest()
+    assert last is not None, "a training that ended has a checkpoint"
+    weights = snapshot.kept_weights(last)
+    tuned.backbone.load_state_dict(under("backbone.", weights))
+    tuned.head.load_state_dict(under("head.", weights))
+    return tuned, True
+
+
+def _arm(rate: float, before: Judged, after: Judged | None, *, worse: bool) -> Arm:
+    """Return what a fine-tuning gained; one that diverged (None) is right in nothing."""
+    right, loss = after or (np.zeros_like(before[0]), np.full_like(before[1], np.inf))
+    change = right - before[0]
+    # One image more or less is always possible, however alike the two look.
+    error = np.sqrt((change.var() + 1 / len(change)) / len(change))
+    return Arm(rate, float(change.mean()), float(error), float((loss - before[1]).mean()), worse)
+
+
+def _judged(model: Model, splits: Splits) -> Judged:
+    """Return what the model makes of the held-out images."""
     import torch
 
     labels = splits.test.labels()

@@ -62,7 +62,7 @@ class Pictures:
                 listen(Progress(step, positions[-1] + 1))
         if broken:
             raise DataError(f"{len(broken)} of {len(self.dataset)} images can't be read:\n{listed(broken)}\n"
-                            "Repair them, or leave them out with --skip-bad.")
+                            "Repair them, or leave them out with `--set skip_bad=true` (adapt: `--skip-bad`).")
         self.used = used
         return used
 

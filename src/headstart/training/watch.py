@@ -28,6 +28,8 @@ REGULARISE = ("Use stronger augmentation (augment: standard or strong).",
 LEARN_MORE = ("Train for more epochs.",
               "Raise the learning rates (lr_head, lr_backbone), or train more stages of the backbone.",
               "Lower augment or weight_decay; try a larger backbone.")
+LESS = ("Lower lr_backbone and lr_head by a factor of 3 to 10.",
+        "Train fewer stages of the backbone (scope: last-2), or use the probe alone.")
 CALM_DOWN = ("Lower the learning rate by a factor of 3 to 10.", "Use a longer warmup and a smaller clip_norm.",
              "Look for broken images or wrong labels with `headstart check`.")
 
@@ -159,6 +161,10 @@ def _underfitting(curves: _Curves, numbers: dict[str, float | None], monitor: st
     if poor and lately > 0.1 and train[-third] - train[-1] > steady:
         return Watch("underfitting", f"Training stopped too early: in the last {third} epochs both losses still fell "
                      f"by {lately:.0%} or more.", numbers, LEARN_MORE)
+    if poor and ended - start > max(0.01 * start, 2 * _noise(curves.train)):
+        # More epochs of the same would make it worse still.
+        return Watch("diverging", f"Training made it worse: the training loss rose from {start:.3f} to {ended:.3f} in "
+                     f"{_plural(len(train))}.", numbers, LESS)
     if poor and last is not None and ended > 0.9 * start:
         return Watch("underfitting", f"The model hardly learns: training loss went from {start:.3f} to {ended:.3f} in "
                      f"{_plural(len(train))}, and {word(monitor, lower=True)} on train is {last:.3f}.",

@@ -1,0 +1,41 @@
+"""The trial: what a rate does to the network, not what validation saves of it."""
+
+from headstart.errors import DivergedError
+from headstart.events import silent
+from headstart.methods.finetune import Finetune
+from headstart.selection.candidates import load
+from headstart.selection.trial import Arm, Trial, short_tuning
+from tests.selection.small import pool_on
+
+GENTLE, RUINOUS = 1e-6, 0.9
+
+
+def tried(data, weights, rates) -> Trial:
+    backbone, _ = load(weights, 32, 3, "squash", ("any",))
+    found = short_tuning(pool_on(data), backbone, augment="none", listen=silent, remaining=lambda: 1e9, rates=rates)
+    assert found is not None
+    return found
+
+
+def test_a_rate_that_destroys_the_network_does_not_count_as_one_that_does_no_harm(data, alive):
+    found = tried(data, alive, (GENTLE, RUINOUS))
+    gentle, ruinous = found.arms
+    assert ruinous.worse
+    assert ruinous.gain < -0.1
+    assert found.best is gentle
+
+
+def test_a_rate_that_validation_did_not_like_is_never_the_best():
+    liked, lucky = Arm(1e-4, -0.03, 0.03, 0.1), Arm(1e-3, 0.0, 0.03, 0.0, worse=True)
+    assert Trial(180, 60, 0.8, (liked, lucky), 0.02).best is liked
+    assert not Trial(180, 60, 0.8, (lucky,), 0.02).helped
+
+
+def test_a_short_training_that_diverges_is_right_in_nothing(data, alive, monkeypatch):
+    def diverge(*words):
+        raise DivergedError("the loss is NaN")
+
+    monkeypatch.setattr(Finetune, "fit", diverge)
+    found = tried(data, alive, (GENTLE,))
+    assert found.arms[0].worse
+    assert found.arms[0].gain == -found.probe
