@@ -39,7 +39,8 @@ def images(count: int = 2) -> torch.Tensor:
 
 
 def target(*boxes: tuple[float, float, float, float], labels: tuple[int, ...] = ()) -> Target:
-    return {"boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4), "labels": torch.tensor(labels, dtype=torch.int64)}
+    return {"boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+            "labels": torch.tensor(labels, dtype=torch.int64)}
 
 
 SOME = [target((4, 4, 40, 44), (50, 10, 90, 60), labels=(0, 1)), target((10, 10, 40, 40), labels=(1,))]
@@ -96,10 +97,15 @@ def test_boxes_lie_on_the_canvas_the_surest_first(name: str, training: bool) -> 
     assert sum(len(one["boxes"]) for one in found) > 0 or name in ("fcos", "retinanet")
     for one in found:
         boxes, scores, labels = one["boxes"], one["scores"], one["labels"]
-        assert boxes.shape == (len(scores), 4) and len(labels) == len(scores) <= 100
-        assert (boxes >= 0).all() and (boxes[:, 0::2] <= SIDES[1]).all() and (boxes[:, 1::2] <= SIDES[0]).all()
+        assert boxes.shape == (len(scores), 4)
+        assert len(labels) == len(scores) <= 100
+        assert (boxes >= 0).all()
+        assert (boxes[:, 0::2] <= SIDES[1]).all()
+        assert (boxes[:, 1::2] <= SIDES[0]).all()
         assert (boxes[:, 2:] >= boxes[:, :2]).all()
-        assert (scores[:-1] >= scores[1:]).all() and (scores >= 0).all() and (scores <= 1).all()
+        assert (scores[:-1] >= scores[1:]).all()
+        assert (scores >= 0).all()
+        assert (scores <= 1).all()
         assert ((labels >= 0) & (labels < 3)).all()
 
 
