@@ -20,6 +20,7 @@ from headstart.detecting import detect
 from headstart.errors import ConfigError, nearest
 from headstart.events import Listen, silent
 from headstart.files import atomic_write, write_text
+from headstart.images import decode
 from headstart.model import Model
 from headstart.tasks.detection import Detection
 from headstart.types import Detections
@@ -208,6 +209,11 @@ def _light(colour: str) -> bool:
 
 def _nothing(_: str) -> None:
     return None
+
+
+def upright(image: str) -> Image.Image:
+    """Return the picture in a file, in RGB, to draw on. Raises DataError where it can't be read."""
+    return Image.fromarray(decode(Path(image)))
 
 
 def predict_boxes(model: Model, images: Sequence[str | Path], *, listen: Listen = silent) -> list[BoxPrediction]:

@@ -63,7 +63,7 @@ def _boxes(model: Model, run: Path, paths: list[Path], out: Path | None, json: b
     """Predict with a detector, and show the boxes from the thresholds of the run on."""
     import sys
 
-    from headstart.box_predictions import boxes_csv, coco_dataset, predict_boxes, shown, write_boxes
+    from headstart.box_predictions import FORMATS, boxes_csv, coco_dataset, predict_boxes, shown, upright, write_boxes
     from headstart.cli.output import print_json
     from headstart.events import Note
     from headstart.files import write_json, write_text
@@ -78,7 +78,7 @@ def _boxes(model: Model, run: Path, paths: list[Path], out: Path | None, json: b
     elif out and out.suffix == ".csv":
         write_text(out, boxes_csv(found, model.classes))
     elif out:
-        write_boxes(out, found, model.classes)
+        write_boxes(out, found, model.classes, formats=tuple(FORMATS), open_picture=upright)
     if json:
         print_json(plain)
     elif not out:
