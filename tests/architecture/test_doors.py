@@ -36,9 +36,12 @@ DOORS = {
     "threadpoolctl": ("logistic.py", "scores/"),
     "timm": "backbones/timm_backbone.py",
     "torchmetrics": "training/monitor.py",
+    "torchvision.models.detection": "detectors/",
     "torchvision.models": "backbones/torchvision_backbone.py",
-    "torchvision.ops": "backbones/drop_path.py",
-    "torchvision.transforms": ("data/augment.py", "mixes/"),  # one image at a time; whole batches
+    "torchvision.ops": ("backbones/drop_path.py", "detectors/"),
+    # one image at a time; an image with its boxes; whole batches
+    "torchvision.transforms": ("data/augment.py", "data/augment_boxes.py", "mixes/"),
+    "torchvision": "data/augment_boxes.py",  # its tv_tensors, imported as a name
     "typer": "cli/",
     "yaml": "configuration.py",
 }
@@ -51,7 +54,7 @@ def outside(name: str) -> bool:
 
 
 def door(name: str) -> str | tuple[str, ...] | None:
-    """The door of a dotted name: the entry of DOORS that it is, or lies in."""
+    """The door of a dotted name: the first entry of DOORS that it is, or lies in."""
     return next((file for library, file in DOORS.items() if name == library or name.startswith(library + ".")), None)
 
 

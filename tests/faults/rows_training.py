@@ -19,6 +19,7 @@ from headstart.errors import ConfigError, DivergedError, Interrupted, ResourceEr
 from headstart.events import EpochEnded, silent
 from headstart.training import loading
 from headstart.training.checkpoints import Checkpoints
+from headstart.training.image_lesson import ImageLesson
 from headstart.training.learner import Learner
 from headstart.training.pictures import TrainImages
 from headstart.training.train import train
@@ -316,7 +317,7 @@ def shared_memory(folder: Path) -> None:
 
 
 def short_of_memory(limit: int) -> Callable:
-    real = Learner._outputs
+    real = ImageLesson.outputs
 
     def outputs(self, network, images):
         if torch.is_grad_enabled() and len(images) > limit:
@@ -330,11 +331,11 @@ def short_of_memory(limit: int) -> Callable:
 def memory_short(folder: Path) -> None:
     whole = fit(folder / "whole")
     events = Events()
-    with patched(Learner, "_outputs", short_of_memory(2)):
+    with patched(ImageLesson, "outputs", short_of_memory(2)):
         trained = fit(folder / "a", listen=events)
     assert "memory ran out with 4 images at a time; going on with 2" in events.notes()
     for name, value in whole.backbone.state_dict().items():
         assert torch.allclose(trained.backbone.state_dict()[name].float(), value.float(), atol=1e-2), name
-    with (patched(Learner, "_outputs", short_of_memory(0)),
+    with (patched(ImageLesson, "outputs", short_of_memory(0)),
           pytest.raises(ResourceError, match="memory ran out even with 1 images at a time")):
         fit(folder / "b")

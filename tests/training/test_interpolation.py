@@ -71,7 +71,7 @@ def test_the_models_are_left_as_they_were_and_share_no_memory_with_the_result():
 def test_models_without_anything_in_between_are_refused():
     start = model()
     with pytest.raises(ConfigError, match=r"head\.linear\.weight: \(2, \d+\) and \(3, \d+\)"):
-        interpolate(start, replace(start, head=start.task.head(start.backbone.width, 3)), 0.5)
+        interpolate(start, replace(start, head=start.task.head(start.backbone, 3)), 0.5)
     with pytest.raises(ConfigError, match="models of other classes have no model in between"):
         interpolate(start, replace(start, classes=("left", "right")), 0.5)
     with pytest.raises(ConfigError, match=r"alpha 1\.5 must lie in 0\.\.1"):

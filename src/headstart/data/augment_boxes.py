@@ -133,5 +133,6 @@ def _within(entry: dict[str, torch.Tensor], height: int, width: int) -> dict[str
     size = [max(1, min(height, round(now_high * scale))), max(1, min(width, round(now_wide * scale)))]
     if size == [now_high, now_wide]:
         return entry
-    found: dict[str, torch.Tensor] = v2.Resize(size, antialias=True)(entry)
+    # Rounding may leave a box beyond the edge by the last bit.
+    found: dict[str, torch.Tensor] = v2.ClampBoundingBoxes()(v2.Resize(size, antialias=True)(entry))
     return found

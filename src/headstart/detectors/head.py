@@ -18,8 +18,9 @@ Target = dict[str, torch.Tensor]
 """`boxes` float32 [K, 4] (left, top, right, bottom) in pixels of the input, `labels` int64 [K] class indices."""
 
 
-TELLS_CLASSES = re.compile(r"(cls_logits|box_predictor\.(cls_score|bbox_pred))\b")
-"""Names of tensors that have rows for each class."""
+TELLS_CLASSES = re.compile(r"(classification_head\.(cls_logits|module_list\.\d+\.1)|"
+                           r"box_predictor\.(cls_score|bbox_pred))\.")
+"""Names of tensors that have rows for each class; `rpn.head.cls_logits` only tells objects from nothing."""
 
 
 class DetectionHead(nn.Module):

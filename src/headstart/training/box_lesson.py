@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from headstart import seeds
 from headstart.backbones.backbone import Backbone
 from headstart.data.dataset import Splits
 from headstart.detecting import on_canvas, to_original
@@ -76,6 +77,8 @@ class BoxLesson(Lesson):
 
     def examples(self, level: int) -> TrainBoxes:
         """Return the augmented training images."""
+        if level:
+            self._maps = None  # from the first level on the overfitting watch augments
         weights = train_weights(self.pictures.dataset, "none")
         return TrainBoxes(self.pictures, weights, preset=self.plan.augment, level=level, seed=self.context.seed)
 
@@ -109,6 +112,8 @@ class BoxLesson(Lesson):
 
     def answers(self, network: Network, batch: Batch, micro_batch: int) -> tuple[list[Detections], list[float]]:
         """Return what is found in each image, and its loss."""
+        # Some detectors draw the boxes that their loss looks at: the same ones, whatever was drawn before.
+        torch.manual_seed(seeds.derive(self.context.seed, "validation"))
         found, losses = [], []
         for rows in torch.arange(len(batch.targets)).split(micro_batch):
             images, targets = batch.images[rows], [batch.targets[int(row)] for row in rows]
@@ -136,7 +141,8 @@ class BoxLesson(Lesson):
         image = torch.zeros(settings.channels, settings.size, settings.size, dtype=torch.uint8)
         side = settings.size / 2
         box, label = torch.tensor([[0.0, 0.0, side, side]]), torch.tensor([0])
-        return self.batch([BoxItem(image, box, label, 1.0, 0) for _ in range(count)])
+        # At no position of the data: maps that are kept must not be taken for those of a picture.
+        return self.batch([BoxItem(image, box, label, 1.0, -1) for _ in range(count)])
 
     def _loss(self, network: Network, maps: Maps, images: torch.Tensor, targets: list[Target]) -> torch.Tensor:
         return torch.stack(list(head_of(network).losses(maps, images, targets).values())).sum()

@@ -1,0 +1,205 @@
+"""Every verb on a small set with boxes: coloured rectangles, written as COCO."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import headstart as hs
+from headstart.cli import application
+from headstart.errors import ConfigError
+from tests.e2e.test_run_directory import FILES
+
+COLOURS = {"red": (220, 30, 30), "blue": (30, 30, 220), "green": (30, 200, 30)}
+SMALL = {"backbone": "efficientnet_lite0", "image_size": 64, "tracking": "off"}
+METHOD = [{"method": "finetune", "epochs": 2, "augment": "none"}]
+
+
+def write_boxes(folder: Path, *, classes: tuple[str, ...] = ("red", "blue"), count: int = 20, start: int = 0) -> Path:
+    """Write noisy pictures of 64 pixels with a rectangle of each class; every fifth picture has none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    images, records = [], []
+    for number in range(start, start + count):
+        rng = np.random.default_rng(number)
+        pixels = rng.integers(90, 160, (64, 64, 3)).astype(np.uint8)
+        width = 64 // len(classes)
+        for place, name in enumerate(classes if number % 5 else ()):
+            left, top = place * width + int(rng.integers(0, width // 4)), int(rng.integers(0, 30))
+            wide, high = int(rng.integers(width // 2, width * 3 // 4)), int(rng.integers(16, 34))
+            pixels[top:top + high, left:left + wide] = COLOURS[name]
+            records.append({"id": len(records) + 1, "image_id": number, "category_id": place + 3, "iscrowd": 0,
+                            "bbox": [left, top, wide, high], "area": wide * high})
+        Image.fromarray(pixels).save(folder / f"{number:03d}.png")
+        images.append({"id": number, "file_name": f"{number:03d}.png", "width": 64, "height": 64})
+    categories = [{"id": place + 3, "name": name} for place, name in enumerate(classes)]
+    (folder / "annotations.json").write_text(json.dumps(
+        {"images": images, "categories": categories, "annotations": records}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_boxes(tmp_path_factory.mktemp("boxes") / "marked")
+
+
+@pytest.fixture(scope="module")
+def detector(marked: Path, tmp_path_factory: pytest.TempPathFactory) -> hs.Run:
+    return hs.adapt(marked, method=METHOD, out=tmp_path_factory.mktemp("detectors") / "finetune", **SMALL)
+
+
+@pytest.fixture(scope="module")
+def other(marked: Path, tmp_path_factory: pytest.TempPathFactory) -> hs.Run:
+    method = [{"method": "probe", "epochs": 1}]
+    return hs.adapt(marked, method=method, out=tmp_path_factory.mktemp("detectors") / "probe", baselines="",
+                    detector="ssdlite", **SMALL)
+
+
+def test_a_run_directory_is_whole(detector: hs.Run) -> None:
+    assert {path.name for path in detector.directory.iterdir() if not path.name.startswith(".")} == FILES | {
+        "history.csv"}
+    assert detector.status == "finished"
+    assert detector.data["task"] == "detection"
+    assert "majority" not in detector.baselines
+
+
+def test_metrics_have_intervals_and_details(detector: hs.Run) -> None:
+    splits = json.loads((detector.directory / "metrics.json").read_text())
+    assert {"ap", "ap50", "ap75"} <= set(splits["test"])
+    for metric in splits["test"].values():
+        assert metric["value"] is None or metric["low"] <= metric["value"] <= metric["high"]
+    assert set(json.loads((detector.directory / "details.json").read_text())) == {"val", "test"}
+
+
+def test_predictions_hold_every_image_of_validation_and_test(detector: hs.Run) -> None:
+    table = detector.predictions
+    assert set(table["split"]) == {"val", "test"}
+    assert {"boxes", "scores", "labels", "true_boxes", "true_labels"} <= set(table.columns)
+    samples = detector.samples
+    assert sorted(table["id"]) == sorted(samples.loc[samples["split"] != "train", "id"])
+
+
+def test_the_report_is_of_detection(detector: hs.Run) -> None:
+    page = (detector.directory / "report.html").read_text()
+    assert "detection" in page
+    assert "AP" in page
+
+
+def test_thresholds_are_stored_in_the_model(detector: hs.Run) -> None:
+    thresholds = detector.model.task.thresholds  # type: ignore[attr-defined]
+    assert len(thresholds) == 2
+    assert all(0 <= value <= 1 for value in thresholds)
+
+
+def test_a_loaded_model_finds_what_is_stored(detector: hs.Run) -> None:
+    rows = detector.predictions.query("split == 'test'")
+    for found, stored in zip(hs.predict(detector.directory, list(rows["path"])), rows.itertuples(), strict=True):
+        np.testing.assert_allclose(found.found.scores, np.asarray(stored.scores), atol=1e-3)  # type: ignore[union-attr]
+
+
+def test_evaluate_on_new_images_gives_finite_metrics(detector: hs.Run, tmp_path: Path) -> None:
+    found = hs.evaluate(detector, write_boxes(tmp_path / "new", count=6, start=100))
+    assert set(found) == {"all"}
+    assert math.isfinite(found["all"]["ap"].value)
+    assert math.isfinite(found["all"]["ap50"].value)
+
+
+def test_evaluate_matches_classes_by_name(detector: hs.Run, tmp_path: Path) -> None:
+    straight = hs.evaluate(detector, write_boxes(tmp_path / "one", count=6, start=100))
+    folder = write_boxes(tmp_path / "other", count=6, start=100)
+    value = json.loads((folder / "annotations.json").read_text())
+    names = {category["id"]: 10 - category["id"] for category in value["categories"]}
+    for category in value["categories"]:
+        category["id"] = names[category["id"]]
+    for record in value["annotations"]:
+        record["category_id"] = names[record["category_id"]]
+    value["categories"].reverse()
+    (folder / "annotations.json").write_text(json.dumps(value))
+    assert hs.evaluate(detector, folder)["all"]["ap"].value == pytest.approx(straight["all"]["ap"].value)
+
+
+def command(*words: object) -> tuple[int, str]:
+    answer = CliRunner().invoke(application(), [str(word) for word in words])
+    return answer.exit_code, answer.stdout
+
+
+@pytest.fixture(scope="module")
+def asked(marked: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    broken = tmp_path_factory.mktemp("asked") / "broken.png"
+    broken.write_bytes(b"no picture")
+    return [marked / "001.png", broken, marked / "002.png"]
+
+
+def test_predict_writes_json_with_an_error_for_a_broken_image(detector: hs.Run, asked: list[Path],
+                                                              tmp_path: Path) -> None:
+    code, _ = command("predict", detector.directory, *asked, "--out", tmp_path / "found.json")
+    assert code == 0
+    value = json.loads((tmp_path / "found.json").read_text())
+    assert [image["file_name"] for image in value["images"]] == [str(path) for path in asked]
+    assert [image["error"] is None for image in value["images"]] == [True, False, True]
+    assert [category["name"] for category in value["categories"]] == list(detector.data["classes"])
+
+
+def test_predict_writes_csv_with_a_row_for_each_image(detector: hs.Run, asked: list[Path], tmp_path: Path) -> None:
+    assert command("predict", detector.directory, *asked, "--out", tmp_path / "found.csv")[0] == 0
+    lines = (tmp_path / "found.csv").read_text().splitlines()
+    assert lines[0] == "image,label,score,left,top,right,bottom,error"
+    assert all(any(line.startswith(str(path)) for line in lines) for path in asked)
+
+
+def test_predict_fills_a_folder_with_every_format(detector: hs.Run, asked: list[Path], tmp_path: Path) -> None:
+    assert command("predict", detector.directory, *asked, "--out", tmp_path / "found")[0] == 0
+    written = {str(path.relative_to(tmp_path / "found")) for path in (tmp_path / "found").rglob("*") if path.is_file()}
+    assert written == {"predictions.json", "coco_results.json", "predictions.csv", "labels/001.txt", "labels/002.txt",
+                       "labels/classes.txt", "pictures/001.jpg", "pictures/002.jpg"}
+
+
+def test_compare_tells_the_paired_difference(detector: hs.Run, other: hs.Run) -> None:
+    found = hs.compare([detector, other])[0]
+    assert found["metric"] == "ap"
+    expected = other.metrics["ap"].value - detector.metrics["ap"].value
+    assert found["difference"]["value"] == pytest.approx(expected, abs=1e-9)
+    assert found["difference"]["low"] <= found["difference"]["value"] <= found["difference"]["high"]
+
+
+def test_receipts_of_a_detector_hold(detector: hs.Run) -> None:
+    assert all(receipt.intact for receipt in hs.verify(detector)), hs.verify(detector)
+
+
+def test_the_same_command_gives_the_same_numbers(other: hs.Run, tmp_path: Path) -> None:
+    again = hs.reproduce(other, out=tmp_path / "again")
+    assert json.loads((again.directory / "metrics.json").read_text()) == json.loads(
+        (other.directory / "metrics.json").read_text())
+    assert again.model.backbone.weights_hash() == other.model.backbone.weights_hash()
+
+
+def test_a_start_from_a_run_keeps_the_known_classes(other: hs.Run, tmp_path: Path) -> None:
+    data = write_boxes(tmp_path / "more", classes=("green", "red", "blue"), count=14, start=300)
+    notes: list[str] = []
+    run = hs.adapt(data, init_from=str(other.directory), method=[{"method": "probe", "epochs": 1}], baselines="",
+                   out=tmp_path / "run", tracking="off", listen=lambda event: notes.append(getattr(event, "text", "")))
+    assert any("2 classes kept by name" in note and "1 new (green)" in note for note in notes), notes
+    assert run.model.task.detector.part_name == "ssdlite"  # type: ignore[attr-defined]
+    assert len(run.model.task.thresholds) == 3  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"method": "auto"}, "advise: not for detection yet"),
+    ({"folds": 3}, "folds: not for detection yet"),
+    ({"fit": "crop"}, "fit crop: a detector sees the whole picture"),
+    ({"method": "lora"}, "method lora can't do detection. Methods that can: "),
+    ({"thresholds": "f1"}, "thresholds f1"),
+])
+def test_what_detection_has_not_is_refused(marked: Path, tmp_path: Path, settings: dict[str, object],
+                                           message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        hs.adapt(marked, out=tmp_path / "run", **{**SMALL, **settings})
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_detector_is_refused_for_whole_images(digits: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="detector fcos: has no effect on classification"):
+        hs.adapt(digits, detector="fcos", method="probe", out=tmp_path / "run", **SMALL)
