@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from headstart.events import Listen
     from headstart.runs import Run
 
-HEADLINE = ("accuracy", "balanced_accuracy", "f1_macro", "auroc", "average_precision", "log_loss")
+HEADLINE = ("accuracy", "balanced_accuracy", "f1_macro", "auroc", "average_precision", "log_loss", "ap", "ap50",
+            "ap75", "ar100")
 """The metrics that a table shows; the report and --json have all."""
 
 

@@ -28,11 +28,12 @@ def runs(
         say(f"no runs in {folder}/; `headstart adapt DATA` makes one")
         return
     table = Table(box=box.SIMPLE_HEAD)
-    for column in ("run", "status", "method", "data", "seconds", "test accuracy"):
+    for column in ("run", "status", "method", "data", "seconds", "test accuracy (detection: ap)"):
         table.add_column(column, overflow="fold", no_wrap=column in ("run", "status", "seconds"))
     for run in found:
         record = run.record
-        headline = record["headline"].get("accuracy") or record["headline"].get("average_precision")
+        found_metrics = record["headline"]
+        headline = found_metrics.get("accuracy") or found_metrics.get("average_precision") or found_metrics.get("ap")
         table.add_row(str(run), run.status, record["method"], record["data"], f"{record['seconds']:.0f}",
                       f"{headline['value']:.3f}" if headline else "-")
     print_table(table)

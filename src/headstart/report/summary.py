@@ -59,7 +59,8 @@ def _baselines(record: Record) -> str:
              if metric in splits.get(record.split, {}) and splits[record.split][metric].value is not None]
     if not known:
         return ""
-    told = [f"{words.METHODS.get(name, name)}: {words.of_metric(metric, value)}" for name, value in known]
+    known_as = words.METHODS_ON_BOXES if record.data.task == "detection" else words.METHODS
+    told = [f"{known_as.get(name, name)}: {words.of_metric(metric, value)}" for name, value in known]
     return f"For comparison, on the same images: {'; '.join(told)}."
 
 

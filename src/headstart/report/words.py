@@ -65,6 +65,7 @@ HEADLINES = {
 }
 METHODS = {"majority": "always the most frequent class", "scratch": "trained from scratch, no pretrained weights",
            "probe": "linear probe on frozen features", "finetune": "fine-tuned network"}
+METHODS_ON_BOXES = {**METHODS, "probe": "detector on the frozen backbone"}
 
 
 def term(name: str) -> Term:
