@@ -11,6 +11,7 @@ from headstart.backbones.backbone import Backbone
 from headstart.backbones.timm import Timm
 from headstart.detectors.detector import DETECTORS
 from headstart.detectors.head import DetectionHead, Target
+from headstart.errors import ConfigError
 from headstart.tasks.detection import Detection
 
 NAMES = sorted(DETECTORS.all())
@@ -210,3 +211,9 @@ def test_a_detector_that_kept_its_classes_answers_as_before(name: str) -> None:
         found, again = old.detect(maps, pixels), new.detect(maps, pixels)
     for a, b in zip(found, again, strict=True):
         assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_a_backbone_of_one_size_is_refused(monkeypatch):
+    monkeypatch.setattr(backbone(), "fixed_size", True)
+    with pytest.raises(ConfigError, match="takes squares of one size only"):
+        Detection().head(backbone(), 2)

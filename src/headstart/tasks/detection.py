@@ -11,6 +11,7 @@ from torch import nn
 from headstart.backbones.backbone import Backbone
 from headstart.detectors.detector import ChosenDetector
 from headstart.detectors.fcos import Fcos
+from headstart.errors import ConfigError
 from headstart.tasks.task import Task
 
 SIDE = 64
@@ -28,10 +29,12 @@ class Detection(Task):
     """The score of each class from which a box is shown, chosen on validation; empty before that."""
 
     def head(self, backbone: Backbone, classes: int) -> nn.Module:
-        """Return a fresh head for the backbone's maps. Raises ConfigError where the detector can't read them."""
-        like = next(backbone.parameters())
-        mode, side = backbone.training, backbone.spec.preprocessing.size if backbone.fixed_size else SIDE
-        blank = torch.zeros(1, backbone.spec.preprocessing.channels, side, side, device=like.device)
+        """Return a fresh head for the backbone's maps. Raises ConfigError for one that takes squares of one size only."""
+        if backbone.fixed_size:
+            raise ConfigError(f"{backbone.spec.architecture} takes squares of one size only, and a detector sees whole "
+                              "pictures in their proportions. Choose another backbone.")
+        like, mode = next(backbone.parameters()), backbone.training
+        blank = torch.zeros(1, backbone.spec.preprocessing.channels, SIDE, SIDE, device=like.device)
         backbone.eval()
         with torch.no_grad():
             channels = {stride: found.shape[1] for stride, found in backbone.maps(blank).items()}
