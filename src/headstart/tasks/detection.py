@@ -29,7 +29,7 @@ class Detection(Task):
     """The score of each class from which a box is shown, chosen on validation; empty before that."""
 
     def head(self, backbone: Backbone, classes: int) -> nn.Module:
-        """Return a fresh head for the backbone's maps. Raises ConfigError for one that takes squares of one size only."""
+        """Return a fresh head for the backbone's maps. Raises ConfigError for one that takes one size only."""
         if backbone.fixed_size:
             raise ConfigError(f"{backbone.spec.architecture} takes squares of one size only, and a detector sees whole "
                               "pictures in their proportions. Choose another backbone.")
