@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.adaptation import Adapted, choose_device
+from headstart.conclusion import write_conclusion
 from headstart.data.dataset import Dataset, Splits
 from headstart.detecting import detect
 from headstart.evaluation.boxes import (
@@ -18,10 +19,8 @@ from headstart.evaluation.boxes import (
     evaluate_detections,
 )
 from headstart.events import Listen, Note
-from headstart.files import write_json
 from headstart.job import Job
 from headstart.metrics.boxes import truths_of
-from headstart.record import write_table
 from headstart.report import words
 from headstart.runs import Metrics, read_history
 from headstart.seeds import derive
@@ -56,20 +55,14 @@ def prove_boxes(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directo
     history = read_history(directory)
     verdicts: dict[str, Any] = {}
     for item in proven:
-        rows = [row for row in history if row["method"] == item.adapted.name]
-        verdicts |= {item.adapted.name: watch(rows, monitor=Detection.monitor).to_json()} if rows else {}
+        epochs = [row for row in history if row["method"] == item.adapted.name]
+        verdicts |= {item.adapted.name: watch(epochs, monitor=Detection.monitor).to_json()} if epochs else {}
     differences = [_difference(job, final, other, splits.test) for other in others]
-    write_json(directory / "metrics.json", final.metrics)
-    write_json(directory / "baselines.json", {other.adapted.name: other.metrics for other in others})
-    write_json(directory / "details.json", {name: found.details for name, found in final.evaluations.items()})
-    write_json(directory / "comparison.json", differences)
-    write_json(directory / "watch.json", verdicts)
-    say_fit(final.adapted.name, verdicts.get(final.adapted.name), listen)
     rows = [row for name, part in splits.items() if name in final.found
             for row in detection_rows(part.samples, final.found[name], truths_of(part.samples),
                                       final.evaluations[name].errors, split=name)]
-    write_table(directory / "predictions.parquet", rows)
-    say_negative_transfer(differences, listen)
+    write_conclusion(final, others, details={name: found.details for name, found in final.evaluations.items()},
+                     differences=differences, verdicts=verdicts, predictions=rows, directory=directory, listen=listen)
     return proven
 
 
@@ -99,20 +92,3 @@ def _difference(job: Job, final: ProvenBoxes, other: ProvenBoxes, test: Dataset)
                                metric=Detection.monitor, groups=test.groups(), seed=derive(job.seed, "bootstrap"),
                                resamples=RESAMPLES)
     return {"a": final.adapted.name, "b": other.adapted.name, **found.to_json()}
-
-
-def say_fit(name: str, verdict: dict[str, Any] | None, listen: Listen) -> None:
-    """Tell the verdict of the watch on a method's fit, if there is one."""
-    if verdict is not None:
-        good = verdict["verdict"] in ("healthy", "plateau", "too_short")
-        advice = "" if good or not verdict["advice"] else f" {verdict['advice'][0]}"
-        listen(Note(f"{name}: {verdict['text']}{advice}", "info" if good else "warning"))
-
-
-def say_negative_transfer(differences: Sequence[dict[str, Any]], listen: Listen) -> None:
-    """Warn of each model that beat the result."""
-    for found in differences:
-        value, low, high = (found["difference"][key] for key in ("value", "low", "high"))
-        if found["verdict"] == "worse":
-            listen(Note(f"{found['a']} is worse than {found['b']}: {found['metric']} {value:+.3f}, 95% interval "
-                        f"{low:+.3f} to {high:+.3f}. Use {found['b']}.", "warning"))

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from headstart.adaptation import Adapted, choose_device, feature_store
-from headstart.box_proof import ProvenBoxes, prove_boxes, say_fit, say_negative_transfer
+from headstart.box_proof import ProvenBoxes, prove_boxes
+from headstart.conclusion import write_conclusion
 from headstart.data.dataset import Dataset, Splits
 from headstart.evaluation.calibration import fit_temperature
 from headstart.evaluation.comparison import Difference, compare
@@ -18,9 +19,7 @@ from headstart.evaluation.evaluate import Evaluation, evaluate
 from headstart.evaluation.gap import watch_gap
 from headstart.evaluation.thresholds import choose_thresholds
 from headstart.events import Listen, Note
-from headstart.files import write_json
 from headstart.job import Job
-from headstart.record import write_table
 from headstart.report import words
 from headstart.runs import Metrics, read_history
 from headstart.seeds import derive
@@ -68,14 +67,8 @@ def conclude(job: Job, proven: Sequence[Proven], splits: Splits, verdicts: dict[
     """
     final, others = proven[-1], proven[:-1]
     differences = [_difference(job, final, other, splits.test) for other in others]
-    write_json(directory / "metrics.json", final.metrics)
-    write_json(directory / "baselines.json", {other.adapted.name: other.metrics for other in others})
-    write_json(directory / "details.json", _details(final))
-    write_json(directory / "comparison.json", differences)
-    write_json(directory / "watch.json", verdicts)
-    say_fit(final.adapted.name, verdicts.get(final.adapted.name), listen)
-    write_table(directory / "predictions.parquet", prediction_rows(final, splits))
-    say_negative_transfer(differences, listen)
+    write_conclusion(final, others, details=_details(final), differences=differences, verdicts=verdicts,
+                     predictions=prediction_rows(final, splits), directory=directory, listen=listen)
 
 
 def measure(job: Job, item: Adapted, splits: Splits, listen: Listen) -> Proven:

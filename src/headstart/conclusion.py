@@ -1,0 +1,59 @@
+"""Conclusion: the files of a proof, whatever was predicted, and what is said of it aloud."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from headstart.adaptation import Adapted
+from headstart.events import Listen, Note
+from headstart.files import write_json
+from headstart.record import write_table
+from headstart.runs import Metrics
+
+
+class Measured(Protocol):
+    """A model with its metrics."""
+
+    @property
+    def adapted(self) -> Adapted:
+        """The model, and the method that made it."""
+
+    @property
+    def metrics(self) -> Metrics:
+        """{split: {metric: {"value", "low", "high"}}}."""
+
+
+def write_conclusion(final: Measured, others: Sequence[Measured], *, details: dict[str, Any],
+                     differences: Sequence[dict[str, Any]], verdicts: dict[str, Any],
+                     predictions: list[dict[str, Any]], directory: Path, listen: Listen) -> None:
+    """Write what was found of the result and of the models that it is held against into `directory`.
+
+    verdicts: what the watch says of each method's fit. differences: of the result from each of the others.
+    """
+    write_json(directory / "metrics.json", final.metrics)
+    write_json(directory / "baselines.json", {other.adapted.name: other.metrics for other in others})
+    write_json(directory / "details.json", details)
+    write_json(directory / "comparison.json", differences)
+    write_json(directory / "watch.json", verdicts)
+    _say_fit(final.adapted.name, verdicts.get(final.adapted.name), listen)
+    write_table(directory / "predictions.parquet", predictions)
+    _say_negative_transfer(differences, listen)
+
+
+def _say_fit(name: str, verdict: dict[str, Any] | None, listen: Listen) -> None:
+    """Tell the verdict of the watch on a method's fit, if there is one."""
+    if verdict is not None:
+        good = verdict["verdict"] in ("healthy", "plateau", "too_short")
+        advice = "" if good or not verdict["advice"] else f" {verdict['advice'][0]}"
+        listen(Note(f"{name}: {verdict['text']}{advice}", "info" if good else "warning"))
+
+
+def _say_negative_transfer(differences: Sequence[dict[str, Any]], listen: Listen) -> None:
+    """Warn of each model that beat the result."""
+    for found in differences:
+        value, low, high = (found["difference"][key] for key in ("value", "low", "high"))
+        if found["verdict"] == "worse":
+            listen(Note(f"{found['a']} is worse than {found['b']}: {found['metric']} {value:+.3f}, 95% interval "
+                        f"{low:+.3f} to {high:+.3f}. Use {found['b']}.", "warning"))
