@@ -18,7 +18,6 @@ from headstart.detectors.head import DetectionHead
 from headstart.errors import ConfigError, DataError
 from headstart.events import Listen, Note
 from headstart.gate import admit
-from headstart.heads import LinearHead
 from headstart.job import METHODS, Job
 from headstart.methods.method import Method
 from headstart.model import Model
@@ -204,14 +203,14 @@ def _start_from(model: Model, dataset: Dataset, task: Task, listen: Listen) -> M
         task = model.task.model_copy(update={"thresholds": ()})
     fresh = Model.fresh(model.backbone, task, dataset.classes, preprocessing=model.preprocessing)
     known = [name for name in dataset.classes if name in model.classes]
-    with torch.no_grad():
-        for name in known:
-            row, old = dataset.classes.index(name), model.classes.index(name)
-            if isinstance(fresh.head, LinearHead):
-                for mine, its in zip(fresh.head.parameters(), model.head.parameters(), strict=True):
-                    mine[row] = its[old]
+    pairs = [(dataset.classes.index(name), model.classes.index(name)) for name in known]
     if isinstance(fresh.head, DetectionHead) and isinstance(model.head, DetectionHead):
-        fresh.head.take_over(model.head, [(dataset.classes.index(name), model.classes.index(name)) for name in known])
+        fresh.head.take_over(model.head, pairs)
+    else:
+        with torch.no_grad():
+            for mine, its in zip(fresh.head.parameters(), model.head.parameters(), strict=True):
+                for row, old in pairs:
+                    mine[row] = its[old]
     new = [name for name in dataset.classes if name not in model.classes]
     listen(Note(f"head: {len(known)} classes kept by name ({', '.join(known) or 'none'}), "
                 f"{len(new)} new ({', '.join(new) or 'none'})"))

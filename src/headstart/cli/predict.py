@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,54 +34,57 @@ def predict(
     from headstart.events import Note
     from headstart.files import write_json, write_text
     from headstart.part import words
-    from headstart.predictions import expand, to_csv, to_json
+    from headstart.predictions import expand
     from headstart.runs import load_model
 
     model = load_model(run, allow_licenses=words(allow_licenses) if allow_licenses else PERMISSIVE)
-    folder = "" if model.task.part_name == "detection" else ".none"
-    if out and out.suffix not in (".csv", ".json", folder):
+    detects = model.task.part_name == "detection"
+    if out and out.suffix not in (".csv", ".json") and not (detects and not out.suffix):
         raise ConfigError(f"--out {out}: the ending says what is written; use .csv or .json"
-                          + ("." if folder else ", or none for a folder."))
+                          + (", or none for a folder." if detects else "."))
     listen = terminal()
-    if model.task.part_name == "detection":
-        _boxes(model, run, expand(paths), out, json, listen)
-        return
-    predictions = model.predict(expand(paths), listen=listen)
-    broken = [found for found in predictions if found.error]
-    if broken:
-        listen(Note(f"{len(broken)} of {len(predictions)} images could not be read; each has an `error`", "warning"))
-    plain = {"run": str(run), "classes": list(model.classes), "predictions": to_json(predictions)}
-    if out and out.suffix == ".json":
-        write_json(out, plain)
-    elif out:
-        write_text(out, to_csv(predictions, model.classes))
-    if json:
-        print_json(plain)
-    elif not out:
-        sys.stdout.write(to_csv(predictions, model.classes))
-
-
-def _boxes(model: Model, run: Path, paths: list[Path], out: Path | None, json: bool, listen: Listen) -> None:
-    """Predict with a detector, and show the boxes from the thresholds of the run on."""
-    import sys
-
-    from headstart.box_predictions import FORMATS, boxes_csv, coco_dataset, predict_boxes, shown, upright, write_boxes
-    from headstart.cli.output import print_json
-    from headstart.events import Note
-    from headstart.files import write_json, write_text
-
-    found = shown(model, predict_boxes(model, paths, listen=listen))
-    broken = sum(one.error is not None for one in found)
-    if broken:
-        listen(Note(f"{broken} of {len(found)} images could not be read; each has an `error`", "warning"))
-    plain = {"run": str(run), **coco_dataset(found, model.classes)}
+    found = (_boxes if detects else _labels)(model, expand(paths), listen)
+    if found.broken:
+        listen(Note(f"{found.broken} of {found.images} images could not be read; each has an `error`", "warning"))
+    plain = {"run": str(run), **found.plain}
     if out and out.suffix == ".json":
         write_json(out, plain)
     elif out and out.suffix == ".csv":
-        write_text(out, boxes_csv(found, model.classes))
-    elif out:
-        write_boxes(out, found, model.classes, formats=tuple(FORMATS), open_picture=upright)
+        write_text(out, found.csv)
+    elif out and found.write:
+        found.write(out)
     if json:
         print_json(plain)
     elif not out:
-        sys.stdout.write(boxes_csv(found, model.classes))
+        sys.stdout.write(found.csv)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The predictions of any task, as they are written."""
+
+    images: int
+    broken: int
+    plain: dict[str, Any]
+    csv: str
+    write: Callable[[Path], object] | None = None
+    """Writes them into a folder, where the task has more to write than one file."""
+
+
+def _labels(model: Model, paths: list[Path], listen: Listen) -> _Found:
+    from headstart.predictions import to_csv, to_json
+
+    found = model.predict(paths, listen=listen)
+    return _Found(len(found), sum(bool(one.error) for one in found),
+                  {"classes": list(model.classes), "predictions": to_json(found)}, to_csv(found, model.classes))
+
+
+def _boxes(model: Model, paths: list[Path], listen: Listen) -> _Found:
+    """Return the boxes from the thresholds of the run on."""
+    from headstart.box_predictions import FORMATS, boxes_csv, coco_dataset, predict_boxes, shown, upright, write_boxes
+
+    found = shown(model, predict_boxes(model, paths, listen=listen))
+    return _Found(len(found), sum(bool(one.error) for one in found), coco_dataset(found, model.classes),
+                  boxes_csv(found, model.classes),
+                  lambda folder: write_boxes(folder, found, model.classes, formats=tuple(FORMATS),
+                                             open_picture=upright))

@@ -57,6 +57,7 @@ class BoxLesson(Lesson):
         self.monitor = watched(plan, model)
         self._maps = FrozenMaps(SHARE * free_memory()) if plan.scope == "head" and plan.augment == "none" else None
         """What is kept where the backbone gives the same maps of an image in every epoch."""
+        self._truths = [truth_of(sample.objects or ()) for sample in splits.val.samples]
 
     @classmethod
     def refuse(cls, plan: Plan, model: Model) -> None:
@@ -131,8 +132,7 @@ class BoxLesson(Lesson):
             return loss, loss
         if not math.isfinite(loss):
             return math.nan, loss
-        truths = [truth_of(sample.objects or ()) for sample in self.val_pictures.dataset.samples]
-        found_metrics = detection_metrics(found, truths, len(self.model.classes), names=[self.monitor.name])
+        found_metrics = detection_metrics(found, self._truths, len(self.model.classes), names=[self.monitor.name])
         return found_metrics[self.monitor.name], loss
 
     def blank(self, count: int) -> BoxBatch:

@@ -14,7 +14,6 @@ from headstart.data.augment import Preset
 from headstart.data.augment_boxes import BoxAugment, Boxed, mosaic
 from headstart.data.dataset import Dataset
 from headstart.data.transforms import Preprocessing, to_tensor
-from headstart.images import decode
 from headstart.training.pictures import Pictures
 
 # N images, B images in a batch, K boxes
@@ -52,12 +51,9 @@ class BoxPictures(Pictures):
         factors = np.array([picture.shape[1] / width, picture.shape[0] / height] * 2, np.float32)
         return Boxed(picture, boxes * factors, np.array([one.label for one in objects], np.int64))
 
-    def _decode(self, position: int) -> np.ndarray:
-        settings = self.preprocessing
-        picture = decode(self.dataset.samples[position].source, channels=settings.channels,
-                         background=settings.background)
+    def _reduced(self, position: int, picture: np.ndarray) -> np.ndarray:
         self.original[position] = (picture.shape[0], picture.shape[1])
-        return settings.whole(picture)
+        return self.preprocessing.whole(picture)
 
 
 class TrainBoxes(TorchDataset[BoxItem]):

@@ -72,9 +72,12 @@ class Pictures:
 
     def _decode(self, position: int) -> np.ndarray:
         settings = self.preprocessing
-        picture = decode(self.dataset.samples[position].source, channels=settings.channels,
-                         background=settings.background)
-        return reduced(settings, picture)
+        return self._reduced(position, decode(self.dataset.samples[position].source, channels=settings.channels,
+                                              background=settings.background))
+
+    def _reduced(self, position: int, picture: np.ndarray) -> np.ndarray:
+        """Return what is kept of the decoded picture, uint8 [H, W, C]."""
+        return reduced(self.preprocessing, picture)
 
     def _try(self, position: int) -> np.ndarray | DataError:
         try:
