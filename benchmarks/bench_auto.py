@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import tempfile
 import time
 from collections import defaultdict
@@ -25,6 +24,7 @@ import numpy as np
 import torch
 from side_by_side import methods
 from side_by_side.measure import commit
+from side_by_side.results import append_row, put_table, read_rows
 from side_by_side.sets import SETS, draw, most, parts
 
 from headstart.adaptation import Adapted, adapt_all
@@ -38,7 +38,6 @@ from headstart.selection.advised import follow
 from headstart.selection.pool import pool_of
 
 RESULTS = Path(__file__).parent / "results" / "auto.jsonl"
-DOCS = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 NAMES = ("hymenoptera", "digits", "brain_mri", "amazon", "usps", "caltech10", "webcam", "mnist")
 BUDGETS = (5, 20, 100, None)
 METHODS = ("probe", "wise-ft", "norm-only", "lora")
@@ -120,11 +119,6 @@ def _accuracy(item: Adapted, part: Dataset) -> float:
     return float((logits.argmax(axis=1) == part.labels()).mean())
 
 
-def rows() -> list[dict[str, Any]]:
-    """Return the results so far."""
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
-
-
 def table(found: list[dict[str, Any]]) -> str:
     """Return the regret of auto and of the naive rules, for each set and number of labels that is complete."""
     groups: dict[tuple[str, int | None], list[dict[str, Any]]] = defaultdict(list)
@@ -179,20 +173,18 @@ def main() -> None:
     parser.add_argument("--table", action="store_true")
     words = parser.parse_args()
     if words.table:
-        before, _, rest = DOCS.read_text().partition(START)
-        DOCS.write_text(before + START + "\n" + table(rows()) + "\n" + END + rest.partition(END)[2])
+        put_table(table(read_rows(RESULTS)), start=START, end=END)
         return
     began = time.monotonic()
     mine, count = map(int, words.part.split("/"))
-    done = {(row["set"], row["images"], row["backbone"], row["method"]) for row in rows()}
+    done = {(row["set"], row["images"], row["backbone"], row["method"]) for row in read_rows(RESULTS)}
     for number, cell in enumerate(cells()):
         if number % count != mine or dataclasses.astuple(cell) in done:
             continue
         if time.monotonic() - began > words.budget:
             return
         row = measure(cell, words.threads)
-        with RESULTS.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        append_row(RESULTS, row)
         print(f"{cell}: {row['accuracy']:.3f}, {row['cpu_seconds']:.0f} CPU s", flush=True)
 
 

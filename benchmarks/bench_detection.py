@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from PIL import Image
 from side_by_side.measure import commit
+from side_by_side.results import append_row, put_table, read_rows
 
 import headstart
 from headstart.data.annotations import Marked, Picture, detection
@@ -32,7 +33,6 @@ from headstart.data.load import load_data
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 RESULTS = Path(__file__).parent / "results" / "detection.jsonl"
-DOCS = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 START, END = "<!-- detection table -->\n", "<!-- end of the detection table -->\n"
 SETS = ("bccd", "pennfudan")
 SETTINGS: dict[str, dict[str, Any]] = {"bccd": {"image_size": 320}, "pennfudan": {"image_size": 320}}
@@ -92,11 +92,6 @@ def measure(name: str, method: str, seed: int) -> list[dict[str, Any]]:
             for kind, values in found.items()]
 
 
-def rows() -> list[dict[str, Any]]:
-    """Return the results so far."""
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
-
-
 def table(found: list[dict[str, Any]]) -> str:
     """Return AP and AP50 of each set and method, the mean over the seeds, with the intervals of the first."""
     groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
@@ -123,18 +118,16 @@ def main() -> None:
     parser.add_argument("--table", action="store_true")
     words = parser.parse_args()
     if words.table:
-        before, _, rest = DOCS.read_text().partition(START)
-        DOCS.write_text(before + START + "\n" + table(rows()) + "\n" + END + rest.partition(END)[2])
+        put_table(table(read_rows(RESULTS)), start=START, end=END)
         return
     began = time.monotonic()
     for seed, name, method in itertools.product(map(int, words.seeds.split(",")), SETS, ("finetune", "scratch")):
-        if any((row["set"], row["method"], row["seed"]) == (name, method, seed) for row in rows()):
+        if any((row["set"], row["method"], row["seed"]) == (name, method, seed) for row in read_rows(RESULTS)):
             continue
         if time.monotonic() - began > words.budget:
             return
         for row in measure(name, method, seed):
-            with RESULTS.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+            append_row(RESULTS, row)
             print(f"{name} {row['method']} {seed}: AP50 {row['ap50']['value']:.3f}, {row['cpu_seconds']:.0f} CPU s",
                   flush=True)
 

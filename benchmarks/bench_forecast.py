@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from side_by_side.results import append_row, put_table, read_rows
 from side_by_side.sets import SETS, ImageSet, parts
 
 from headstart.backbones.resolve import load
@@ -32,7 +33,6 @@ from headstart.selection.forecast import FEWEST_POINTS, forecast
 from headstart.selection.pool import nested
 
 RESULTS = Path(__file__).parent / "results" / "forecast.jsonl"
-DOCS = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 BACKBONES = ("efficientnet_lite0", "mobilenet_v2")
 SHARES, SEEDS = (0.5, 0.25), (0, 1, 2)
 MOST = 1200
@@ -80,11 +80,6 @@ def foretold(row: dict[str, Any]) -> dict[str, Any]:
             "law": ahead.law}
 
 
-def rows() -> list[dict[str, Any]]:
-    """Return the results so far."""
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
-
-
 def table(found: list[dict[str, Any]]) -> str:
     """Return the coverage by set and share, and of all."""
     lines = ["| set | from | forecasts | accuracy then | forecast, mean | true | inside the 80% interval | width |",
@@ -112,23 +107,21 @@ def main() -> None:
     parser.add_argument("--table", action="store_true")
     words = parser.parse_args()
     if words.again:
-        found = [foretold(row) for row in rows()]
+        found = [foretold(row) for row in read_rows(RESULTS)]
         RESULTS.write_text("".join(json.dumps(row) + "\n" for row in found))
         return
     if words.table:
-        before, _, rest = DOCS.read_text().partition(START)
-        DOCS.write_text(before + START + "\n" + table(rows()) + "\n" + END + rest.partition(END)[2])
+        put_table(table(read_rows(RESULTS)), start=START, end=END)
         return
     torch.set_num_threads(1)
     began = time.monotonic()
-    done = {(row["set"], row["backbone"]) for row in rows()}
+    done = {(row["set"], row["backbone"]) for row in read_rows(RESULTS)}
     for backbone in BACKBONES:
         for found in SETS.values():
             if (found.name, backbone) in done or time.monotonic() - began > words.budget:
                 continue
             for row in list(measure(found, backbone)):
-                with RESULTS.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
+                append_row(RESULTS, row)
             print(f"{found.name} {backbone}: {time.monotonic() - began:.0f} s", flush=True)
 
 

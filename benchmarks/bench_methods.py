@@ -30,6 +30,7 @@ from typing import Any
 from side_by_side import table
 from side_by_side.grid import Cell, grid, todo
 from side_by_side.measure import measure
+from side_by_side.results import append_row, read_rows
 from side_by_side.sets import DATA, SETS, ImageSet, written
 
 from headstart.errors import HeadstartError
@@ -94,8 +95,7 @@ def run(cells: list[Cell], threads: int, budget: float) -> None:
             if "unknown method" in row["error"]:
                 refused.add(cell.method)
             continue
-        with RESULTS.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        append_row(RESULTS, row)
         print(f"{number}/{len(cells)} {cell}: {row['accuracy']:.3f} ({row['low']:.3f}-{row['high']:.3f}), "
               f"{row['seconds']:.1f} s of {row['wall_seconds']:.1f} (thought {cell.seconds():.0f}), "
               f"{row['peak_mb']} MB", flush=True)
@@ -133,13 +133,13 @@ def main() -> None:
         print(json.dumps(measure(Cell.parse(options.cell), options.threads), indent=2))
         return
     if options.table:
-        print("\n".join(table.write(table.read(RESULTS))))
+        print("\n".join(table.write(read_rows(RESULTS))))
         return
     cells = [cell for cell in grid(available(options.sets))
              if (not options.methods or cell.method in options.methods)
              and (not options.seeds or cell.seed in options.seeds)
              and (not options.images or (str(cell.images) if cell.images else "all") in options.images)]
-    missing = todo(cells, table.read(RESULTS))
+    missing = todo(cells, read_rows(RESULTS))
     if options.plan:
         plan(missing)
     else:

@@ -12,31 +12,16 @@ second cell, for two processes side by side. Sets whose files are not there are 
 from __future__ import annotations
 
 import argparse
-import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from selecting import scored, truth
 from selecting.table import tables
+from side_by_side.results import append_row, put_table, read_rows
 
 RESULTS = Path(__file__).parent / "results"
-DOCS = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 START, END = "<!-- selection table -->\n", "<!-- end of the selection table -->\n"
 TRUTH, SCORES = RESULTS / "selection_truth.jsonl", RESULTS / "selection_scores.jsonl"
-
-
-def rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a file of results."""
-    if path.exists():
-        yield from map(json.loads, path.read_text().splitlines())
-
-
-def append(path: Path, row: dict[str, Any]) -> None:
-    """Append one row."""
-    with path.open("a") as file:
-        file.write(json.dumps(row) + "\n")
 
 
 def run_truth(budget: float, part: str, threads: int) -> None:
@@ -44,12 +29,12 @@ def run_truth(budget: float, part: str, threads: int) -> None:
     began = time.monotonic()
     mine, parts = map(int, part.split("/"))
     cells = [cell for number, cell in enumerate(truth.cells()) if number % parts == mine]
-    left = set(truth.todo(rows(TRUTH)))
+    left = set(truth.todo(read_rows(TRUTH)))
     for cell in (cell for cell in cells if cell in left):
         if time.monotonic() - began > budget:
             return
         row = truth.measure(cell, threads)
-        append(TRUTH, row)
+        append_row(TRUTH, row)
         print(f"{cell}: probe {row['probe']:.3f}, fine-tuned {row['accuracy']:.3f}, {row['cpu_seconds']:.0f} CPU s",
               flush=True)
 
@@ -57,11 +42,11 @@ def run_truth(budget: float, part: str, threads: int) -> None:
 def run_scores(budget: float) -> None:
     """Compute the scores of the sets and seeds that have none yet, until the budget is spent."""
     began = time.monotonic()
-    for name, seed in scored.todo(rows(SCORES)):
+    for name, seed in scored.todo(read_rows(SCORES)):
         if time.monotonic() - began > budget:
             return
         for row in list(scored.measure(name, seed)):
-            append(SCORES, row)
+            append_row(SCORES, row)
         print(f"{name} {seed}: {row['rank_cpu_seconds']:.0f} CPU s", flush=True)
 
 
@@ -78,8 +63,7 @@ def main() -> None:
     elif words.what == "scores":
         run_scores(words.budget)
     else:
-        before, _, rest = DOCS.read_text().partition(START)
-        DOCS.write_text(f"{before}{START}\n{tables(rows(TRUTH), rows(SCORES))}\n{END}{rest.partition(END)[2]}")
+        put_table(tables(read_rows(TRUTH), read_rows(SCORES)), start=START, end=END)
 
 
 if __name__ == "__main__":

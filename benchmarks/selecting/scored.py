@@ -6,7 +6,7 @@ import dataclasses
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -76,7 +76,7 @@ def measure(name: str, seed: int) -> Iterator[dict[str, Any]]:
         os.environ["HEADSTART_CACHE"] = before
 
 
-def todo(rows: Iterator[dict[str, Any]]) -> list[tuple[str, int]]:
+def todo(rows: Iterable[dict[str, Any]]) -> list[tuple[str, int]]:
     """Return the (set, seed) without rows."""
     done = {(row["set"], row["seed"]) for row in rows}
     return [(name, seed) for seed in SEEDS for name in NAMES if (name, seed) not in done]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
 from side_by_side.methods import METHODS, RANDOM_START, UNTRAINED
+from side_by_side.results import put_table
 
-PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- methods: begin -->", "<!-- methods: end -->"
 IMAGES = (10, 50, None)
 FAR = ("digits", "mnist")
@@ -160,11 +158,7 @@ def page(rows: Sequence[Row]) -> str:
 
 def write(rows: Sequence[Row]) -> list[str]:
     """Write the tables into the page, and return in words which figures are reached."""
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise SystemExit(f"{PAGE} has lost its marks {BEGIN} and {END}: put them where the tables belong.")
-    PAGE.write_text(f"{before}{BEGIN}\n{page(rows)}\n{END}{after}")
+    put_table(page(rows), start=BEGIN, end=END)
     entries = gather(rows)
     said = []
     for title, figures in (("best fine-tune against the probe", against_probe(entries)),
@@ -205,8 +199,3 @@ def _reached(figures: Sequence[Figure]) -> str:
 
 def _verdict(figure: Figure) -> str:
     return "reached" if figure.reached else "**not reached**"
-
-
-def read(path: Path) -> list[Row]:
-    """Return the results in a file, a JSON object a line."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
