@@ -192,6 +192,7 @@ def test_a_start_from_a_run_keeps_the_known_classes(other: hs.Run, tmp_path: Pat
     ({"fit": "crop"}, "fit crop: a detector sees the whole picture"),
     ({"method": "lora"}, "method lora can't do detection. Methods that can: "),
     ({"thresholds": "f1"}, "thresholds f1"),
+    ({"method": {"method": "probe", "l2": 0.1}}, "method probe: l2: no effect on detection. Leave it out"),
 ])
 def test_what_detection_has_not_is_refused(marked: Path, tmp_path: Path, settings: dict[str, object],
                                            message: str) -> None:
@@ -203,3 +204,8 @@ def test_what_detection_has_not_is_refused(marked: Path, tmp_path: Path, setting
 def test_a_detector_is_refused_for_whole_images(digits: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="detector fcos: has no effect on classification"):
         hs.adapt(digits, detector="fcos", method="probe", out=tmp_path / "run", **SMALL)
+
+
+def test_settings_of_a_detectors_probe_are_refused_for_whole_images(digits: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="method probe: epochs and lr_head: no effect on classification"):
+        hs.adapt(digits, method={"method": "probe", "epochs": 3, "lr_head": 1e-4}, out=tmp_path / "run", **SMALL)

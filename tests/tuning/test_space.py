@@ -19,7 +19,7 @@ from headstart.training.idle import IDLE
 from headstart.training.network import Network
 from headstart.tuning.candidates import build_search, default_methods, job_with, longest, metric_of
 from headstart.tuning.space import FIRST as FIRST_DRAWN
-from headstart.tuning.space import SEARCHED, Choice, Range, default_space, own_space
+from headstart.tuning.space import SEARCHED, TASKS, Choice, Range, default_space, own_space
 
 FIRST = {"scope": "all", "unfreeze": "none", "lr_head": 3e-4, "lr_backbone": 1e-4, "layer_decay": 1.0,
          "weight_decay": 0.01, "augment": "light", "label_smoothing": 0.0}
@@ -61,6 +61,11 @@ def test_a_method_with_nothing_to_search_is_settled():
     assert (space.settled, space.open) == (["probe"], ["finetune"])
 
 
+def test_a_setting_for_detectors_alone_is_no_setting_of_a_search():
+    with pytest.raises(ConfigError, match=r'unknown setting "probe\.epochs" for probe'):
+        own({"probe.epochs": [3, 5]}, methods=[Probe()])
+
+
 def test_what_the_user_sets_is_kept_and_not_searched():
     space = default_space([Finetune(lr_head=0.02, augment="strong")])
     assert "lr_head" not in space.searched["finetune"]
@@ -81,7 +86,8 @@ def test_methods_share_in_the_study_what_means_the_same():
     assert space.label("scratch", "lr_backbone") == "scratch.lr_backbone"
 
 
-@pytest.mark.parametrize("name", [name for name, part in METHODS.all().items() if "lr_head" in part.model_fields])
+@pytest.mark.parametrize("name", [
+    name for name, part in METHODS.all().items() if "lr_head" in part.settings_for(TASKS)])
 def test_the_defaults_of_every_method_lie_in_its_space(name):
     method = METHODS.get(name)()
     plain = method.model_dump(mode="json")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -42,6 +42,13 @@ class Method(Part):
 
     task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Task -> settings whose default is another one there."""
+    effective: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Setting -> the only tasks in which it has an effect, for settings that do nothing in some."""
+
+    @classmethod
+    def settings_for(cls, tasks: Collection[str]) -> list[str]:
+        """Return the names of the settings that have an effect in at least one of the tasks."""
+        return [name for name in cls.model_fields if set(cls.effective.get(name, tasks)) & set(tasks)]
 
     def for_task(self, task: str) -> Self:
         """Return the method with the task's own defaults for all that was not set."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -44,6 +45,9 @@ class Probe(Method):
 
     tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel", "detection")
     trains_backbone: ClassVar[bool] = False
+    effective: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "l2": ("classification", "multilabel"), "class_weight": ("classification", "multilabel"),
+        "epochs": ("detection",), "lr_head": ("detection",)}
 
     l2: float | None = Field(None, gt=0, le=1e6)
     """Ridge strength against the mean loss on features of unit scale; None picks it on validation."""

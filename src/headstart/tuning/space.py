@@ -15,6 +15,9 @@ from headstart.methods.method import Method
 from headstart.part import Part
 from headstart.training.idle import reason
 
+TASKS = ("classification", "multilabel")
+"""The tasks for which a search can tell settings apart."""
+
 METHOD = "method"
 """The one setting of a space that is no field of a method: which method."""
 
@@ -155,7 +158,7 @@ def default_space(methods: Sequence[Method]) -> Space:
     for method in methods:
         found: dict[str, Dimension] = {}
         for name, dimension in SEARCHED.items():
-            if name not in type(method).model_fields or _changed(method, name):
+            if name not in method.settings_for(TASKS) or _changed(method, name):
                 continue
             default = _default(method, name)
             if isinstance(dimension, Around):
@@ -181,11 +184,9 @@ def own_space(methods: Sequence[Method], settings: Mapping[str, Any], *, where: 
         if key == METHOD:
             continue
         only, _, name = key.rpartition(".")
-        having = [m for m in methods if name in type(m).model_fields and only in ("", m.part_name)]
+        having = [m for m in methods if name in m.settings_for(TASKS) and only in ("", m.part_name)]
         if not having:
-            fields = {field for method in methods for field in type(method).model_fields}
-            if only:
-                fields = {f"{method.part_name}.{field}" for method in methods for field in type(method).model_fields}
+            fields = {f"{m.part_name}.{field}" if only else field for m in methods for field in m.settings_for(TASKS)}
             raise ConfigError(f'{where}: unknown setting "{key}" for {", ".join(m.part_name for m in methods)}.'
                               + nearest(key, fields | {METHOD}))
         for method, dimension in _dimensions(f"{where}: {key}", name, value, having).items():
