@@ -1,9 +1,10 @@
 """Measure the tables of known models: `python benchmarks/measure_models.py`.
 
-Writes src/headstart/backbones/{timm,torchvision}_models.json. Parameters (without the classifier) and multiply-adds
-are counted on the meta device: nothing is downloaded. Preprocessing and licence come from the libraries' own records.
-ImageNet top-1 of timm's weights: timm's results/results-imagenet.csv at commit 0173a139a2c66db3a41ebfe1d8ac4fb02483642e
-(the size of that evaluation is kept); of torchvision's: the metadata of its weights.
+Writes src/headstart/backbones/{timm,torchvision,torchvision_detectors}_models.json. Parameters (without the
+classifier) and multiply-adds are counted on the meta device: nothing is downloaded. Preprocessing and licence come
+from the libraries' own records. ImageNet top-1 of timm's weights: timm's results/results-imagenet.csv at commit
+0173a139a2c66db3a41ebfe1d8ac4fb02483642e (the size of that evaluation is kept); of torchvision's, and the multiply-adds
+and AP of its detectors: the metadata of its weights.
 """
 
 from __future__ import annotations
@@ -146,6 +147,29 @@ def torchvision_record(weights: Any) -> dict[str, Any]:
                               "std": std}}
 
 
+DETECTORS = {
+    "fasterrcnn_mobilenet_v3_large_320_fpn": ("Faster R-CNN", 427), "ssdlite320_mobilenet_v3_large": ("SSDlite", 320),
+    "fasterrcnn_mobilenet_v3_large_fpn": ("Faster R-CNN", 1066), "fasterrcnn_resnet50_fpn": ("Faster R-CNN", 1066),
+    "fasterrcnn_resnet50_fpn_v2": ("Faster R-CNN", 1066), "fcos_resnet50_fpn": ("FCOS", 1066),
+    "retinanet_resnet50_fpn": ("RetinaNet", 1066), "retinanet_resnet50_fpn_v2": ("RetinaNet", 1066)}
+"""Name -> family, and the longer side of a 4:3 picture whose shorter one is what torchvision resizes to."""
+
+
+def torchvision_detector_rows() -> list[dict[str, Any]]:
+    rows = []
+    for name, (family, size) in DETECTORS.items():
+        weights = get_model_weights(name).DEFAULT
+        model = get_model(name, weights=None, weights_backbone=None)
+        average = weights.meta["_metrics"]["COCO-val2017"]["box_map"]
+        rows.append({"architecture": f"torchvision/{name}", "library_name": name, "family": family,
+                     "license": "bsd-3-clause", "weights": str(weights), "file": weights.url.rpartition("/")[2],
+                     "detector": "torchvision", "note": f"a detector: AP {average:g} on COCO val2017, by torchvision.",
+                     "preprocessing": {"size": size, "fit": "pad", "interpolation": "bilinear",
+                                       "mean": model.transform.image_mean, "std": model.transform.image_std},
+                     "gmacs": weights.meta["_ops"], "parameters": sum(p.numel() for p in model.backbone.parameters())})
+    return rows
+
+
 def write(source: str, library: str, rows: list[dict[str, Any]]) -> None:
     lines = ",\n".join("  " + json.dumps(row) for row in rows)
     head = f'"made_by": "benchmarks/measure_models.py", "{library}": "{version(library)}"'
@@ -157,3 +181,4 @@ def write(source: str, library: str, rows: list[dict[str, Any]]) -> None:
 if __name__ == "__main__":
     write("timm", "timm", timm_rows())
     write("torchvision", "torchvision", torchvision_rows())
+    write("torchvision_detectors", "torchvision", torchvision_detector_rows())

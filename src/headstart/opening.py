@@ -9,11 +9,13 @@ from typing import Any
 
 import torch
 
+from headstart.backbones.detector_backbone import DetectorBackbone
 from headstart.backbones.resolve import AUTO, find, load
 from headstart.catalog import Catalog
 from headstart.data.dataset import Dataset, Splits
 from headstart.data.folds import folds, pooled
 from headstart.data.splits import split
+from headstart.data.transforms import Preprocessing
 from headstart.detectors.head import DetectionHead
 from headstart.errors import ConfigError, DataError
 from headstart.events import Listen, Note
@@ -117,10 +119,11 @@ def _refuse_weightless(splits: Splits) -> None:
 def starting_model(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, Job]:
     """Return the model before any adapting, and the job with the backbone's name in place of `auto`."""
     _refuse_unsupported(job, dataset.task)
-    task = _task(job, dataset.task)
     if job.init_from:
-        return _start_from(load_run(job.init_from).model, dataset, task, listen), job
-    size = job.image_size or (BOXES_SIZE if dataset.task == "detection" else None)
+        return _start_from(load_run(job.init_from).model, dataset, _task(job, dataset.task), listen), job
+    own = find(job.backbone).detector if job.backbone != AUTO and dataset.task == "detection" else ""
+    task = _task(job, dataset.task, own)
+    size = job.image_size or (BOXES_SIZE if dataset.task == "detection" and not own else None)
     backbone, note = load(job.backbone, channels=job.channels, size=size,
                           allow_licenses=job.allow_licenses)
     if note:
@@ -131,14 +134,28 @@ def starting_model(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, J
         preprocessing = preprocessing.model_copy(update={"fit": fit})
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive(job.seed, "head"))
-        fresh = Model.fresh(backbone, task, dataset.classes, preprocessing=preprocessing)
+        if isinstance(backbone, DetectorBackbone) and backbone.brought and job.detector is None:
+            fresh = _start_from(_published(backbone, task, preprocessing), dataset, task, listen)
+        else:
+            fresh = Model.fresh(backbone, task, dataset.classes, preprocessing=preprocessing)
     return fresh, job.model_copy(update={"backbone": backbone.spec.architecture})
 
 
-def _task(job: Job, name: str) -> Task:
-    """Return the task with what the job says of it."""
+def _task(job: Job, name: str, own: str = "") -> Task:
+    """Return the task with what the job says of it. own: the detector that the backbone brings."""
     made = Catalog("tasks", Task).get(name)  # type: ignore[type-abstract]
-    return made.parse({"detector": job.detector} if name == "detection" and job.detector else {})
+    detector = (job.detector or own) if name == "detection" else None
+    return made.parse({"detector": detector} if detector else {})
+
+
+def _published(backbone: DetectorBackbone, task: Task, preprocessing: Preprocessing) -> Model:
+    """Return a published detector as it is, with its own classes."""
+    brought = backbone.brought
+    assert brought is not None, backbone.spec.architecture
+    whole = Model.fresh(backbone, task, brought.classes, preprocessing=preprocessing)
+    assert isinstance(whole.head, DetectionHead), type(whole.head)
+    whole.head.model.load_state_dict(brought.tensors)
+    return whole
 
 
 def _for_task(job: Job, task: str) -> Job:

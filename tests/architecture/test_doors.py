@@ -37,7 +37,7 @@ DOORS = {
     "timm": "backbones/timm_backbone.py",
     "torchmetrics": "training/monitor.py",
     "torchvision.models.detection": "detectors/",
-    "torchvision.models": "backbones/torchvision_backbone.py",
+    "torchvision.models": ("backbones/torchvision_backbone.py", "backbones/torchvision_detectors_backbone.py"),
     "torchvision.ops": ("backbones/drop_path.py", "detectors/"),
     # one image at a time; an image with its boxes; whole batches
     "torchvision.transforms": ("data/augment.py", "data/augment_boxes.py", "mixes/"),

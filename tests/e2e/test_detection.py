@@ -6,15 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torchvision.models import get_model
 from typer.testing import CliRunner
 
 import headstart as hs
+from headstart.box_predictions import predict_boxes
 from headstart.cli import application
 from headstart.errors import ConfigError
+from headstart.runs import load_run
 from tests.e2e.test_run_directory import FILES
 
-COLOURS = {"red": (220, 30, 30), "blue": (30, 30, 220), "green": (30, 200, 30)}
+COLOURS = {"red": (220, 30, 30), "blue": (30, 30, 220), "green": (30, 200, 30), "person": (240, 200, 160)}
 SMALL = {"backbone": "efficientnet_lite0", "image_size": 64, "tracking": "off"}
 METHOD = [{"method": "finetune", "epochs": 2, "augment": "none"}]
 
@@ -199,6 +203,32 @@ def test_what_detection_has_not_is_refused(marked: Path, tmp_path: Path, setting
     with pytest.raises(ConfigError, match=message):
         hs.adapt(marked, out=tmp_path / "run", **{**SMALL, **settings})
     assert not (tmp_path / "run").exists()
+
+
+def test_a_published_detector_from_a_file_keeps_the_classes_that_it_knows(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    known = get_model("ssdlite320_mobilenet_v3_large", weights=None, weights_backbone=None)
+    torch.save(known.state_dict(), tmp_path / "coco.pth")
+    data = write_boxes(tmp_path / "data", classes=("person", "blue"))
+    told: list[str] = []
+    run = hs.adapt(data, backbone=f"torchvision/ssdlite320_mobilenet_v3_large@{tmp_path / 'coco.pth'}", image_size=64,
+                   method=[{**METHOD[0], "epochs": 1, "lr_backbone": 1e-9, "lr_head": 1e-9}],
+                   baselines="", tracking="off", out=tmp_path / "run",
+                   listen=lambda event: told.append(getattr(event, "text", "")))
+    assert "head: 1 classes kept by name (person), 1 new (blue)" in told
+    head, rows = run.model.head.model.state_dict(), "head.classification_head.module_list.0.1.bias"
+    mine, theirs = head[rows].view(6, 3), known.state_dict()[rows].view(6, 91)
+    # The anchors' rows of the background and of persons; classes stand in the order of their names.
+    person = 1 + run.model.classes.index("person")
+    assert torch.allclose(mine[:, [0, person]], theirs[:, [0, 1]], atol=1e-6)
+    (tmp_path / "coco.pth").unlink()
+    again = load_run(tmp_path / "run").model
+    assert run.model.preprocessing == again.preprocessing
+    one = sorted(data.glob("*.png"))[:2]
+    for a, b in zip(predict_boxes(run.model, one), predict_boxes(again, one), strict=True):
+        assert a.found is not None
+        assert b.found is not None
+        assert np.array_equal(a.found.boxes, b.found.boxes)
 
 
 def test_a_detector_is_refused_for_whole_images(digits: Path, tmp_path: Path) -> None:

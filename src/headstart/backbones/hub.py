@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from headstart.backbones.source import BackboneSpec
 from headstart.errors import ResourceError
 
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -54,3 +55,10 @@ def torch_cached(name: str) -> Path | None:
     home = Path(os.environ.get("TORCH_HOME") or cache / "torch").expanduser()
     path = home / "hub" / "checkpoints" / name
     return path if path.exists() else None
+
+
+def looked_up(spec: BackboneSpec, file: str) -> BackboneSpec:
+    """Return torchvision's record with its availability: in torch's cache under `file`, or to be downloaded."""
+    if torch_cached(file):
+        return spec.model_copy(update={"availability": "here"})
+    return spec.model_copy(update={"hint": "downloaded by torchvision when it is first used"})

@@ -57,9 +57,16 @@ class Local(Source):
         base = resolve.find(name)
         backbone = resolve.named_source(base.source).build(name, channels=channels, pretrained=False)
         if pretrained:
+            from headstart.backbones.detector_backbone import DetectorBackbone
             from headstart.backbones.state_dicts import read_tensors
 
-            _fill(backbone, read_tensors(Path(path)), label=f"{path} for {name}", partial=partial)
+            tensors, label = read_tensors(Path(path)), f"{path} for {name}"
+            if isinstance(backbone, DetectorBackbone):
+                if partial:
+                    raise ConfigError(f"{label}: a detector is loaded whole. Leave {PARTIAL} out.")
+                backbone.take(tensors, label=label, published=False)
+            else:
+                _fill(backbone, tensors, label=label, partial=partial)
         spec = self.find(architecture)
         assert spec is not None, "a name with an @ has a record"
         backbone.spec = spec

@@ -41,6 +41,8 @@ class BackboneSpec(Part):
     """SHA-256 of the weights' file, where one file is the record."""
     note: str = ""
     """What a user should know of the weights, such as where their licence is stated."""
+    detector: str = ""
+    """For the backbone of a published detector: the name in `detectors/` of what reads its maps."""
     preprocessing: Preprocessing = Preprocessing()
 
 

@@ -17,7 +17,7 @@ class Torchvision(Source):
 
     def specs(self) -> list[BackboneSpec]:
         """Return the record of each member of each enum."""
-        return [_looked_up(spec, row["file"])
+        return [hub.looked_up(spec, row["file"])
                 for spec, row in zip(records.specs("torchvision"), records.table("torchvision"), strict=True)]
 
     def find(self, architecture: str) -> BackboneSpec | None:
@@ -41,10 +41,3 @@ def _row(architecture: str) -> dict[str, Any] | None:
     """Return the row of `torchvision/NAME` or `torchvision/NAME.MEMBER`."""
     return next((row for row in records.table("torchvision") if architecture in (
         row["architecture"], f"torchvision/{row['library_name']}.{row['member']}")), None)
-
-
-def _looked_up(spec: BackboneSpec, file: str) -> BackboneSpec:
-    """Return the record with its availability: in torch's cache, or to be downloaded."""
-    if hub.torch_cached(file):
-        return spec.model_copy(update={"availability": "here"})
-    return spec.model_copy(update={"hint": "downloaded by torchvision when it is first used"})

@@ -74,16 +74,16 @@ def create(name: str, member: str, *, channels: int, pretrained: bool) -> nn.Mod
     settings = {"aux_logits": False, "transform_input": False} if name in ("googlenet", "inception_v3") else {}
     if not pretrained:
         settings |= {"init_weights": True} if settings else {}
-        return _with_channels(get_model(name, weights=None, **settings), channels)
+        return with_channels(get_model(name, weights=None, **settings), channels)
     if hub.offline() and not hub.torch_cached(weights.url.rpartition("/")[2]):
         raise ResourceError(f"the weights {weights} are not here, and HF_HUB_OFFLINE forbids to download them.")
     try:
-        return _with_channels(get_model(name, weights=weights, progress=False, **settings), channels)
+        return with_channels(get_model(name, weights=weights, progress=False, **settings), channels)
     except OSError as error:
         raise ResourceError(f"the weights {weights} are not here and could not be downloaded ({error}).") from error
 
 
-def _with_channels(model: nn.Module, channels: int) -> nn.Module:
+def with_channels(model: nn.Module, channels: int) -> nn.Module:
     """Return the model with its first convolution adapted, in place."""
     name, first = next((name, layer) for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d))
     if first.in_channels == channels:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from pydantic import Field
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FasterRCNN as Made
@@ -11,8 +9,9 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from headstart.detectors.detector import Detector
-from headstart.detectors.head import DetectionHead
+from headstart.backbones.backbone import Backbone
+from headstart.detectors.detector import Detector, channels_of
+from headstart.detectors.head import DetectionHead, TorchvisionHead
 from headstart.detectors.pyramid import STRIDES, Pyramid
 
 POOLED = 7
@@ -32,9 +31,9 @@ class FasterRCNN(Detector):
     proposals: int = Field(300, ge=10, le=4000)
     """Regions at most that are looked at."""
 
-    def build(self, channels: Mapping[int, int], classes: int) -> DetectionHead:
+    def build(self, backbone: Backbone, classes: int) -> DetectionHead:
         """Return a fresh head."""
-        pyramid = Pyramid(channels, self.width, LastLevelMaxPool())
+        pyramid = Pyramid(channels_of(backbone), self.width, LastLevelMaxPool())
         sizes = tuple((4 * stride,) for stride in (*STRIDES, 64))
         names = [str(stride) for stride in STRIDES]
         model = Made(
@@ -45,4 +44,4 @@ class FasterRCNN(Detector):
             rpn_pre_nms_top_n_test=1000, rpn_post_nms_top_n_train=self.proposals,
             rpn_post_nms_top_n_test=self.proposals, rpn_batch_size_per_image=128, box_batch_size_per_image=128,
             box_score_thresh=self.confidence, box_nms_thresh=self.overlap, box_detections_per_img=self.most)
-        return DetectionHead(model, classes=classes, first_label=1)
+        return TorchvisionHead(model, classes=classes, first_label=1)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from pydantic import Field
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.fcos import FCOS, FCOSHead
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
-from headstart.detectors.detector import Detector
-from headstart.detectors.head import DetectionHead
+from headstart.backbones.backbone import Backbone
+from headstart.detectors.detector import Detector, channels_of
+from headstart.detectors.head import DetectionHead, TorchvisionHead
 from headstart.detectors.pyramid import STRIDES, Pyramid
 
 
@@ -26,11 +25,11 @@ class Fcos(Detector):
     convolutions: int = Field(2, ge=1, le=8)
     """Layers of the head before its answers."""
 
-    def build(self, channels: Mapping[int, int], classes: int) -> DetectionHead:
+    def build(self, backbone: Backbone, classes: int) -> DetectionHead:
         """Return a fresh head."""
-        pyramid = Pyramid(channels, self.width, LastLevelP6P7(self.width, self.width))
+        pyramid = Pyramid(channels_of(backbone), self.width, LastLevelP6P7(self.width, self.width))
         sizes = tuple((stride,) for stride in (*STRIDES, 64, 128))
         model = FCOS(pyramid, classes, anchor_generator=AnchorGenerator(sizes, ((1.0,),) * len(sizes)),
                      head=FCOSHead(self.width, 1, classes, num_convs=self.convolutions), score_thresh=self.confidence,
                      nms_thresh=self.overlap, detections_per_img=self.most)
-        return DetectionHead(model, classes=classes, first_label=0)
+        return TorchvisionHead(model, classes=classes, first_label=0)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import torch
 from torch import nn
 from torchvision.models.detection.image_list import ImageList
 
-from headstart.detectors.pyramid import Maps, Pyramid
+from headstart.detectors.pyramid import Maps, Reader
 
 # B images, K boxes
 
@@ -18,44 +20,28 @@ Target = dict[str, torch.Tensor]
 """`boxes` float32 [K, 4] (left, top, right, bottom) in pixels of the input, `labels` int64 [K] class indices."""
 
 
-TELLS_CLASSES = re.compile(r"(classification_head\.(cls_logits|module_list\.\d+\.1)|"
-                           r"box_predictor\.(cls_score|bbox_pred))\.")
-"""Names of tensors that have rows for each class; `rpn.head.cls_logits` only tells objects from nothing."""
+class DetectionHead(nn.Module, ABC):
+    """Reads a backbone's maps: in training into losses, else into boxes. `model` has its library's names of tensors."""
 
+    tells_classes: ClassVar[re.Pattern[str]]
+    """Names of the tensors that have rows for each class."""
+    model: nn.Module
+    classes: int
+    first_label: int = 0
+    """Rows for something else before that of the first class: 1 where 0 is the background."""
+    finest: int
+    """Stride of the finest map that is looked at."""
 
-class DetectionHead(nn.Module):
-    """One of torchvision's detectors whose `backbone` is a Pyramid. `model` has torchvision's names of tensors."""
-
-    def __init__(self, model: nn.Module, *, classes: int, first_label: int) -> None:
-        super().__init__()
-        self.model = model
-        self.classes = classes
-        self.first_label = first_label
-        """The number that torchvision gives to the first class: 1 where 0 is the background."""
-        model.transform = Untouched()
-
-    @property
-    def pyramid(self) -> Pyramid:
-        """What reads the backbone's maps."""
-        found = self.model.backbone
-        assert isinstance(found, Pyramid), type(found)
-        return found
-
+    @abstractmethod
     def losses(self, maps: Maps, images: torch.Tensor, targets: Sequence[Target]) -> dict[str, torch.Tensor]:
         """Return the named losses, scalars, each a mean over the batch. images: float32 [B, 3, H, W], for their size.
 
         It does so in training as in validation; normalisation layers keep the mode that they are in.
         """
-        shifted = [{"boxes": target["boxes"], "labels": target["labels"] + self.first_label} for target in targets]
-        with self._answering("losses"):
-            found: dict[str, torch.Tensor] = self._run(maps, images, shifted)
-        return found
 
+    @abstractmethod
     def detect(self, maps: Maps, images: torch.Tensor) -> list[Target]:
         """Return `boxes`, `labels` and `scores` float32 [K] of each image, the surest first."""
-        with self._answering("boxes"):
-            found: list[Target] = self._run(maps, images, None)
-        return [{**one, "labels": one["labels"] - self.first_label} for one in found]
 
     def take_over(self, other: DetectionHead, pairs: Sequence[tuple[int, int]]) -> None:
         """Take the tensors of another head: of the layers that tell classes the rows of `pairs` (own, the other's)."""
@@ -66,7 +52,7 @@ class DetectionHead(nn.Module):
             source = theirs.get(name)
             if source is None or tensor.shape[1:] != source.shape[1:]:
                 continue
-            if not TELLS_CLASSES.search(name):
+            if not self.tells_classes.search(name):
                 if tensor.shape == source.shape:
                     tensor.copy_(source)
                 continue
@@ -77,12 +63,48 @@ class DetectionHead(nn.Module):
             for new, old in known:
                 own[:, new] = its[:, old]
 
+
+class TorchvisionHead(DetectionHead):
+    """One of torchvision's detectors whose `backbone` is a Reader."""
+
+    # `rpn.head.cls_logits` only tells objects from nothing.
+    tells_classes = re.compile(r"(classification_head\.(cls_logits|module_list\.\d+\.1)|"
+                               r"box_predictor\.(cls_score|bbox_pred))\.")
+
+    def __init__(self, model: nn.Module, *, classes: int, first_label: int) -> None:
+        super().__init__()
+        self.model = model
+        self.classes = classes
+        self.first_label = first_label
+        self.finest = self.reader.finest
+        model.transform = Untouched()
+
+    @property
+    def reader(self) -> Reader:
+        """What reads the backbone's maps."""
+        found = self.model.backbone
+        assert isinstance(found, Reader), type(found)
+        return found
+
+    def losses(self, maps: Maps, images: torch.Tensor, targets: Sequence[Target]) -> dict[str, torch.Tensor]:
+        """Return the losses that the library names."""
+        shifted = [{"boxes": target["boxes"], "labels": target["labels"] + self.first_label} for target in targets]
+        with self._answering("losses"):
+            found: dict[str, torch.Tensor] = self._run(maps, images, shifted)
+        return found
+
+    def detect(self, maps: Maps, images: torch.Tensor) -> list[Target]:
+        """Return the boxes of each image."""
+        with self._answering("boxes"):
+            found: list[Target] = self._run(maps, images, None)
+        return [{**one, "labels": one["labels"] - self.first_label} for one in found]
+
     def _run(self, maps: Maps, images: torch.Tensor, targets: list[Target] | None):  # type: ignore[no-untyped-def]
-        self.pyramid.feed({stride: found.float() for stride, found in maps.items()})
+        self.reader.feed({stride: found.float() for stride, found in maps.items()})
         try:
             return self.model(images, targets)
         finally:
-            self.pyramid.feed({})
+            self.reader.feed({})
 
     @contextlib.contextmanager
     def _answering(self, what: str) -> Iterator[None]:

@@ -1,9 +1,9 @@
-"""Pyramid: maps of one width at every scale, made of whatever maps a backbone has."""
+"""Readers: what stands between a backbone's maps and a detector; the pyramid makes maps of one width at every scale."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
@@ -18,25 +18,54 @@ STRIDES = (8, 16, 32)
 """Of the maps that are read, where the backbone has them."""
 
 
-class Pyramid(nn.Module):
+class Reader(nn.Module):
     """Stands where torchvision's detectors expect a backbone, and reads maps that were fed to it.
 
     So their losses, their sampling and their choice of boxes are theirs, and the backbone stays ours, with its stages,
-    rates and freezing. Source: Lin et al., "Feature Pyramid Networks for Object Detection", CVPR 2017. Where a backbone
-    has its last map only (a plain ViT), finer and coarser ones are made of it by resizing, as in Li et al., "Exploring
-    Plain Vision Transformer Backbones for Object Detection", ECCV 2022, without their deconvolutions.
+    rates and freezing.
     """
 
-    def __init__(self, channels: Mapping[int, int], width: int, extra: ExtraFPNBlock | None) -> None:
+    finest: int
+    """Stride of the finest map that is looked at."""
+
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.sources = {stride: stride if stride in channels else _nearest(stride, channels) for stride in STRIDES}
         self.out_channels = width
-        self.fpn = FeaturePyramidNetwork([channels[source] for source in self.sources.values()], width, extra)
         self._maps: Maps = {}
 
     def feed(self, maps: Maps) -> None:
         """Set what the next call of `forward` reads; an empty mapping lets go of it."""
         self._maps = maps
+
+
+class AsTheyAre(Reader):
+    """Gives the maps on under the names that a published detector expects, the finest first."""
+
+    finest = 1
+
+    def __init__(self, width: int, names: Sequence[str]) -> None:
+        super().__init__(width)
+        self.names = tuple(names)
+
+    def forward(self, images: torch.Tensor) -> OrderedDict[str, torch.Tensor]:
+        """Return the maps [B, width, h, w]. images: not looked at."""
+        return OrderedDict(zip(self.names, (self._maps[stride] for stride in sorted(self._maps)), strict=True))
+
+
+class Pyramid(Reader):
+    """Maps of one width at every scale.
+
+    Source: Lin et al., "Feature Pyramid Networks for Object Detection", CVPR 2017. Where a backbone
+    has its last map only (a plain ViT), finer and coarser ones are made of it by resizing, as in Li et al., "Exploring
+    Plain Vision Transformer Backbones for Object Detection", ECCV 2022, without their deconvolutions.
+    """
+
+    finest = STRIDES[0]
+
+    def __init__(self, channels: Mapping[int, int], width: int, extra: ExtraFPNBlock | None) -> None:
+        super().__init__(width)
+        self.sources = {stride: stride if stride in channels else _nearest(stride, channels) for stride in STRIDES}
+        self.fpn = FeaturePyramidNetwork([channels[source] for source in self.sources.values()], width, extra)
 
     def forward(self, images: torch.Tensor) -> OrderedDict[str, torch.Tensor]:
         """Return the maps of the pyramid, [B, width, H/stride, W/stride], finest first. images: not looked at."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Literal
 
@@ -13,8 +12,9 @@ from torchvision.models.detection.retinanet import RetinaNet as Made
 from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
-from headstart.detectors.detector import Detector
-from headstart.detectors.head import DetectionHead
+from headstart.backbones.backbone import Backbone
+from headstart.detectors.detector import Detector, channels_of
+from headstart.detectors.head import DetectionHead, TorchvisionHead
 from headstart.detectors.pyramid import STRIDES, Pyramid
 
 
@@ -28,9 +28,9 @@ class RetinaNet(Detector):
     norm: Literal["group", "none"] = "group"
     """Normalisation in the head; the paper has none, and needs a longer training."""
 
-    def build(self, channels: Mapping[int, int], classes: int) -> DetectionHead:
+    def build(self, backbone: Backbone, classes: int) -> DetectionHead:
         """Return a fresh head."""
-        pyramid = Pyramid(channels, self.width, LastLevelP6P7(self.width, self.width))
+        pyramid = Pyramid(channels_of(backbone), self.width, LastLevelP6P7(self.width, self.width))
         sizes = tuple(tuple(int(self.anchor * stride * 2 ** (third / 3)) for third in range(3))
                       for stride in (*STRIDES, 64, 128))
         anchors = AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes))
@@ -38,4 +38,4 @@ class RetinaNet(Detector):
                              norm_layer=partial(nn.GroupNorm, 32) if self.norm == "group" else None)
         model = Made(pyramid, classes, anchor_generator=anchors, head=head, score_thresh=self.confidence,
                      nms_thresh=self.overlap, detections_per_img=self.most)
-        return DetectionHead(model, classes=classes, first_label=0)
+        return TorchvisionHead(model, classes=classes, first_label=0)

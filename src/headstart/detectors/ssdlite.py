@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 
 from pydantic import Field
@@ -12,8 +11,9 @@ from torchvision.models.detection.ssd import SSD
 from torchvision.models.detection.ssdlite import SSDLiteHead
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
-from headstart.detectors.detector import Detector
-from headstart.detectors.head import DetectionHead
+from headstart.backbones.backbone import Backbone
+from headstart.detectors.detector import Detector, channels_of
+from headstart.detectors.head import DetectionHead, TorchvisionHead
 from headstart.detectors.pyramid import STRIDES, Pyramid
 
 LEVELS = len(STRIDES) + 2
@@ -30,12 +30,12 @@ class SSDlite(Detector):
     smallest: float = Field(0.08, gt=0, lt=1)
     """Side of the smallest default box, as a share of the picture; the largest takes 0.95 of it."""
 
-    def build(self, channels: Mapping[int, int], classes: int) -> DetectionHead:
+    def build(self, backbone: Backbone, classes: int) -> DetectionHead:
         """Return a fresh head."""
-        pyramid = Pyramid(channels, self.width, LastLevelP6P7(self.width, self.width))
+        pyramid = Pyramid(channels_of(backbone), self.width, LastLevelP6P7(self.width, self.width))
         boxes = DefaultBoxGenerator([[2, 3]] * LEVELS, min_ratio=self.smallest, max_ratio=0.95)
         head = SSDLiteHead([self.width] * LEVELS, boxes.num_anchors_per_location(), classes + 1,
                            partial(nn.BatchNorm2d, eps=0.001, momentum=0.03))
         model = SSD(pyramid, boxes, (0, 0), classes + 1, head=head, score_thresh=self.confidence,
                     nms_thresh=self.overlap, detections_per_img=self.most)
-        return DetectionHead(model, classes=classes, first_label=1)
+        return TorchvisionHead(model, classes=classes, first_label=1)

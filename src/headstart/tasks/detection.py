@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-import torch
 from pydantic import Field
 from torch import nn
 
@@ -13,9 +12,6 @@ from headstart.detectors.detector import ChosenDetector
 from headstart.detectors.fcos import Fcos
 from headstart.errors import ConfigError
 from headstart.tasks.task import Task
-
-SIDE = 64
-"""Pixels of a blank picture that shows which maps a backbone has."""
 
 
 class Detection(Task):
@@ -33,10 +29,4 @@ class Detection(Task):
         if backbone.fixed_size:
             raise ConfigError(f"{backbone.spec.architecture} takes squares of one size only, and a detector sees whole "
                               "pictures in their proportions. Choose another backbone.")
-        like, mode = next(backbone.parameters()), backbone.training
-        blank = torch.zeros(1, backbone.spec.preprocessing.channels, SIDE, SIDE, device=like.device)
-        backbone.eval()
-        with torch.no_grad():
-            channels = {stride: found.shape[1] for stride, found in backbone.maps(blank).items()}
-        backbone.train(mode)
-        return self.detector.build(channels, classes)
+        return self.detector.build(backbone, classes)

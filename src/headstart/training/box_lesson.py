@@ -16,7 +16,7 @@ from headstart.backbones.backbone import Backbone
 from headstart.data.dataset import Splits
 from headstart.detecting import on_canvas, to_original
 from headstart.detectors.head import DetectionHead, Target
-from headstart.detectors.pyramid import STRIDES, Maps
+from headstart.detectors.pyramid import Maps
 from headstart.errors import ConfigError, nearest
 from headstart.methods.method import Context
 from headstart.metrics.boxes import NAMES, detection_metrics, truth_of
@@ -55,7 +55,9 @@ class BoxLesson(Lesson):
     def __init__(self, model: Model, splits: Splits, plan: Plan, context: Context) -> None:
         super().__init__(model, splits, plan, context)
         self.monitor = watched(plan, model)
-        self._maps = FrozenMaps(SHARE * free_memory()) if plan.scope == "head" and plan.augment == "none" else None
+        assert isinstance(model.head, DetectionHead), type(model.head)
+        alike = plan.scope == "head" and plan.augment == "none"
+        self._maps = FrozenMaps(SHARE * free_memory(), model.head.finest) if alike else None
         """What is kept where the backbone gives the same maps of an image in every epoch."""
         self._truths = [truth_of(sample.objects or ()) for sample in splits.val.samples]
 
@@ -179,8 +181,10 @@ def head_of(network: Network) -> DetectionHead:
 class FrozenMaps:
     """The maps of images on their canvas, as far as they fit into a budget of bytes."""
 
-    def __init__(self, budget: float) -> None:
+    def __init__(self, budget: float, finest: int) -> None:
+        """Set the budget, and the finest stride that is wanted."""
         self._left = budget
+        self._finest = finest
         self._kept: dict[tuple[str, int, int, int], dict[int, torch.Tensor]] = {}
 
     def of(self, backbone: Backbone, images: torch.Tensor, keys: Sequence[tuple[str, int]]) -> Maps:
@@ -193,7 +197,7 @@ class FrozenMaps:
         if key in self._kept:
             return self._kept[key]
         with torch.no_grad():
-            maps = {stride: found for stride, found in backbone.maps(image).items() if stride >= STRIDES[0]}
+            maps = {stride: found for stride, found in backbone.maps(image).items() if stride >= self._finest}
         size = sum(found.nbytes for found in maps.values())
         if size <= self._left:
             self._left -= size
