@@ -18,11 +18,12 @@ def centre(features: np.ndarray) -> np.ndarray:
 
 
 def nearest(features: np.ndarray, queries: np.ndarray, mean: np.ndarray, k: int, *,
-            skip: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+            apart: tuple[np.ndarray, np.ndarray] | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Return (float64 [n, k] cosines, falling; int [n, k] positions) of the nearest of `features` to each query.
 
-    features: float [N, D], N >= k. queries: float [n, D]. mean: float [D], taken off both. skip: int [n], a position
-    that is no neighbour of its query, such as the query's own. Where cosines tie, the earlier position comes first.
+    features: float [N, D], N >= k. queries: float [n, D]. mean: float [D], taken off both. apart: int [N] and int [n],
+    numbers of the images and of the queries: where they are equal, the image is no neighbour; at least k others must be
+    left. Where cosines tie, the earlier position comes first.
     """
     own, lines = _unit(queries, mean), np.arange(len(queries))
     found, places = np.full((len(queries), k), -np.inf), np.full((len(queries), k), len(features))
@@ -30,9 +31,8 @@ def nearest(features: np.ndarray, queries: np.ndarray, mean: np.ndarray, k: int,
         cosines = own @ _unit(features[start:start + BLOCK], mean).T
         # Rounded before they are compared: copies of one image tie, and the earlier one comes first.
         np.round(cosines, 12, out=cosines)
-        if skip is not None:
-            inside = (skip >= start) & (skip < start + cosines.shape[1])
-            cosines[lines[inside], skip[inside] - start] = -np.inf
+        if apart is not None:
+            cosines[apart[1][:, None] == apart[0][start:start + BLOCK]] = -np.inf
         # Only what beats the worst so far can enter, and of that, where it is much, what is among the k best here.
         better = cosines > found[:, -1:]
         if np.count_nonzero(better) > 16 * k * len(queries):

@@ -170,11 +170,12 @@ def sfda(x, y):
     return float(np.mean(discriminant(mixed, y, lam)[1][np.arange(len(x)), y]))
 
 
-def knn(x, y, k=5, temperature=0.07):
+def knn(x, y, k=5, temperature=0.07, groups=None):
+    groups = range(len(x)) if groups is None else groups
     x, right = x - x.mean(axis=0), 0.0
     for i in range(len(x)):
         cosines = sorted(((round(x[i] @ x[j] / np.linalg.norm(x[i]) / np.linalg.norm(x[j]), 12), -j)
-                          for j in range(len(x)) if j != i), reverse=True)[:k]
+                          for j in range(len(x)) if groups[j] != groups[i]), reverse=True)[:k]
         votes = np.zeros(y.max() + 1)
         for cosine, j in cosines:
             votes[y[-j]] += np.exp(cosine / temperature)

@@ -80,9 +80,9 @@ def test_neighbours_are_those_of_comparing_all_by_hand(root: Path, tiny: Countin
 
 def test_blocks_give_what_one_block_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     features = np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32)
-    whole = nearest(features, features[:9], centre(features), 5, skip=np.arange(9))
+    whole = nearest(features, features[:9], centre(features), 5, apart=(np.arange(len(features)), np.arange(9)))
     monkeypatch.setattr("headstart.neighbours.BLOCK", 7)
-    parts = nearest(features, features[:9], centre(features), 5, skip=np.arange(9))
+    parts = nearest(features, features[:9], centre(features), 5, apart=(np.arange(len(features)), np.arange(9)))
     assert (whole[1] == parts[1]).all()
     assert whole[0] == pytest.approx(parts[0])
     assert not (whole[1] == np.arange(9)[:, None]).any()

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from headstart.scores.score import Score, blocks
+from headstart.scores.score import Groups, Score, blocks
 from headstart.scores.spectrum import class_means, principal
 
 # C classes, D features
@@ -25,7 +25,7 @@ class GBC(Score):
     floor: float = Field(1e-6, gt=0)
     """Added to every variance, without which a class of one image would have none."""
 
-    def of(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> float:
+    def of(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None, groups: Groups) -> float:
         """Return minus the sum over all ordered pairs of classes."""
         counts, means = class_means(features, labels)
         found = principal(features, self.components) if self.components and means.shape[1] > self.components else None

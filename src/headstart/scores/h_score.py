@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from headstart.scores.score import Score
+from headstart.scores.score import Groups, Score
 from headstart.scores.spectrum import class_means, spectrum
 
 
@@ -15,7 +15,7 @@ class HScore(Score):
     Source: Bao et al., "An Information-Theoretic Approach to Transferability in Task Transfer Learning", ICIP 2019.
     """
 
-    def of(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> float:
+    def of(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None, groups: Groups) -> float:
         """Return the trace."""
         found = spectrum(features, centred=True)
         counts, means = class_means(features, labels)

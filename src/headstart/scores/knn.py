@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
+from headstart.errors import DataError
 from headstart.neighbours import QUERIES, centre, nearest
-from headstart.scores.score import MeanScore, evenly
+from headstart.scores.score import Groups, MeanScore, evenly
 
 # N images, D features, C classes
 
 
 class KNN(MeanScore):
-    """Leave-one-out accuracy of the vote of the `k` nearest other images; in 0..1.
+    """Leave-one-out accuracy of the vote of the `k` nearest other images, or those of other groups; in 0..1.
 
     Cosine of the centred features. Votes weigh exp(cosine / temperature), so that few votes tie.
     Source: Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", CVPR 2018.
@@ -23,15 +24,20 @@ class KNN(MeanScore):
     most: int = Field(5000, ge=10)
     """Images that are asked, evenly over the classes; their neighbours are looked for among all."""
 
-    def terms(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> np.ndarray:
+    def terms(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None, groups: Groups) -> np.ndarray:
         """Return 1 for each image whose class wins the vote, else 0; a share where classes tie."""
         mean = centre(features)
         classes = int(labels.max()) + 1
         asked = evenly(labels, self.most)
         right = np.zeros(len(asked))
+        group = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
+        others = len(labels) - int(np.bincount(group).max())
+        if not others:
+            raise DataError("knn: all images are of one group, so that none is left to ask. Take another score.")
         for start in range(0, len(asked), QUERIES):
             rows = asked[start:start + QUERIES]
-            near, places = nearest(features, features[rows], mean, min(self.k, len(labels) - 1), skip=rows)
+            near, places = nearest(features, features[rows], mean, min(self.k, others),
+                                   apart=(group, group[rows]))
             votes = np.zeros((len(rows), classes))
             # Relative to the nearest one: no exponential overflows.
             np.add.at(votes, (np.arange(len(rows))[:, None], labels[places]),

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from headstart.scores.prediction import log_predictions
-from headstart.scores.score import MeanScore
+from headstart.scores.score import Groups, MeanScore
 
 
 class LEEP(MeanScore):
@@ -18,7 +18,7 @@ class LEEP(MeanScore):
 
     needs_source: ClassVar[bool] = True
 
-    def terms(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> np.ndarray:
+    def terms(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None, groups: Groups) -> np.ndarray:
         """Return the log expected prediction of each image."""
         assert source is not None, "checked"
         return log_predictions(source, labels)

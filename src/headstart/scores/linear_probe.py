@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from headstart.held_out import held_out
-from headstart.scores.score import MeanScore, evenly
+from headstart.scores.score import Groups, MeanScore, evenly
 
 CELLS = 200_000
 """Images times classes at most: what each of the thousand or so steps of the solver touches."""
@@ -33,7 +33,7 @@ class LinearProbe(MeanScore):
     """Classes or labels that are used at most, evenly spread: a fit with 1,000 of them takes minutes."""
     seed: int = 0
 
-    def terms(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> np.ndarray:
+    def terms(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None, groups: Groups) -> np.ndarray:
         """Return the score of each image that is used."""
         total = int(labels.max()) + 1 if labels.ndim == 1 else labels.shape[1]
         kept = np.linspace(0, total - 1, min(total, self.most_classes)).astype(np.int64)
@@ -42,5 +42,6 @@ class LinearProbe(MeanScore):
         affordable = max(100, min(CELLS // len(kept), VALUES // features.shape[1]))
         rows = evenly(labels, min(self.most, affordable))
         features, labels = features[among[rows]], labels[rows]
-        found = held_out(features, labels, classes=len(kept), folds=self.folds, seed=self.seed)
+        groups = None if groups is None else [groups[int(row)] for row in among[rows]]
+        found = held_out(features, labels, classes=len(kept), folds=self.folds, seed=self.seed, groups=groups)
         return found.correct() if self.measure == "accuracy" else -found.losses()

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from headstart.scores.score import Score, blocks
+from headstart.scores.score import Groups, Score, blocks
 from headstart.scores.spectrum import Spectrum, spectrum
 
 # N images, D features, K targets, r directions
@@ -25,7 +25,7 @@ class LogME(Score):
 
     does_labels: ClassVar[bool] = True
 
-    def of(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> float:
+    def of(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None, groups: Groups) -> float:
         """Return the mean over the classes."""
         return float(np.mean(log_evidence(features, labels)))
 

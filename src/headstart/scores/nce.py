@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from headstart.scores.score import MeanScore
+from headstart.scores.score import Groups, MeanScore
 
 
 class NCE(MeanScore):
@@ -17,7 +17,7 @@ class NCE(MeanScore):
 
     needs_source: ClassVar[bool] = True
 
-    def terms(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> np.ndarray:
+    def terms(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None, groups: Groups) -> np.ndarray:
         """Return log P(y | z) of each image."""
         assert source is not None, "checked"
         named = source.argmax(axis=1)

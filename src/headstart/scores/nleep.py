@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from headstart.scores.prediction import log_predictions
-from headstart.scores.score import MeanScore, blocks, evenly
+from headstart.scores.score import Groups, MeanScore, blocks, evenly
 from headstart.scores.spectrum import Spectrum, spectrum
 
 # N images, C classes, K Gaussians
@@ -33,7 +33,7 @@ class NLEEP(MeanScore):
     """Images that fit the mixture, evenly over the classes; and images times Gaussians / 1000: memory stays bounded."""
     seed: int = 0
 
-    def terms(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> np.ndarray:
+    def terms(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None, groups: Groups) -> np.ndarray:
         """Return the log expected prediction of each image."""
         return log_predictions(self.posteriors(features, labels), labels)
 

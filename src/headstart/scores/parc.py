@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 from scipy.stats import rankdata
 
-from headstart.scores.score import Score, evenly
+from headstart.scores.score import Groups, Score, evenly
 from headstart.scores.spectrum import principal
 
 # N images, C classes
@@ -28,7 +28,7 @@ class PARC(Score):
     most: int = Field(2000, ge=10)
     """Images that are compared, evenly spread over the classes' order: all pairs cost the square of it."""
 
-    def of(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> float:
+    def of(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None, groups: Groups) -> float:
         """Return the correlation; 0 where all distances are equal on one side."""
         if labels.ndim == 2 and labels.shape[1] == 1:
             labels = labels[:, 0].astype(np.int64)  # a row of one number has no correlation; its one-hot form has

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from headstart.scores.score import Score, blocks
+from headstart.scores.score import Groups, Score, blocks
 from headstart.scores.spectrum import class_means, spectrum
 
 
@@ -15,7 +15,7 @@ class RegularizedHScore(Score):
     shrinkage: Ledoit & Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004.
     """
 
-    def of(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> float:
+    def of(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None, groups: Groups) -> float:
         """Return the trace."""
         count, width = features.shape
         found = spectrum(features, centred=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -10,6 +11,9 @@ import numpy as np
 from headstart.catalog import Catalog
 from headstart.errors import ConfigError, DataError
 from headstart.part import Part
+
+Groups = Sequence[str] | None
+"""The group of each image, N long; None where they have none."""
 
 # N images, D features, C classes, Z classes of the pretrained classifier
 
@@ -22,25 +26,27 @@ class Score(Part):
     does_labels: ClassVar[bool] = False
     """Whether `of` takes 0/1 [N, C] too; where not, multi-label is the mean of one-against-the-rest scores."""
 
-    def __call__(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None = None) -> float:
+    def __call__(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None = None,
+                 groups: Groups = None) -> float:
         """Return the score.
 
         features: float [N, D], finite; a memory map is read in blocks.
         labels: int [N], any numbers; or 0/1 [N, C] for multi-label, of which columns without a difference are left out.
         source: float [N, Z], rows that sum to 1: the pretrained classifier's probabilities, where `needs_source`.
+        groups: of each image (a patient, a series), for scores that ask about images from others: never from its own.
         Raises DataError where the images do not show two classes, or an input does not fit; ConfigError where the
         score needs the pretrained classifier and none is given.
         """
         source = self._checked(features, labels, source)
         if labels.ndim == 1:
-            return float(self.of(features, np.unique(labels, return_inverse=True)[1], source))
+            return float(self.of(features, np.unique(labels, return_inverse=True)[1], source, groups))
         columns = np.flatnonzero(labels.min(axis=0) != labels.max(axis=0))
         if self.does_labels:
-            return float(self.of(features, labels[:, columns], source))
-        return float(np.mean([self.of(features, labels[:, c].astype(np.int64), source) for c in columns]))
+            return float(self.of(features, labels[:, columns], source, groups))
+        return float(np.mean([self.of(features, labels[:, c].astype(np.int64), source, groups) for c in columns]))
 
     @abstractmethod
-    def of(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> float:
+    def of(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None, groups: Groups) -> float:
         """Return the score of checked inputs; int labels are 0..C-1, each of them present."""
 
     def _checked(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> np.ndarray | None:
@@ -73,23 +79,24 @@ class MeanScore(Score):
     """A score that is the mean of one number an image, so that it can be resampled without computing it again."""
 
     @abstractmethod
-    def terms(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> np.ndarray:
+    def terms(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None, groups: Groups) -> np.ndarray:
         """Return float64 [N] of checked inputs, whose mean is the score; fewer where it reads `most` images only."""
 
-    def of(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> float:
+    def of(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None, groups: Groups) -> float:
         """Return the mean of the terms."""
-        return float(self.terms(features, labels, source).mean())
+        return float(self.terms(features, labels, source, groups).mean())
 
-    def each(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None = None) -> np.ndarray:
+    def each(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None = None,
+             groups: Groups = None) -> np.ndarray:
         """Return float64 [N], as `terms`, whose mean is the score; arguments and errors as in `__call__`."""
         source = self._checked(features, labels, source)
         if labels.ndim == 1:
-            return self.terms(features, np.unique(labels, return_inverse=True)[1], source)
+            return self.terms(features, np.unique(labels, return_inverse=True)[1], source, groups)
         columns = np.flatnonzero(labels.min(axis=0) != labels.max(axis=0))
         if self.does_labels:
-            return self.terms(features, labels[:, columns], source)
-        return np.asarray(np.mean([self.terms(features, labels[:, c].astype(np.int64), source) for c in columns],
-                                  axis=0))
+            return self.terms(features, labels[:, columns], source, groups)
+        return np.asarray(np.mean([self.terms(features, labels[:, c].astype(np.int64), source, groups)
+                                   for c in columns], axis=0))
 
 
 BLOCK = 4096

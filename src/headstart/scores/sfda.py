@@ -8,7 +8,7 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.special import softmax
 
-from headstart.scores.score import MeanScore, blocks
+from headstart.scores.score import Groups, MeanScore, blocks
 from headstart.scores.spectrum import class_means, spectrum
 
 # N images, D features, C classes, r directions in which the features vary
@@ -23,7 +23,7 @@ class SFDA(MeanScore):
     Space", ECCV 2022. The mean is of probabilities, not of their logarithms, as there.
     """
 
-    def terms(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> np.ndarray:
+    def terms(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None, groups: Groups) -> np.ndarray:
         """Return the probability that the second discriminant gives each image's class."""
         found = spectrum(features, centred=True)
         if not len(found.values):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from headstart.scores.score import Score, blocks
+from headstart.scores.score import Groups, Score, blocks
 
 
 class TransRate(Score):
@@ -17,7 +17,7 @@ class TransRate(Score):
     epsilon: float = Field(1e-4, gt=0)
     """Squared distortion that the description may have."""
 
-    def of(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None) -> float:
+    def of(self, features: np.ndarray, labels: np.ndarray, source: np.ndarray | None, groups: Groups) -> float:
         """Return the difference, in nats."""
         mean = features.mean(axis=0, dtype=np.float64)
         order = np.argsort(labels, kind="stable")

@@ -132,7 +132,7 @@ def _of_terms(terms: np.ndarray, seen: Seen, seed: int) -> tuple[float, np.ndarr
 
 def _of_score(score: Score, seen: Seen, seed: int) -> tuple[float, np.ndarray]:
     if isinstance(score, MeanScore):
-        terms = score.each(seen.features, seen.labels, seen.source)
+        terms = score.each(seen.features, seen.labels, seen.source, seen.groups)
         if len(terms) == len(seen.labels):
             return _of_terms(terms, seen, seed)
     found = []
@@ -140,10 +140,11 @@ def _of_score(score: Score, seen: Seen, seed: int) -> tuple[float, np.ndarray]:
         rows = np.repeat(np.arange(len(counts)), counts.astype(np.int64))
         source = None if seen.source is None else seen.source[rows]
         try:
-            found.append(score(seen.features[rows], seen.labels[rows], source))
+            groups = None if seen.groups is None else [seen.groups[int(row)] for row in rows]
+            found.append(score(seen.features[rows], seen.labels[rows], source, groups))
         except HeadstartError:
             found.append(np.nan)  # a resample that happened to show one class only
-    return _about(score(seen.features, seen.labels, seen.source), np.array(found))
+    return _about(score(seen.features, seen.labels, seen.source, seen.groups), np.array(found))
 
 
 def other_scores(seen: Seen, names: Sequence[str], tell: Callable[[str], None]) -> dict[str, float | None]:
@@ -159,7 +160,7 @@ def other_scores(seen: Seen, names: Sequence[str], tell: Callable[[str], None]) 
         if missing:
             continue
         try:
-            value = float(score(seen.features, seen.labels, seen.source))
+            value = float(score(seen.features, seen.labels, seen.source, seen.groups))
         except (HeadstartError, ValueError, ArithmeticError, RuntimeError) as error:
             tell(f"{name} can't be computed: {error}")
             continue

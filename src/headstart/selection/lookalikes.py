@@ -101,7 +101,7 @@ def alike_pairs(features: np.ndarray) -> np.ndarray:
     mean, cosines, places = centre(features), [], []
     for start in range(0, len(features), QUERIES):
         rows = np.arange(start, min(start + QUERIES, len(features)))
-        found = nearest(features, features[rows], mean, SURROUNDINGS, skip=rows)
+        found = nearest(features, features[rows], mean, SURROUNDINGS, apart=(np.arange(len(features)), rows))
         cosines.append(found[0])
         places.append(found[1])
     return copies(np.concatenate(cosines), np.concatenate(places))
