@@ -22,12 +22,11 @@ WHOLE = ("cut", "random")
 def tables(truth: Iterable[Row], scores: Iterable[Row]) -> str:
     """Return the two tables: all candidates, and those whose weights are as they were published."""
     accuracy: dict[tuple[str, str], list[float]] = defaultdict(list)
-    cost: dict[tuple[str, int], float] = defaultdict(float)
-    cells: dict[tuple[str, int], int] = defaultdict(int)
+    # The least of the seeds: what else runs on a machine only slows.
+    cost: dict[tuple[str, str], float] = defaultdict(lambda: float("inf"))
     for row in truth:
         accuracy[row["set"], row["candidate"]].append(row["accuracy"])
-        cost[row["set"], row["seed"]] += row["cpu_seconds"]
-        cells[row["set"], row["seed"]] += 1
+        cost[row["set"], row["candidate"]] = min(cost[row["set"], row["candidate"]], row["cpu_seconds"])
     rankings: dict[tuple[str, int], list[Row]] = defaultdict(list)
     for row in scores:
         rankings[row["set"], row["seed"]].append(row)
@@ -42,10 +41,11 @@ def tables(truth: Iterable[Row], scores: Iterable[Row]) -> str:
              _table("all 14 candidates", complete, accuracy),
              _table("the 8 whole ones", {key: [row for row in rows if _whole(row)] for key, rows in complete.items()},
                     accuracy)]
-    ratios = [rows[0]["rank_cpu_seconds"] / cost[key] for key, rows in complete.items() if cells[key] == len(rows)]
-    if ratios:
-        parts.append(f"The default ranking of all candidates took {1 / np.mean(ratios):.0f} times less CPU time than "
-                     f"fine-tuning each of them once (with one seed; means over {len(ratios)} sets and seeds).\n")
+    ratios = [min(rows[0]["rank_cpu_seconds"] for (other, _), rows in complete.items() if other == name)
+              / sum(cost[name, row["candidate"]] for row in complete[name, seed]) for name, seed in complete
+              if seed == min(s for other, s in complete if other == name)]
+    parts.append(f"The default ranking of all candidates took {1 / np.mean(ratios):.0f} times less CPU time than "
+                 f"fine-tuning each of them once (the least of the seeds; mean over {len(ratios)} sets).\n")
     return "\n".join(parts)
 
 

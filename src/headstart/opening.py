@@ -16,6 +16,7 @@ from headstart.data.dataset import Dataset, Splits
 from headstart.data.folds import folds, pooled
 from headstart.data.splits import split
 from headstart.data.transforms import Preprocessing
+from headstart.detectors.fcos import Fcos
 from headstart.detectors.head import DetectionHead
 from headstart.errors import ConfigError, DataError
 from headstart.events import Listen, Note
@@ -128,6 +129,8 @@ def starting_model(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, J
                           allow_licenses=job.allow_licenses)
     if note:
         listen(Note(note))
+    if dataset.task == "detection":
+        listen(Note(_why(job, task, size or backbone.spec.preprocessing.size)))
     preprocessing = backbone.spec.preprocessing
     fit = "pad" if dataset.task == "detection" else job.fit
     if fit:
@@ -146,6 +149,16 @@ def _task(job: Job, name: str, own: str = "") -> Task:
     made = Catalog("tasks", Task).get(name)  # type: ignore[type-abstract]
     detector = (job.detector or own) if name == "detection" else None
     return made.parse({"detector": detector} if detector else {})
+
+
+def _why(job: Job, task: Task, size: int) -> str:
+    """Return a sentence on the detector and the size of its input, and why they were taken."""
+    assert isinstance(task, Detection), task
+    said = f"detector {task.detector.part_name} on pictures of {size} pixels on their longer side"
+    if job.detector or job.image_size or not isinstance(task.detector, Fcos):
+        return f"{said}."
+    return (f"{said}: what two cores train in minutes. Small objects want more: --set image_size={2 * size} costs four "
+            "times as much.")
 
 
 def _published(backbone: DetectorBackbone, task: Task, preprocessing: Preprocessing) -> Model:

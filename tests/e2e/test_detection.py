@@ -15,6 +15,8 @@ import headstart as hs
 from headstart.box_predictions import predict_boxes
 from headstart.cli import application
 from headstart.errors import ConfigError
+from headstart.job import build_job
+from headstart.opening import open_job
 from headstart.runs import load_run
 from tests.e2e.test_run_directory import FILES
 
@@ -203,6 +205,17 @@ def test_what_detection_has_not_is_refused(marked: Path, tmp_path: Path, setting
     with pytest.raises(ConfigError, match=message):
         hs.adapt(marked, out=tmp_path / "run", **{**SMALL, **settings})
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("settings", "words"), [
+    ({}, "detector fcos on pictures of 320 pixels on their longer side: what two cores train in minutes. Small"),
+    ({"image_size": 64, "detector": "ssdlite"}, "detector ssdlite on pictures of 64 pixels on their longer side."),
+])
+def test_the_choice_of_detector_and_size_is_told(marked: Path, settings: dict[str, object], words: str) -> None:
+    told: list[str] = []
+    job = build_job({"data": str(marked), "method": "probe", "backbone": "efficientnet_lite0", **settings})
+    open_job(job, None, lambda event: told.append(getattr(event, "text", "")))
+    assert any(text.startswith(words) for text in told)
 
 
 def test_a_published_detector_from_a_file_keeps_the_classes_that_it_knows(tmp_path: Path) -> None:
