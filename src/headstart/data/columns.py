@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from headstart.data.annotations import within
 from headstart.data.rows import ENDINGS, Rows, header
 from headstart.data.splits import as_split
 from headstart.errors import ConfigError, nearest
@@ -88,3 +89,22 @@ def splits_of(rows: Rows, column: str) -> list[SplitName | None]:
     return found
 
 
+def files_of(rows: Rows, column: str, *, outside: str) -> list[Path]:
+    """Return the file that each row names, beside the table; it need not be there.
+
+    outside: `refuse` where none may lie outside the table's folder. Raises DataError naming the rows that name no file,
+    hold an address, or lead out.
+    """
+    names, root = [str(cell).strip() for cell in rows.columns[column]], rows.path.parent
+    empty = [row for row, name in enumerate(names) if not name or "\0" in name]
+    if empty:
+        raise rows.refuse(empty, f"{column} is empty", "name no image", "Fill them in, or remove the rows.")
+    remote = [row for row, name in enumerate(names) if "://" in name]
+    if remote:
+        raise rows.refuse(remote, f'"{printable(names[remote[0]])}" is an address', "hold addresses",
+                          "Headstart fetches nothing: download the images and give their paths.")
+    out = [row for row, name in enumerate(names) if outside == "refuse" and not within(root / name, root)]
+    if out:
+        raise rows.refuse(out, f'"{printable(names[out[0]])}" leads out of the folder {root}', "lead out of it",
+                          "Move the table, or leave reader.outside at `allow`.")
+    return [root / name for name in names]

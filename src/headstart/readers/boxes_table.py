@@ -18,7 +18,6 @@ from headstart.data.annotations import (
     refuse_missing,
     require_detection,
     size_of,
-    within,
 )
 from headstart.data.columns import (
     CORNERS,
@@ -28,6 +27,7 @@ from headstart.data.columns import (
     LENGTHS,
     SPLIT,
     column,
+    files_of,
     has_boxes,
     names_images,
     normal,
@@ -92,7 +92,7 @@ class BoxesTable(Reader):
         roles = self._roles(rows)
         names = [str(cell).strip() for cell in rows.columns[roles.image]]
         marks = _marks(rows, roles)
-        self._require_names(rows, roles, names)
+        files_of(rows, roles.image, outside=self.outside)
         by_image: dict[str, list[int]] = {}
         for row, name in enumerate(names):
             by_image.setdefault(name, []).append(row)
@@ -126,21 +126,6 @@ class BoxesTable(Reader):
                      (("height", "width"), ("image_height", "image_width"))), None) if sides is corners else None
         return _Roles(image, label, tuple(side for side in sides if side), sides is lengths, size,
                       column("split", self.split, SPLIT, columns), column("group", self.group, GROUP, columns))
-
-    def _require_names(self, rows: Rows, roles: _Roles, names: Sequence[str]) -> None:
-        """Refuse rows without an image, with an address, or with a way out of the folder where that is refused."""
-        empty = [row for row, name in enumerate(names) if not name or "\0" in name]
-        if empty:
-            raise rows.refuse(empty, f"{roles.image} is empty", "name no image", "Fill them in, or remove the rows.")
-        remote = [row for row, name in enumerate(names) if "://" in name]
-        if remote:
-            raise rows.refuse(remote, f'"{printable(names[remote[0]])}" is an address', "hold addresses",
-                              "Headstart fetches nothing: download the images and give their paths.")
-        root = rows.path.parent
-        out = [row for row, name in enumerate(names) if self.outside == "refuse" and not within(root / name, root)]
-        if out:
-            raise rows.refuse(out, f'"{printable(names[out[0]])}" leads out of the folder {root}', "lead out of it",
-                              "Move the table, or leave reader.outside at `allow`.")
 
     def _picture(self, rows: Rows, roles: _Roles, positions: list[int], marks: Sequence[Marked | None],
                  splits: Sequence[SplitName | None]) -> Picture:

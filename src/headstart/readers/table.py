@@ -9,13 +9,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from headstart.data.annotations import within
 from headstart.data.columns import (
     GROUP,
     IMAGE,
     LABEL,
     SPLIT,
     column,
+    files_of,
     has_boxes,
     ids_of,
     names_images,
@@ -115,26 +115,12 @@ class Table(Reader):
 
     def _sources(self, rows: Rows, column: str) -> list[Path]:
         """Return the file of each row; refuse empty cells, addresses, ways out of the folder, and missing files."""
-        names = [str(cell).strip() for cell in rows.columns[column]]
-        empty = [i for i, name in enumerate(names) if not name]
-        if empty:
-            raise rows.refuse(empty, f"{column} is empty", "name no image", "Fill them in, or remove the rows.")
-        remote = [i for i, name in enumerate(names) if "://" in name]
-        if remote:
-            raise rows.refuse(remote, f'"{names[remote[0]]}" is an address', "hold addresses",
-                              "Headstart fetches nothing: download the images and give their paths.")
-        root = rows.path.parent
-        paths = [root / name for name in names]
-        if self.outside == "refuse":
-            out = [i for i, path in enumerate(paths) if not within(path, root)]
-            if out:
-                raise rows.refuse(out, f'"{printable(names[out[0]])}" leads out of the folder {root}',
-                                  "lead out of it", "Move the table, or leave reader.outside at `allow`.")
+        paths = files_of(rows, column, outside=self.outside)
         missing = [i for i, path in enumerate(paths) if not path.is_file()]
         if missing and self.missing == "refuse":
-            raise rows.refuse(missing, f'image "{printable(names[missing[0]])}" does not exist',
-                              "point to missing files", "Fix the paths, or leave them out with `--set skip_bad=true` "
-                              "(adapt: `--skip-bad`).")
+            first = printable(str(rows.columns[column][missing[0]]).strip())
+            raise rows.refuse(missing, f'image "{first}" does not exist', "point to missing files",
+                              "Fix the paths, or leave them out with `--set skip_bad=true` (adapt: `--skip-bad`).")
         return paths
 
 
