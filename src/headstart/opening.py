@@ -34,7 +34,8 @@ from headstart.training.plan import Plan
 from headstart.training.train import refuse_impossible
 
 BOXES_SIZE = 320
-"""Pixels of the longer side of what a detector sees, where the job does not say: what two cores can train on."""
+"""Pixels of the longer side of what a detector sees, where the job does not say: what two cores can train on.
+Of slices it is their own size: they are cut so that nothing is shrunk."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def starting_model(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, J
     task = _task(job, dataset.task)
     if job.init_from:
         return _start_from(load_run(job.init_from).model, dataset, task, listen), job
-    size = job.image_size or (BOXES_SIZE if dataset.task == "detection" else None)
+    size = job.image_size or ((job.slices.size if job.slices else BOXES_SIZE) if dataset.task == "detection" else None)
     backbone, note = load(job.backbone, channels=job.channels, size=size,
                           allow_licenses=job.allow_licenses)
     if note:
@@ -138,7 +139,8 @@ def starting_model(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, J
 def _task(job: Job, name: str) -> Task:
     """Return the task with what the job says of it."""
     made = Catalog("tasks", Task).get(name)  # type: ignore[type-abstract]
-    return made.parse({"detector": job.detector} if name == "detection" and job.detector else {})
+    given = {key: getattr(job, key) for key in ("detector", "slices")} if name == "detection" else {}
+    return made.parse({key: value for key, value in given.items() if value})
 
 
 def _for_task(job: Job, task: str) -> Job:
@@ -151,6 +153,8 @@ def _for_task(job: Job, task: str) -> Job:
             raise ConfigError(f"fit {job.fit}: a detector sees the whole picture in its proportions. Leave it out.")
     elif job.detector is not None:
         raise ConfigError(f"detector {job.detector.part_name}: has no effect on {task}. Leave it out.")
+    elif job.slices is not None:
+        raise ConfigError(f"slices {job.slices.size}: has no effect on {task}. Leave it out.")
     # What always answers the same class says nothing of where objects are.
     baselines = tuple(method.for_task(task) for method in job.baselines
                       if task != "detection" or method.part_name != "majority")
@@ -205,7 +209,8 @@ def _refuse_unfit(methods: Sequence[Method], opened: Opened, listen: Listen) -> 
 def _start_from(model: Model, dataset: Dataset, task: Task, listen: Listen) -> Model:
     """Return `model` with its head mapped to the data's classes by name; rows of new classes are zero."""
     if isinstance(model.task, Detection):
-        task = model.task.model_copy(update={"thresholds": ()})
+        task = model.task.model_copy(update={"thresholds": (), "slices": getattr(task, "slices", None)
+                                             or model.task.slices})
     fresh = Model.fresh(model.backbone, task, dataset.classes, preprocessing=model.preprocessing)
     known = [name for name in dataset.classes if name in model.classes]
     pairs = [(dataset.classes.index(name), model.classes.index(name)) for name in known]
