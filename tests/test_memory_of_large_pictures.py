@@ -1,4 +1,7 @@
-"""A picture of 12,000 x 9,000 pixels costs the decoded picture once, as Pillow keeps it, and no second copy."""
+"""A large picture costs the decoded picture once, as Pillow keeps it, and no second copy.
+
+Of 27 million pixels, so that it takes seconds; `benchmarks/bench_large_pictures.py` has 12,000 x 9,000.
+"""
 
 import subprocess
 import sys
@@ -7,11 +10,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-WIDTH, HEIGHT = 12_000, 9_000
+WIDTH, HEIGHT = 6_000, 4_500
 PILLOW = 4 * WIDTH * HEIGHT / 1024
 """kB that Pillow takes for a colour picture: 4 bytes a pixel."""
-SLACK = 130_000
-"""kB for 8 slices, the network's activations and what libraries load on their first call."""
+SLACK = 40_000
+"""kB for 8 slices and the network's activations; an array of the whole would take 81,000."""
 DETECT = """
 import resource, sys
 from pathlib import Path
@@ -38,7 +41,7 @@ print(*sizes[0], len(found[0].boxes), peak() - before)
 """
 
 
-@pytest.mark.parametrize("ending", ["jpg", "png", "tiff"])
+@pytest.mark.parametrize("ending", ["jpg", "png"])
 def test_memory_stays_within_the_decoded_picture(tmp_path: Path, ending: str) -> None:
     paths = tmp_path / "small.png", tmp_path / f"large.{ending}"
     Image.linear_gradient("L").convert("RGB").resize((2000, 2100)).save(paths[0])

@@ -13,7 +13,7 @@ from headstart.data.transforms import Preprocessing, to_tensor
 from headstart.detectors.head import DetectionHead, Target
 from headstart.errors import DataError
 from headstart.events import Listen, Progress, Started, silent
-from headstart.images import opened
+from headstart.images import decode, opened, title
 from headstart.merging import merged
 from headstart.model import Model
 from headstart.tasks.detection import Detection
@@ -62,9 +62,10 @@ def _whole_ones(model: Model, sources: Sequence[ImageSource], device: str, error
     small: list[np.ndarray] = []
     sizes = [(0, 0)] * len(sources)
     for row, source in enumerate(sources):
-        with _told(errors, row), opened(source, **_form(model.preprocessing)) as picture:
-            sizes[row] = picture.size
-            small.append(model.preprocessing.whole(picture.array()))
+        with _told(errors, row):
+            picture = decode(source, **_form(model.preprocessing))
+            sizes[row] = (picture.shape[0], picture.shape[1])
+            small.append(model.preprocessing.whole(picture))
     read = [row for row in range(len(sources)) if errors is None or row not in errors]
     found = [nothing()] * len(sources)
     for row, shown, answer in zip(read, small, answers(model, small, device), strict=True):
@@ -80,7 +81,7 @@ def _sliced_ones(model: Model, sources: Sequence[ImageSource], device: str, erro
     found, sizes = [nothing()] * len(sources), [(0, 0)] * len(sources)
     for row, source in enumerate(sources):
         with _told(errors, row), opened(source, **_form(model.preprocessing)) as picture:
-            windows = slices.windows(picture.size)
+            windows = slices.windows(picture.size, name=title(source))
             parts: list[Detections] = []
             for start in range(0, len(windows), BATCH):
                 some = windows[start:start + BATCH]

@@ -144,7 +144,9 @@ def size_of(source: ImageSource) -> tuple[int, int]:
     with _opened(source) as image:
         if image.format == "PNG" and "exif" not in image.info and _has_late_exif(image):
             image.load()
-        turned = 1 if image.format == "PNG" and "exif" not in image.info else orientation(image)
+        # Of a TIFF, Pillow says the upright size before it has turned the picture.
+        plain = image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info)
+        turned = 1 if plain else orientation(image)
         return upright_size(image.width, image.height, turned)
 
 

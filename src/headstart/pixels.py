@@ -44,18 +44,22 @@ def whole_array(image: Image.Image, turned: int, mode: str, background: int) -> 
     height, width = upright_size(image.width, image.height, turned)
     if height * width <= BAND:
         return to_array(image if turned == 1 else image.transpose(TURNS[turned]), mode, background)
-    found = np.empty((height, width, {"L": 1, "RGB": 3, "RGBA": 4}[mode]), np.uint8)
-    rows = max(1, BAND // width)
-    for top in range(0, height, rows):
-        bottom = min(top + rows, height)
-        found[top:bottom] = region(image, turned, (0, top, width, bottom), mode, background)
-    return found
+    return region(image, turned, (0, 0, width, height), mode, background)
 
 
 def region(image: Image.Image, turned: int, window: Window, mode: str, background: int) -> np.ndarray:
     """Return a part of the upright picture, uint8 [bottom - top, right - left, C]: the pixels of `whole_array`."""
-    part = image.crop(_stored(window, image.width, image.height, turned))
-    return to_array(part if turned == 1 else part.transpose(TURNS[turned]), mode, background)
+    left, top, right, bottom = window
+    height, width = bottom - top, right - left
+    if height * width <= BAND or height == 1:
+        part = image.crop(_stored(window, image.width, image.height, turned))
+        return to_array(part if turned == 1 else part.transpose(TURNS[turned]), mode, background)
+    found = np.empty((height, width, {"L": 1, "RGB": 3, "RGBA": 4}[mode]), np.uint8)
+    rows = max(1, BAND // width)
+    for start in range(top, bottom, rows):
+        end = min(start + rows, bottom)
+        found[start - top:end - top] = region(image, turned, (left, start, right, end), mode, background)
+    return found
 
 
 def _stored(window: Window, width: int, height: int, turned: int) -> Window:

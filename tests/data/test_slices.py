@@ -1,5 +1,7 @@
 """Slices cover a picture, lie inside it, overlap as said, and take their boxes along."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -35,7 +37,7 @@ def test_slices_have_one_size_and_no_slivers(cut: Slices, height: int, width: in
 @given(slices, sides)
 def test_neighbours_overlap_by_the_share_at_least(cut: Slices, width: int) -> None:
     found = Slices(size=cut.size, overlap=cut.overlap).windows((10, width))
-    common = [one[2] - other[0] for one, other in zip(found, found[1:], strict=False)]
+    common = [one[2] - other[0] for one, other in itertools.pairwise(found)]
     assert all(pixels >= min(cut.overlap * cut.size, cut.size - 1) for pixels in common)
 
 
@@ -59,8 +61,8 @@ def test_the_issues_picture_is_a_bounded_number_of_slices() -> None:
 
 
 def test_too_many_slices_are_refused_with_what_to_change() -> None:
-    with pytest.raises(DataError, match=r"12000x9000 pixels would be .* slices of 32 pixels .* Raise slices.size"):
-        Slices(size=32, overlap=0.9).windows((9000, 12000))
+    with pytest.raises(DataError, match=r"large.tif: 12000x9000 pixels would be .* of 32 pixels .* Raise slices.size"):
+        Slices(size=32, overlap=0.9).windows((9000, 12000), name="large.tif")
 
 
 @pytest.mark.parametrize("settings", [{"overlap": 1.0}, {"size": 8}, {"merge": "mean"}, {"iou": 0}, {"sizes": 640}])
@@ -81,7 +83,7 @@ boxes = st.tuples(st.floats(0, 180), st.floats(0, 180), st.floats(2, 120), st.fl
 def test_a_box_that_is_seen_whole_comes_back_as_it_was(cut: Slices, box: tuple[float, float, float, float]) -> None:
     for left, top, right, bottom in cut.windows((300, 300)):
         for seen in seen_through((left, top, right, bottom), [Instance(0, box)]):
-            back = np.array(seen.box) + [left, top, left, top]
+            back = np.add(seen.box, (left, top, left, top))
             inside = [max(left, box[0]), max(top, box[1]), min(right, box[2]), min(bottom, box[3])]
             np.testing.assert_allclose(back, inside, atol=1e-9)
 

@@ -35,16 +35,17 @@ class Slices(Part):
     iou: float = Field(0.5, gt=0, lt=1)
     """Intersection over union from which two boxes of a class are of one object."""
 
-    def windows(self, size: tuple[int, int]) -> list[Window]:
+    def windows(self, size: tuple[int, int], *, name: str = "a picture") -> list[Window]:
         """Return the parts of a picture of this height and width that are looked at, row by row.
 
         All slices have one size: the last of a row and of a column is pushed back to the edge. With `whole`, the whole
-        picture comes last, unless it is one slice. Raises DataError where there would be more than 20,000.
+        picture comes last, unless it is one slice. name: of the picture, for messages.
+        Raises DataError where there would be more than 20,000.
         """
         height, width = size
         tops, lefts = (self._starts(side) for side in size)
         if len(tops) * len(lefts) > MOST:
-            raise DataError(f"a picture of {width}x{height} pixels would be {len(tops) * len(lefts):,} slices of "
+            raise DataError(f"{name}: {width}x{height} pixels would be {len(tops) * len(lefts):,} slices of "
                             f"{self.size} pixels with an overlap of {self.overlap:g}; {MOST:,} are the most. Raise "
                             "slices.size, or lower slices.overlap.")
         found = [(left, top, min(left + self.size, width), min(top + self.size, height))
