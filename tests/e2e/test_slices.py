@@ -61,8 +61,8 @@ def test_prediction_finds_what_the_proof_found(sliced: hs.Run) -> None:
 
 def test_evaluation_and_prediction_look_at_slices(sliced: hs.Run, table: Path, tmp_path: Path) -> None:
     assert 0 <= hs.evaluate(sliced, table)["all"]["ap"].value <= 1
-    answer = CliRunner().invoke(application(), ["predict", str(sliced.directory), str(table.parent / "000.png"), "--out",
-                                                str(tmp_path / "found")])
+    words = ["predict", sliced.directory, table.parent / "000.png", "--out", tmp_path / "found"]
+    answer = CliRunner().invoke(application(), [str(word) for word in words])
     assert answer.exit_code == 0
     image = json.loads((tmp_path / "found/predictions.json").read_text())["images"][0]
     assert (image["width"], image["height"]) == (150, 110)
