@@ -2,6 +2,8 @@ import io
 import os
 import pickle
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 from functools import partial
@@ -13,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from headstart import pixels
 from headstart.errors import ConfigError, DataError
 from headstart.events import Finished, Started
-from headstart.images import ImageError, decode, printable, probe, scan
+from headstart.images import ImageError, decode, opened, printable, probe, scan, size_of
 from tests.pictures import noise, picture
 from tests.shared_data import shared
 
@@ -143,6 +146,72 @@ def test_exif_orientation_is_honoured(format: str, orientation: int) -> None:
     assert pixels.shape[:2] == ((16, 32) if orientation < 5 else (32, 16))
     quarters = pixels.reshape(2, pixels.shape[0] // 2, 2, pixels.shape[1] // 2, 3).mean((1, 3, 4))
     assert np.unravel_index(quarters.argmax(), (2, 2)) == (row, column)
+
+
+def stored_as(mode: str) -> Image.Image:
+    """A picture of 47 x 31 pixels in one of Pillow's modes."""
+    if mode == "I;16":
+        return Image.fromarray(np.random.default_rng(0).integers(0, 65536, (31, 47), dtype=np.uint16))
+    made = Image.fromarray(noise(0, (47, 31)))
+    return made.quantize(16) if mode == "P" else made.convert(mode)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize(("mode", "format", "options"), [
+    ("RGB", "PNG", {}), ("RGB", "TIFF", {"compression": "tiff_deflate"}), ("L", "PNG", {"transparency": 7}),
+    ("LA", "PNG", {}), ("RGBA", "PNG", {}), ("P", "PNG", {"transparency": 3}), ("P", "GIF", {}), ("1", "TIFF", {}),
+    ("I;16", "PNG", {}), ("I;16", "TIFF", {}), ("CMYK", "JPEG", {}), ("RGB", "WEBP", {"lossless": True})])
+def test_a_part_has_the_pixels_of_the_whole(mode: str, format: str, options: dict[str, object], channels: int) -> None:
+    source = partial(bytes, encoded(stored_as(mode), format, **options))
+    whole = decode(source, channels=channels, background=40)
+    with opened(source, channels=channels, background=40) as image:
+        assert image.size == (31, 47)
+        np.testing.assert_array_equal(image.region((5, 3, 47, 29)), whole[3:29, 5:47])
+
+
+@pytest.mark.parametrize("format", ["JPEG", "TIFF", "WEBP", "PNG"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_part_and_the_size_are_those_of_the_upright_picture(format: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    source = partial(bytes, encoded(Image.fromarray(noise(5, (40, 24))), format, exif=exif))
+    whole = decode(source)
+    assert size_of(source) == whole.shape[:2]
+    with opened(source) as image:
+        assert image.size == whole.shape[:2]
+        np.testing.assert_array_equal(image.region((2, 3, 19, 24)), whole[3:24, 2:19])
+
+
+def test_the_size_of_a_png_whose_exif_stands_behind_its_pixels_is_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(Image.fromarray(noise(5, (40, 24))), "PNG", exif=exif)
+    at, end = data.index(b"eXIf") - 4, data.index(b"IEND") - 4
+    length = 12 + int.from_bytes(data[at:at + 4])
+    late = data[:at] + data[at + length:end] + data[at:at + length] + data[end:]
+    assert size_of(partial(bytes, late)) == decode(partial(bytes, late)).shape[:2] == (40, 24)
+
+
+def test_bands_of_a_large_picture_make_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    source = partial(bytes, encoded(Image.fromarray(noise(6, (50, 30))), "PNG", exif=exif))
+    whole = decode(source)
+    monkeypatch.setattr(pixels, "BAND", 200)
+    np.testing.assert_array_equal(decode(source), whole)
+
+
+def test_errors_inside_the_block_are_not_taken_for_damage() -> None:
+    with pytest.raises(RuntimeError, match="of the user"), opened(partial(bytes, encoded(stored_as("L"), "PNG"))):
+        raise RuntimeError("of the user")
+
+
+def test_the_limit_of_pixels_can_be_set_and_a_wrong_one_is_told() -> None:
+    code = "from headstart import images; print(images.MAX_PIXELS)"
+    for setting, expected in (("", "128000000"), ("400000000", "400000000"), ("many", "give a whole number of pixels")):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
+                              env=os.environ | {"HEADSTART_MAX_PIXELS": setting})
+        assert expected in done.stdout + done.stderr
 
 
 def test_broken_exif_leaves_a_sound_picture_as_it_is() -> None:

@@ -10,7 +10,7 @@ import contextlib
 import errno
 import io
 import os
-import struct
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -20,43 +20,37 @@ from pathlib import Path
 from typing import IO, Any, Literal, cast
 
 import numpy as np
-from PIL import (
-    BmpImagePlugin,
-    ExifTags,
-    GifImagePlugin,
-    Image,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image
 
 from headstart.errors import ConfigError, DataError
 from headstart.events import Finished, Listen, Progress, Started, silent
+from headstart.pixels import Window, orientation, region, upright_size, whole_array
+from headstart.signatures import kind_of, lacks_end, opener_of
 from headstart.types import ImageSource
 
 # H height, W width in pixels
 
 Reason = Literal["empty_file", "not_an_image", "truncated", "corrupt", "too_large", "float_image", "missing",
                  "unreadable"]
-MAX_PIXELS = 64_000_000
+LARGE = 16_000_000
+"""Pixels above which pictures are decoded one after the other, whatever the number of threads."""
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_one_at_a_time = threading.RLock()
+
+
+def _max_pixels() -> int:
+    given = os.environ.get("HEADSTART_MAX_PIXELS", "").strip()
+    if given and not (given.isascii() and given.isdigit()):
+        raise ConfigError(f"HEADSTART_MAX_PIXELS={given}: give a whole number of pixels, such as 400000000.")
+    return int(given or 128_000_000)
+
+
+MAX_PIXELS = _max_pixels()
+"""Of a picture that is decoded. Pillow takes 4 bytes for each, and a file of a few bytes can claim any number."""
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif",
                         ".mpo"})
 """Of files that Headstart decodes, lower case; what counts in the end is the content."""
-FORMATS = {b"\xff\xd8\xff": JpegImagePlugin.jpeg_factory, b"\x89PNG\r\n\x1a\n": PngImagePlugin.PngImageFile,
-           b"GIF87a": GifImagePlugin.GifImageFile, b"GIF89a": GifImagePlugin.GifImageFile,
-           b"BM": BmpImagePlugin.BmpImageFile, b"RIFF": WebPImagePlugin.WebPImageFile,
-           b"II*\0": TiffImagePlugin.TiffImageFile, b"MM\0*": TiffImagePlugin.TiffImageFile,
-           b"II+\0": TiffImagePlugin.TiffImageFile, b"MM\0+": TiffImagePlugin.TiffImageFile}
-"""First bytes of a file, and what opens it. Opened without `Image.open`, which warns of size through a global."""
-OTHERS = {b"<!doctype html": "HTML", b"<html": "HTML", b"<?xml": "XML", b"<svg": "SVG", b"%pdf": "PDF", b"pk": "ZIP",
-          b"\x1f\x8b": "gzip", b"\x89hdf": "HDF5", b"8bps": "Photoshop", b"\0\0\0\x0cjp": "JPEG 2000",
-          b"version https://git-lfs": "Git LFS pointer"}
 TRANSIENT = frozenset({errno.EIO, errno.EAGAIN, errno.ESTALE, errno.ETIMEDOUT})
-TURNS = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-         5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
-         8: Image.Transpose.ROTATE_90}
-"""What brings a picture upright, by its EXIF orientation."""
 
 
 class ImageError(DataError):
@@ -92,11 +86,80 @@ def decode(source: ImageSource, *, channels: int = 3, background: int = 255) -> 
     is 4. Of an animation or a stack the first frame is taken.
     Raises ImageError (a DataError) with its reason; ConfigError for another number of channels.
     """
-    if channels not in (1, 3, 4):
+    with opened(source, channels=channels, background=background) as picture:
+        return picture.array()
+
+
+class Picture:
+    """A decoded picture as Pillow keeps it, upright; arrays are made of what is asked for alone."""
+
+    def __init__(self, image: Image.Image, name: str, mode: str, background: int) -> None:
+        """image: decoded; name: for messages; mode and background: of the arrays."""
+        self._image, self._name, self._mode, self._background = image, name, mode, background
+        self._turned = orientation(image)
+        self.size = upright_size(image.width, image.height, self._turned)
+        """Height and width."""
+
+    def array(self) -> np.ndarray:
+        """Return the whole: uint8 [H, W, channels]. Raises ImageError."""
+        with self._told():
+            return whole_array(self._image, self._turned, self._mode, self._background)
+
+    def region(self, window: Window) -> np.ndarray:
+        """Return a part, uint8 [bottom - top, right - left, channels]; no array of the whole is made."""
+        with self._told():
+            return region(self._image, self._turned, window, self._mode, self._background)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, OSError) as error:
+            raise ImageError(f"{self._name}: corrupt: the picture can't be converted ({error})") from error
+
+
+@contextlib.contextmanager
+def opened(source: ImageSource, *, channels: int = 3, background: int = 255) -> Iterator[Picture]:
+    """Give a decoded picture, of which parts can be taken. One of more than LARGE pixels waits for other such ones.
+
+    channels, background and errors are those of `decode`; what is raised inside the block goes through as it is.
+    """
+    if channels not in MODES:
         raise ConfigError(f"pictures give 1 (grey), 3 (RGB) or 4 (RGBA) channels, not {channels}")
+    with contextlib.ExitStack() as held:
+        with _opened(source) as image:
+            _wait_if_large(image, held)
+            _load(image)
+            picture = Picture(image, title(source), MODES[channels], background)
+        yield picture
+
+
+def _wait_if_large(image: Image.Image, held: contextlib.ExitStack) -> None:
+    if image.width * image.height > LARGE:
+        held.enter_context(_one_at_a_time)
+
+
+def size_of(source: ImageSource) -> tuple[int, int]:
+    """Return height and width of the upright picture, from what stands around its pixels. Raises ImageError."""
     with _opened(source) as image:
-        _load(image)
-        return _to_array(_upright(image), {1: "L", 3: "RGB", 4: "RGBA"}[channels], background)
+        if image.format == "PNG" and "exif" not in image.info and _has_late_exif(image):
+            image.load()
+        # Of a TIFF, Pillow says the upright size before it has turned the picture.
+        plain = image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info)
+        turned = 1 if plain else orientation(image)
+        return upright_size(image.width, image.height, turned)
+
+
+def _has_late_exif(image: Image.Image) -> bool:
+    """Return whether a PNG's EXIF stands behind its pixels, where Pillow comes only by decoding them."""
+    file = cast(IO[bytes], image.fp)  # type: ignore[attr-defined]
+    position, found = file.tell(), False
+    file.seek(8)
+    while not found and len(head := file.read(8)) == 8:
+        found = head[4:] == b"eXIf"
+        file.seek(int.from_bytes(head[:4]) + 4, os.SEEK_CUR)
+    file.seek(position)
+    return found
 
 
 def probe(source: ImageSource) -> ImageInfo:
@@ -125,22 +188,23 @@ def scan(sources: Sequence[ImageSource], *, workers: int | None = None, listen: 
 
 def _inspect(source: ImageSource, measure: Callable[[np.ndarray], Any] | None) -> ImageInfo | ImageError:
     try:
-        with _opened(source) as image:
+        with contextlib.ExitStack() as held, _opened(source) as image:
             info = _describe(image)
+            _wait_if_large(image, held)
             _load(image)
             if image.format == "PNG":
-                info = replace(info, orientation=_orientation(image))  # may stand behind the pixels
-            pixels = _to_array(_upright(image), "RGB", 255)
+                info = replace(info, orientation=orientation(image))  # may stand behind the pixels
+            pixels = whole_array(image, info.orientation, "RGB", 255)
+            return replace(info, measured=measure(pixels)) if measure else info
     except ImageError as error:
         return error
-    return replace(info, measured=measure(pixels)) if measure else info
 
 
 def _describe(image: Image.Image) -> ImageInfo:
     # Asked for the EXIF that a PNG has not shown yet, Pillow would decode it.
     unknown = image.format == "PNG" and "exif" not in image.info
     return ImageInfo(image.format or "", image.mode, image.width, image.height, int(getattr(image, "n_frames", 1)),
-                     1 if unknown else _orientation(image))
+                     1 if unknown else orientation(image))
 
 
 def printable(text: str) -> str:
@@ -195,29 +259,19 @@ def _file(source: ImageSource, name: str) -> Iterator[IO[bytes]]:
         yield cast(IO[bytes], file)
 
 
-def opener_of(head: bytes):  # type: ignore[no-untyped-def]  # Pillow's openers share no type
-    """Return what opens a file with these first 16 bytes or more, or None if it is no image that we decode."""
-    if head[:4] == b"RIFF" and head[8:12] != b"WEBP":
-        return None
-    return next((opener for magic, opener in FORMATS.items() if head.startswith(magic)), None)
-
-
 def _foreign(head: bytes, name: str) -> ImageError:
     if not head:
         return ImageError(f"{name}: the file is empty (0 bytes)", reason="empty_file")
-    found = next((kind for magic, kind in OTHERS.items() if head.lstrip().lower().startswith(magic)), "")
-    if head[4:8] == b"ftyp":
-        found = {b"avif": "AVIF", b"heic": "HEIC", b"mif1": "HEIC"}.get(head[8:12], "video")
-    if not found:
-        found = "text" if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head) else "unknown"
-    return ImageError(f"{name}: not_an_image(sniffed={found}); Headstart reads JPEG, PNG, WebP, BMP, TIFF and GIF",
-                      reason="not_an_image")
+    return ImageError(f"{name}: not_an_image(sniffed={kind_of(head)}); Headstart reads JPEG, PNG, WebP, BMP, TIFF and "
+                      "GIF", reason="not_an_image")
 
 
 def _check_header(image: Image.Image, name: str) -> None:
     if image.width * image.height > MAX_PIXELS:
         raise ImageError(f"{name}: too_large({image.width}x{image.height}); more than {MAX_PIXELS // 10**6} million "
-                         "pixels are not decoded. Make it smaller, or cut it into tiles.", reason="too_large")
+                         "pixels are not decoded. Make it smaller, cut it into tiles, or, if you trust the file and "
+                         "have 8 bytes of memory for each pixel, set HEADSTART_MAX_PIXELS to their number.",
+                         reason="too_large")
     if image.mode == "F" or (image.mode == "I" and image.format != "PNG"):
         kind = "floating-point" if image.mode == "F" else "32-bit integer"
         raise ImageError(f"{name}: float_image: a {kind} picture has no fixed black and white. Save it with 8 or 16 "
@@ -241,59 +295,6 @@ def _load(image: Image.Image) -> None:
 
 def _damaged(file: IO[bytes], name: str, error: Exception) -> ImageError:
     """Return `truncated` where the file stops early, else `corrupt`."""
-    cut = isinstance(error, EOFError) or "truncated" in str(error).lower() or _lacks_end(file)
+    cut = isinstance(error, EOFError) or "truncated" in str(error).lower() or lacks_end(file)
     what = "truncated: the file stops before the picture ends" if cut else "corrupt: the picture can't be decoded"
     return ImageError(f"{name}: {what} ({error})", reason="truncated" if cut else "corrupt")
-
-
-def _lacks_end(file: IO[bytes]) -> bool:
-    """Return whether the closing mark of a JPEG, PNG or GIF, or the promised length of a BMP or WebP, is missing."""
-    length = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    head = file.read(16)
-    file.seek(max(0, length - 4096))
-    tail = file.read()
-    if head.startswith((b"RIFF", b"BM")):
-        promised = struct.unpack("<I", head[4:8] if head[0] == 82 else head[2:6])[0] if len(head) > 7 else length + 1
-        return bool(promised + (8 if head[0] == 82 else 0) > length)
-    if head.startswith(b"GI"):
-        return not tail.rstrip(b"\0").endswith(b";")
-    return {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND"}.get(head[:2], b"") not in tail
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        found = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except (SyntaxError, ValueError, TypeError, KeyError, IndexError, struct.error):
-        return 1  # broken metadata around a sound picture: as if there were none
-    return found if found in TURNS else 1
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    turn = TURNS.get(_orientation(image))
-    return image if turn is None else image.transpose(turn)
-
-
-def _to_array(image: Image.Image, mode: str, background: int) -> np.ndarray:
-    """Return uint8 [H, W, C] in mode L, RGB or RGBA from any mode that Pillow knows."""
-    if image.mode.startswith("I"):
-        image = _eight_bits(image)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        if mode != "RGBA":
-            ground = Image.new("RGBA", image.size, (background, background, background, 255))
-            image = Image.alpha_composite(ground, image).convert("RGB")
-    if image.mode != mode:
-        image = image.convert(mode)
-    array = np.array(image)
-    return array[..., None] if array.ndim == 2 else array
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Return 8-bit grey (and alpha, where one grey level means transparent) from 16-bit grey: 65535 / 257 = 255."""
-    deep = np.asarray(image).astype(np.uint32)
-    grey = ((deep + 128) // 257).astype(np.uint8)
-    clear = image.info.get("transparency")
-    if isinstance(clear, int):
-        return Image.merge("LA", [Image.fromarray(grey), Image.fromarray(np.where(deep == clear, 0, 255).astype("u1"))])
-    return Image.fromarray(grey)

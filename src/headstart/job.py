@@ -12,6 +12,7 @@ from pydantic import Field, ValidationInfo, field_serializer, field_validator, m
 from headstart.backbones.resolve import PERMISSIVE
 from headstart.catalog import Catalog
 from headstart.configuration import override, read_yaml, to_yaml
+from headstart.data.slices import ChosenSlices
 from headstart.detectors.detector import ChosenDetector
 from headstart.errors import ConfigError
 from headstart.methods.method import Method
@@ -54,6 +55,8 @@ class Job(Part):
     """`classification`, `multilabel` or `detection`; None finds it out."""
     detector: ChosenDetector | None = None
     """For detection: what finds boxes on the backbone's maps, such as {detector: fcos, width: 96}; None: fcos."""
+    slices: ChosenSlices | None = None
+    """For detection: cuts large pictures into overlapping parts, such as {size: 640, overlap: 0.2}; None: the whole."""
     backbone: str = "auto"
     """Name of a pretrained model; `headstart models` lists them; `auto` takes the best that is here."""
     image_size: int | None = Field(None, ge=8, le=4096)

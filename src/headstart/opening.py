@@ -37,7 +37,8 @@ from headstart.training.plan import Plan
 from headstart.training.train import refuse_impossible
 
 BOXES_SIZE = 320
-"""Pixels of the longer side of what a detector sees, where the job does not say: what two cores can train on."""
+"""Pixels of the longer side of what a detector sees, where the job does not say: what two cores can train on.
+Of slices it is their own size: they are cut so that nothing is shrunk."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def starting_model(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, J
         return _start_from(load_run(job.init_from).model, dataset, _task(job, dataset.task), listen), job
     own = find(job.backbone).detector if job.backbone != AUTO and dataset.task == "detection" else ""
     task = _task(job, dataset.task, own)
-    size = job.image_size or (BOXES_SIZE if dataset.task == "detection" and not own else None)
+    size = job.image_size or _size(job, dataset.task, own)
     backbone, note = load(job.backbone, channels=job.channels, size=size,
                           allow_licenses=job.allow_licenses)
     if note:
@@ -147,15 +148,23 @@ def starting_model(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, J
 def _task(job: Job, name: str, own: str = "") -> Task:
     """Return the task with what the job says of it. own: the detector that the backbone brings."""
     made = Catalog("tasks", Task).get(name)  # type: ignore[type-abstract]
-    detector = (job.detector or own) if name == "detection" else None
-    return made.parse({"detector": detector} if detector else {})
+    given = {"detector": job.detector or own or None, "slices": job.slices} if name == "detection" else {}
+    return made.parse({key: value for key, value in given.items() if value})
+
+
+def _size(job: Job, task: str, own: str) -> int | None:
+    """Return the size of the input where the job does not say; None for the backbone's own."""
+    if task != "detection":
+        return None
+    return job.slices.size if job.slices else None if own else BOXES_SIZE
 
 
 def _why(job: Job, task: Task, size: int) -> str:
     """Return a sentence on the detector and the size of its input, and why they were taken."""
     assert isinstance(task, Detection), task
-    said = f"detector {task.detector.part_name} on pictures of {size} pixels on their longer side"
-    if job.detector or job.image_size or not isinstance(task.detector, Fcos):
+    seen = "slices" if job.slices else "pictures"
+    said = f"detector {task.detector.part_name} on {seen} of {size} pixels on their longer side"
+    if job.detector or job.image_size or job.slices or not isinstance(task.detector, Fcos):
         return f"{said}."
     return (f"{said}: what two cores train in minutes. Small objects want more: --set image_size={2 * size} costs four "
             "times as much.")
@@ -181,6 +190,8 @@ def _for_task(job: Job, task: str) -> Job:
             raise ConfigError(f"fit {job.fit}: a detector sees the whole picture in its proportions. Leave it out.")
     elif job.detector is not None:
         raise ConfigError(f"detector {job.detector.part_name}: has no effect on {task}. Leave it out.")
+    elif job.slices is not None:
+        raise ConfigError(f"slices {job.slices.size}: has no effect on {task}. Leave it out.")
     # What always answers the same class says nothing of where objects are.
     baselines = tuple(method.for_task(task) for method in job.baselines
                       if task != "detection" or method.part_name != "majority")
@@ -235,7 +246,8 @@ def _refuse_unfit(methods: Sequence[Method], opened: Opened, listen: Listen) -> 
 def _start_from(model: Model, dataset: Dataset, task: Task, listen: Listen) -> Model:
     """Return `model` with its head mapped to the data's classes by name; rows of new classes are zero."""
     if isinstance(model.task, Detection):
-        task = model.task.model_copy(update={"thresholds": ()})
+        task = model.task.model_copy(update={"thresholds": (), "slices": getattr(task, "slices", None)
+                                             or model.task.slices})
     fresh = Model.fresh(model.backbone, task, dataset.classes, preprocessing=model.preprocessing)
     known = [name for name in dataset.classes if name in model.classes]
     pairs = [(dataset.classes.index(name), model.classes.index(name)) for name in known]

@@ -5,7 +5,7 @@ A part's fields are at once its constructor, its YAML schema and its command-lin
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
@@ -67,8 +67,15 @@ def fields_at(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
     """Return the field names of the (nested) model that `path` leads to."""
     for step in path:
         field = model.model_fields.get(str(step))
-        nested = field.annotation if field else None
-        if not (isinstance(nested, type) and issubclass(nested, BaseModel)):
+        nested = _record_in(field.annotation) if field else None
+        if nested is None:
             break
         model = nested
     return list(model.model_fields)
+
+
+def _record_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the record that a field holds, also where it may be None."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_record_in, get_args(annotation))), None)

@@ -38,7 +38,7 @@ DOORS = {
     "torchmetrics": "training/monitor.py",
     "torchvision.models.detection": "detectors/",
     "torchvision.models": ("backbones/torchvision_backbone.py", "backbones/torchvision_detectors_backbone.py"),
-    "torchvision.ops": ("backbones/drop_path.py", "detectors/"),
+    "torchvision.ops": ("backbones/drop_path.py", "detectors/", "merging.py"),
     # one image at a time; an image with its boxes; whole batches
     "torchvision.transforms": ("data/augment.py", "data/augment_boxes.py", "mixes/"),
     "torchvision": "data/augment_boxes.py",  # its tv_tensors, imported as a name

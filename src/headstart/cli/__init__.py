@@ -7,6 +7,7 @@ import functools
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from types import FrameType
@@ -104,4 +105,6 @@ def _on_sigterm(number: int, frame: FrameType | None) -> None:
 def main() -> None:
     """Run the command line."""
     signal.signal(signal.SIGTERM, _on_sigterm)
+    # Pillow's, of some large pictures; `images` has checked the size before, and refused what is too large.
+    warnings.filterwarnings("ignore", "Image size .* could be decompression bomb", RuntimeWarning)
     application()()

@@ -50,9 +50,12 @@ class Preprocessing(Part):
 
     def whole(self, picture: np.ndarray) -> np.ndarray:
         """Return the picture with its longer side brought to `size` and its aspect kept: what a detector reads."""
-        height, width = picture.shape[:2]
+        return self.resize(picture, self.whole_size(*picture.shape[:2]))
+
+    def whole_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return height and width of what `whole` gives."""
         scale = self.size / max(height, width)
-        return self.resize(picture, (max(1, round(height * scale)), max(1, round(width * scale))))
+        return max(1, round(height * scale)), max(1, round(width * scale))
 
     @property
     def short_side(self) -> int:
@@ -81,7 +84,7 @@ class Preprocessing(Part):
             # As RGBX: Pillow would premultiply alpha, which is not what a fourth channel means here.
             mode = "RGB" if picture.shape[2] == 3 else "CMYK"
             return np.asarray(Image.frombuffer(mode, (picture.shape[1], picture.shape[0]),
-                                               np.ascontiguousarray(picture).tobytes(), "raw", mode, 0, 1)
+                                               np.ascontiguousarray(picture), "raw", mode, 0, 1)
                               .resize(target, method))
         planes = [np.asarray(Image.fromarray(np.ascontiguousarray(picture[..., c])).resize(target, method))
                   for c in range(picture.shape[2])]

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from headstart.errors import DataError, listed
-from headstart.images import EXTENSIONS, opener_of, printable
+from headstart.images import EXTENSIONS, printable
+from headstart.signatures import opener_of
 
 UNDECODED = frozenset({".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".dcm", ".tga"})
 """Pictures that can't be decoded. They count as images, so that the check names them: none is quietly left out."""

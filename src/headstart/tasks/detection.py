@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import nn
 
 from headstart.backbones.backbone import Backbone
+from headstart.data.slices import ChosenSlices
 from headstart.detectors.detector import ChosenDetector
 from headstart.detectors.fcos import Fcos
 from headstart.errors import ConfigError
@@ -21,6 +22,8 @@ class Detection(Task):
 
     detector: ChosenDetector = Field(default_factory=Fcos)
     """The architecture of the head, such as fcos; with settings as {detector: fcos, width: 96}."""
+    slices: ChosenSlices | None = None
+    """How a large picture is cut into parts, which the network sees one by one; None shows it the whole, shrunk."""
     thresholds: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
     """The score of each class from which a box is shown, chosen on validation; empty before that."""
 

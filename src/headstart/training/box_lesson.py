@@ -21,6 +21,7 @@ from headstart.errors import ConfigError, nearest
 from headstart.methods.method import Context
 from headstart.metrics.boxes import NAMES, detection_metrics, truth_of
 from headstart.model import Model
+from headstart.tasks.detection import Detection
 from headstart.training.box_pictures import BoxItem, BoxPictures, TrainBoxes, ValBoxes
 from headstart.training.imbalance import train_weights
 from headstart.training.lesson import Lesson, Share
@@ -29,6 +30,7 @@ from headstart.training.network import Network
 from headstart.training.objective import Teaching
 from headstart.training.pictures import SHARE, free_memory
 from headstart.training.plan import Plan
+from headstart.training.sliced_pictures import SlicedPictures
 from headstart.types import Batch, Detections
 
 # B images in a batch, K boxes
@@ -54,6 +56,13 @@ class BoxLesson(Lesson):
 
     def __init__(self, model: Model, splits: Splits, plan: Plan, context: Context) -> None:
         super().__init__(model, splits, plan, context)
+        assert isinstance(model.task, Detection), type(model.task)
+        if model.task.slices is not None:
+            # Validation sees every slice; of those to learn from, the ones without objects are thinned out.
+            self.pictures, self.val_pictures = (
+                SlicedPictures(part, model.preprocessing, model.task.slices, budget=SHARE * free_memory(),
+                               scratch=context.workspace, seed=seed)
+                for part, seed in ((splits.train, context.seed), (splits.val, None)))
         self.monitor = watched(plan, model)
         assert isinstance(model.head, DetectionHead), type(model.head)
         alike = plan.scope == "head" and plan.augment == "none"
@@ -134,7 +143,8 @@ class BoxLesson(Lesson):
             return loss, loss
         if not math.isfinite(loss):
             return math.nan, loss
-        found_metrics = detection_metrics(found, self._truths, len(self.model.classes), names=[self.monitor.name])
+        found_metrics = detection_metrics(self.val_pictures.gathered(found), self._truths, len(self.model.classes),
+                                          names=[self.monitor.name])
         return found_metrics[self.monitor.name], loss
 
     def blank(self, count: int) -> BoxBatch:
@@ -160,8 +170,8 @@ class BoxLesson(Lesson):
             return self._maps.of(network.backbone, images, keys)
 
     def _original(self, found: Target, index: int) -> Detections:
-        small = self.val_pictures[index].shape
-        return to_original(found, (small[0], small[1]), self.val_pictures.original[index])
+        original = self.val_pictures.original[index]
+        return to_original(found, self.preprocessing.whole_size(*original), original)
 
 
 def watched(plan: Plan, model: Model) -> Watched:

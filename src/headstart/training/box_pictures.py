@@ -15,6 +15,7 @@ from headstart.data.augment_boxes import BoxAugment, Boxed, mosaic
 from headstart.data.dataset import Dataset
 from headstart.data.transforms import Preprocessing, to_tensor
 from headstart.training.pictures import Pictures
+from headstart.types import Detections
 
 # N images, B images in a batch, K boxes
 
@@ -50,6 +51,10 @@ class BoxPictures(Pictures):
         height, width = self.original[position]
         factors = np.array([picture.shape[1] / width, picture.shape[0] / height] * 2, np.float32)
         return Boxed(picture, boxes * factors, np.array([one.label for one in objects], np.int64))
+
+    def gathered(self, found: Sequence[Detections]) -> list[Detections]:
+        """Return what was found in each picture of the split, from what was found in each that is shown."""
+        return list(found)
 
     def _reduced(self, position: int, picture: np.ndarray) -> np.ndarray:
         self.original[position] = (picture.shape[0], picture.shape[1])

@@ -61,8 +61,7 @@ class Pictures:
                         self._kept[position] = picture
                 listen(Progress(step, positions[-1] + 1))
         if broken:
-            raise DataError(f"{len(broken)} of {len(self.dataset)} images can't be read:\n{listed(broken)}\n"
-                            "Repair them, or leave them out with `--set skip_bad=true` (adapt: `--skip-bad`).")
+            raise unreadable(broken, len(self.dataset))
         self.used = used
         return used
 
@@ -120,6 +119,12 @@ class ValImages(TorchDataset[Item]):
     def __getitem__(self, index: int) -> Item:
         image = to_tensor(self.pictures.preprocessing.arrange(self.pictures[index]))
         return image, self.targets[index], self.weights[index], torch.tensor(index)
+
+
+def unreadable(broken: list[str], count: int) -> DataError:
+    """Return the error that names the pictures which can't be read, of so many."""
+    return DataError(f"{len(broken)} of {count} images can't be read:\n{listed(broken)}\n"
+                     "Repair them, or leave them out with `--set skip_bad=true` (adapt: `--skip-bad`).")
 
 
 def free_memory() -> float:

@@ -8,7 +8,7 @@ import time
 
 import torch
 
-from headstart.data.dataset import Splits
+from headstart.data.dataset import Dataset, Splits
 from headstart.errors import ConfigError, DataError, IntegrityError
 from headstart.events import Finished, Kept, Note, Started, Trained
 from headstart.memory import keep_pages
@@ -63,7 +63,7 @@ def train(model: Model, splits: Splits, plan: Plan, context: Context, *, teachin
         network = Network(model.backbone, model.head, plan)
         averaging = Averaging(network, plan.average) if plan.average is not None else None
         beside = lesson.begin(network, averaging.averaged if averaging else None, teaching)
-        order = _order(splits, plan, context, moving=network.moves_batch_norm)
+        order = _order(lesson.pictures.dataset, plan, context, moving=network.moves_batch_norm)
         learner = Learner(network, lesson, averaging=averaging, order=order, checkpoints=checkpoints, stop=stop,
                           beside=beside)
         if saved is not None:
@@ -130,12 +130,12 @@ def refuse_empty(splits: Splits) -> None:
             raise DataError(f"the {name} split is empty; training needs one. Give it images, or let Headstart split.")
 
 
-def _order(splits: Splits, plan: Plan, context: Context, *, moving: bool) -> Order:
-    order = Order(len(splits.train), plan.batch_size, plan.epochs, seed=context.seed, drop_single=moving,
-                  probabilities=sampling_probabilities(splits.train, plan.sampling))
+def _order(shown: Dataset, plan: Plan, context: Context, *, moving: bool) -> Order:
+    order = Order(len(shown), plan.batch_size, plan.epochs, seed=context.seed, drop_single=moving,
+                  probabilities=sampling_probabilities(shown, plan.sampling))
     if order.dropped:
         context.listen(Note(f"{plan.part_name}: the last batch of each epoch would be 1 image, on which BatchNorm "
-                            f"can't learn: each epoch leaves out another one of the {len(splits.train)} images"))
+                            f"can't learn: each epoch leaves out another one of the {len(shown)} images"))
     return order
 
 

@@ -1,0 +1,98 @@
+"""A detector that is told to look at slices does so everywhere: in training, proof, prediction, evaluation."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import headstart as hs
+from headstart.cli import application
+from headstart.data.slices import Slices
+from headstart.errors import ConfigError
+from headstart.job import build_job
+from tests.e2e.test_detection import COLOURS, SMALL
+
+CUT = {"size": 64, "overlap": 0.25}
+PROBE = [{"method": "probe", "epochs": 1}]
+
+
+def write_large(folder: Path, *, count: int = 10) -> Path:
+    """Write pictures of 150 x 110 pixels with four small rectangles each, as a table."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = ["image,label,xmin,ymin,xmax,ymax"]
+    for number in range(count):
+        rng = np.random.default_rng(number)
+        pixels = rng.integers(90, 160, (110, 150, 3)).astype(np.uint8)
+        for place, (name, colour) in enumerate([*COLOURS.items()][:2] * 2):
+            left, top = 75 * (place // 2) + int(rng.integers(0, 50)), 55 * (place % 2) + int(rng.integers(0, 35))
+            pixels[top:top + 18, left:left + 22] = colour
+            rows.append(f"{number:03d}.png,{name},{left},{top},{left + 22},{top + 18}")
+        Image.fromarray(pixels).save(folder / f"{number:03d}.png")
+    (folder / "boxes.csv").write_text("\n".join(rows) + "\n")
+    return folder / "boxes.csv"
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_large(tmp_path_factory.mktemp("large") / "data")
+
+
+@pytest.fixture(scope="module")
+def sliced(table: Path, tmp_path_factory: pytest.TempPathFactory) -> hs.Run:
+    return hs.adapt(table, method=PROBE, baselines="", slices=CUT, out=tmp_path_factory.mktemp("runs") / "sliced",
+                    **{key: value for key, value in SMALL.items() if key != "image_size"})
+
+
+def test_the_run_keeps_its_slices(sliced: hs.Run) -> None:
+    again = hs.load_run(sliced.directory)
+    assert again.model.task.slices == again.job.slices == Slices(**CUT)  # type: ignore[attr-defined, arg-type]
+    assert again.model.preprocessing.size == 64, "without an image size, nothing of a slice is shrunk away"
+
+
+def test_prediction_finds_what_the_proof_found(sliced: hs.Run) -> None:
+    rows = sliced.predictions.query("split == 'test'")
+    for found, stored in zip(hs.predict(sliced.directory, list(rows["path"])), rows.itertuples(), strict=True):
+        assert found.size == (110, 150)  # type: ignore[union-attr]
+        np.testing.assert_allclose(found.found.scores, np.asarray(stored.scores), atol=1e-3)  # type: ignore[union-attr]
+
+
+def test_evaluation_and_prediction_look_at_slices(sliced: hs.Run, table: Path, tmp_path: Path) -> None:
+    assert 0 <= hs.evaluate(sliced, table)["all"]["ap"].value <= 1
+    words = ["predict", sliced.directory, table.parent / "000.png", "--out", tmp_path / "found"]
+    answer = CliRunner().invoke(application(), [str(word) for word in words])
+    assert answer.exit_code == 0
+    image = json.loads((tmp_path / "found/predictions.json").read_text())["images"][0]
+    assert (image["width"], image["height"]) == (150, 110)
+    assert Image.open(tmp_path / "found/pictures/000.jpg").size == (150, 110)
+
+
+def test_a_start_from_a_run_keeps_its_slices_unless_told_others(sliced: hs.Run, table: Path, tmp_path: Path) -> None:
+    more = {"init_from": str(sliced.directory), "method": PROBE, "baselines": "", "tracking": "off"}
+    kept = hs.adapt(table, out=tmp_path / "kept", **more)
+    assert kept.model.task.slices == Slices(**CUT)  # type: ignore[attr-defined, arg-type]
+    other = hs.adapt(table, out=tmp_path / "other", slices=96, **more)
+    assert other.model.task.slices == Slices(size=96)  # type: ignore[attr-defined]
+
+
+def test_the_command_line_sets_slices() -> None:
+    assert build_job({"data": "x"}, assignments=["slices=512"]).slices == Slices(size=512)
+    assert build_job({"data": "x"}, assignments=["slices.size=512", "slices.merge=wbf"]).slices == Slices(
+        size=512, merge="wbf")
+
+
+@pytest.mark.parametrize(("assignment", "message"), [
+    ("slices.sise=512", 'slices.sise: unknown setting "sise". Did you mean "size"'),
+    ("slices.overlap=1.5", "slices.overlap: Input should be less than 1"),
+    ("slices.merge=mean", "slices.merge: Input should be 'nms' or 'wbf'"),
+])
+def test_a_wrong_setting_is_named(assignment: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build_job({"data": "x"}, assignments=[assignment])
+
+
+def test_slices_are_refused_for_whole_images(digits: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="slices 640: has no effect on classification"):
+        hs.adapt(digits, slices=640, method="probe", out=tmp_path / "run", **SMALL)
