@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
@@ -82,6 +83,10 @@ class BoxLesson(Lesson):
             self._maps = None  # from the first level on the overfitting watch augments
         weights = train_weights(self.pictures.dataset, "none")
         return TrainBoxes(self.pictures, weights, preset=self.plan.augment, level=level, seed=self.context.seed)
+
+    def alike(self) -> np.ndarray | None:
+        """Return which pictures are of like proportions: a batch is as high and as wide as its largest ones."""
+        return self.pictures.aspects()
 
     def val(self) -> DataLoader[Any]:
         """Return the batches of validation."""

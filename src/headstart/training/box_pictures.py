@@ -67,6 +67,15 @@ class BoxPictures(Pictures):
         """Return what was marked on a picture, but crowds."""
         return [one for one in self.dataset.samples[position].objects or () if not one.crowd]
 
+    def aspects(self) -> np.ndarray | None:
+        """Return int64 [N], how much wider than high a picture is, in tenths of its longer side; None if all are alike.
+
+        Known once all were decoded. Tenths fill up little, and leave enough pictures in a group to be shuffled.
+        """
+        height, width = np.array(self.original, np.float64).reshape(-1, 2).T
+        tenths = np.ceil(10 * (width - height) / np.maximum(1, np.maximum(width, height))).astype(np.int64)
+        return tenths if len(np.unique(tenths)) > 1 else None
+
     def _reduced(self, position: int, picture: np.ndarray) -> np.ndarray:
         self.original[position] = (picture.shape[0], picture.shape[1])
         return self.preprocessing.whole(picture)
