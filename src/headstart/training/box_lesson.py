@@ -22,13 +22,14 @@ from headstart.errors import ConfigError, nearest
 from headstart.methods.method import Context
 from headstart.metrics.boxes import NAMES, detection_metrics, truth_of
 from headstart.model import Model
+from headstart.training.batch_finder import available
 from headstart.training.box_pictures import BoxItem, BoxPictures, TrainBoxes, ValBoxes
 from headstart.training.imbalance import train_weights
 from headstart.training.lesson import Lesson, Share
 from headstart.training.monitor import Watched
 from headstart.training.network import Network
 from headstart.training.objective import Teaching
-from headstart.training.pictures import SHARE, free_memory
+from headstart.training.pictures import SHARE
 from headstart.training.plan import Plan
 from headstart.types import Batch, Detections
 
@@ -56,8 +57,9 @@ class BoxLesson(Lesson):
     def __init__(self, model: Model, splits: Splits, plan: Plan, context: Context) -> None:
         super().__init__(model, splits, plan, context)
         self.monitor = watched(plan, model)
-        self._maps = FrozenMaps(SHARE * free_memory()) if plan.scope == "head" and plan.augment == "none" else None
-        """What is kept where the backbone gives the same maps of an image in every epoch."""
+        still = plan.scope == "head" and plan.augment == "none"
+        self._maps = FrozenMaps(SHARE * available(context.device)) if still else None
+        """What is kept, on the device, where the backbone gives the same maps of an image in every epoch."""
         self._truths = [truth_of(sample.objects or ()) for sample in splits.val.samples]
 
     @classmethod
