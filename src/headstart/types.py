@@ -65,6 +65,7 @@ class Sample:
     group: str | None = None
     """Samples of one group (patient, plant, burst of frames) never land in two splits."""
     weight: float = 1.0
+    """What it counts in the loss of training, 0 or more; a detector's validation counts all images alike."""
     objects: tuple[Instance, ...] | None = None
     """For detection: what was marked, in the order of the file; empty where the picture shows none of the classes."""
     annotated: tuple[int, int] | None = None

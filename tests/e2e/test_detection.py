@@ -252,3 +252,13 @@ def test_a_detector_is_refused_for_whole_images(digits: Path, tmp_path: Path) ->
 def test_settings_of_a_detectors_probe_are_refused_for_whole_images(digits: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="method probe: epochs and lr_head: no effect on classification"):
         hs.adapt(digits, method={"method": "probe", "epochs": 3, "lr_head": 1e-4}, out=tmp_path / "run", **SMALL)
+
+
+def test_a_time_limit_ends_a_detectors_training_with_a_whole_run(marked: Path, tmp_path: Path) -> None:
+    notes: list[str] = []
+    run = hs.adapt(marked, method=[{"method": "probe", "epochs": 1}, {"method": "finetune", "epochs": 5_000}],
+                   limit_time=10, baselines="", out=tmp_path / "run",
+                   listen=lambda event: notes.append(getattr(event, "text", "")), **SMALL)
+    assert run.status == "finished"
+    assert any("finetune: the time limit ends training after" in note for note in notes), notes
+    assert "ap" in run.metrics

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headstart.data.load import load_data
-from headstart.errors import DataError, HeadstartError
+from headstart.errors import ConfigError, DataError, HeadstartError
 from tests.readers.boxes import found, pictures, voc, voc_xml
 from tests.shared_data import shared
 
@@ -115,3 +115,36 @@ def test_random_damage_is_an_error_of_ours_or_reads(tmp_path: Path, place: int, 
     (root / "Annotations/a.xml").write_bytes(whole[:start] + text + whole[start + cut:])
     with contextlib.suppress(HeadstartError):
         load_data(root, format="voc")
+
+
+def test_the_one_data_set_in_the_folder_of_a_download_is_found(tmp_path: Path) -> None:
+    voc(tmp_path / "VOCdevkit/VOC2012", dict.fromkeys("abc", ONE), {"train": "a\nb\n", "val": "c\n"})
+    (tmp_path / "VOCdevkit/VOCcode").mkdir()
+    plain = load_data(tmp_path / "VOCdevkit/VOC2012")
+    for outer in (tmp_path / "VOCdevkit", tmp_path):
+        data = load_data(outer)
+        assert (data.samples, data.root) == (plain.samples, tmp_path / "VOCdevkit/VOC2012")
+        assert f"read from VOC2012, the one data set in {outer}" in data.notes
+
+
+def test_of_several_data_sets_in_a_folder_one_is_to_be_chosen(tmp_path: Path) -> None:
+    for year in (2007, 2012):
+        voc(tmp_path / f"VOCdevkit/VOC{year}", dict.fromkeys("ab", ONE))
+    with pytest.raises(ConfigError, match=r"holds 2 data sets.*VOC2007, VOC2012\. Point at one.*such as .*VOC2012\.$"):
+        load_data(tmp_path / "VOCdevkit")
+
+
+def test_a_link_out_of_the_folder_is_followed_only_where_allowed(tmp_path: Path) -> None:
+    voc(tmp_path / "elsewhere/VOC2012", dict.fromkeys("ab", ONE))
+    (tmp_path / "VOCdevkit").mkdir()
+    (tmp_path / "VOCdevkit/VOC2012").symlink_to(tmp_path / "elsewhere/VOC2012")
+    with pytest.raises(DataError, match=r"a link out of .*reader\.outside=allow"):
+        load_data(tmp_path / "VOCdevkit")
+    assert len(load_data(tmp_path / "VOCdevkit", settings={"outside": "allow"})) == 2
+
+
+def test_split_folders_with_annotations_of_their_own_are_no_data_sets_to_choose_from(tmp_path: Path) -> None:
+    for split in ("train", "valid"):
+        voc(tmp_path / split, dict.fromkeys("ab", ONE))
+    with pytest.raises(DataError, match="this looks like object detection"):
+        load_data(tmp_path)

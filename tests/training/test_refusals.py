@@ -7,16 +7,19 @@ import torch
 
 from headstart.backbones.timm import Timm
 from headstart.backbones.torchvision import Torchvision
+from headstart.detectors.detector import DETECTORS
 from headstart.errors import ConfigError
 from headstart.events import silent
 from headstart.heads import LinearHead
 from headstart.methods.finetune import Finetune
+from headstart.methods.scratch import Scratch
 from headstart.training.averaging import Averaging
 from headstart.training.batch_norm import adapt_statistics
 from headstart.training.learner import Learner
 from headstart.training.loading import train_loader
 from headstart.training.train import refuse_impossible, train
 from headstart.training.watch import CALM_DOWN, LEARN_MORE, REGULARISE
+from tests.training import test_box_lesson as boxes
 from tests.training.small import SETTINGS, Events, context, model, plan, splits
 
 
@@ -123,3 +126,22 @@ def test_batch_norms_that_moved_are_settled_for_the_mean_of_distant_weights(monk
     assert any(not torch.equal(a, b) for (k, a), b in zip(mean.state_dict().items(),
                                                           start.backbone.state_dict().values(), strict=True)
                if "running_var" in k)
+
+
+def test_what_is_advised_for_batches_of_one_image_helps():
+    """The BatchNorm of ssdlite's head always trains; scratch has no batch_norm to freeze; fcos has none."""
+    with pytest.raises(ConfigError, match=r"head has BatchNorm of its own.*batch_norm=frozen does not reach") as caught:
+        refuse_impossible(boxes.plan(batch_size=1), boxes.model("ssdlite"))
+    assert "Raise batch_size to 2" in str(caught.value)
+    refuse_impossible(boxes.plan(batch_size=2), boxes.model("ssdlite"))
+    others = sorted(set(DETECTORS.all()) - {"ssdlite"})
+    for name in others:
+        refuse_impossible(boxes.plan(batch_size=1), boxes.model(name))
+    with pytest.raises(ConfigError, match=r"Raise batch_size to 2 or more\.$"):
+        refuse_impossible(Scratch(batch_size=1), boxes.model("fcos"))  # type: ignore[call-arg]
+
+
+def test_ssdlite_learns_on_two_images_where_its_coarsest_map_has_one_cell(tmp_path):
+    settings = boxes.plan(batch_size=2, micro_batch=1, epochs=1)
+    trained = train(boxes.model("ssdlite"), boxes.splits(tmp_path / "data"), settings, context(tmp_path, silent))
+    assert all(torch.isfinite(p).all() for p in trained.head.parameters())

@@ -3,7 +3,7 @@
     none      the very pixels that validation sees
     light     shift, scale and brightness; no mirror: safe for digits, text and medical images
     standard  mirror, zoom out, crop that keeps objects, colour
-    strong    standard, stronger, also upside down, and mosaics of four pictures
+    strong    standard, stronger, also upside down, objects of other pictures pasted in, mosaics of four pictures
 
 No preset rotates: a turned box would enclose more than its object. The overfitting watch raises the strength by level,
 as in `augment`. A picture never grows: what comes out fits into the height and width of what came in.
@@ -47,6 +47,8 @@ class BoxAugment:
             preset, level = "light", level - 1
         self.mosaic = 0.5 if preset == "strong" else 0.0
         """The chance that the caller makes a mosaic of four pictures first."""
+        self.paste = 0.5 if preset == "strong" else 0.0
+        """The chance that the caller, before that, pastes objects of another picture in (`copy_paste`)."""
         factor = (1.5 if preset == "strong" else 1.0) * (1 + level / 2)
         self._geometry = _geometry(preset, background, factor)
         self._colour = _colour(preset, channels, factor)
@@ -84,7 +86,7 @@ def mosaic(items: list[Boxed], *, background: int, rng: np.random.Generator) -> 
         top, bottom = (0, middle_y) if number < 2 else (middle_y, height)
         left, right = (0, middle_x) if number % 2 == 0 else (middle_x, width)
         scale = min((bottom - top) / item.picture.shape[0], (right - left) / item.picture.shape[1])
-        small = _shrunk(item.picture, scale)
+        small = scaled(item.picture, scale)
         canvas[top:top + small.shape[0], left:left + small.shape[1]] = small
         factors = np.array([small.shape[1] / item.picture.shape[1], small.shape[0] / item.picture.shape[0]] * 2)
         boxes.append(item.boxes * factors + [left, top, left, top])
@@ -94,7 +96,8 @@ def mosaic(items: list[Boxed], *, background: int, rng: np.random.Generator) -> 
     return Boxed(canvas, together[large], of[large])
 
 
-def _shrunk(picture: np.ndarray, scale: float) -> np.ndarray:
+def scaled(picture: np.ndarray, scale: float) -> np.ndarray:
+    """Return uint8 [H, W, C] resized by a factor, sides rounded down, with antialiasing."""
     height, width = (max(1, int(side * scale)) for side in picture.shape[:2])
     resized = v2.functional.resize(to_tensor(picture), [height, width], antialias=True)
     return np.ascontiguousarray(resized.numpy().transpose(1, 2, 0))

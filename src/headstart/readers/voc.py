@@ -14,24 +14,23 @@ from headstart.data.annotations import (
     class_name,
     detection,
     entries,
-    folders_in,
-    glimpse,
     number,
     refuse,
     refuse_missing,
     require_detection,
     size_of,
+    within,
 )
 from headstart.data.dataset import Dataset
 from headstart.data.image_sets import read_sets
 from headstart.data.splits import as_split
 from headstart.data.strict_xml import read_xml
+from headstart.data.voc_folders import annotated, data_sets_in, places
 from headstart.data.walk import shown, walk
-from headstart.errors import DataError
+from headstart.errors import ConfigError, DataError
 from headstart.images import printable
 from headstart.readers.reader import Reader
 
-NAMES = frozenset({"annotations", "annotation", "xml", "xmls", "labels"})
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -52,15 +51,14 @@ class Voc(Reader):
 
     @classmethod
     def claims(cls, path: str) -> bool:
-        """Return whether the folder, its Annotations or its split folders hold XML files of annotations."""
-        return any(b"<annotation" in glimpse(files[0]) for folder in _places(Path(path))
-                   if (files := entries(folder, ".xml")))
+        """Return whether the folder, its Annotations or its split folders hold XML files, or a folder in it is such."""
+        return any(map(annotated, places(Path(path)))) or bool(data_sets_in(Path(path)))
 
     def read(self, path: str, *, task: str | None = None) -> Dataset:
         """Return the data set; raises DataError naming the file and the object that is wrong."""
         require_detection(path, task, "voc")
-        root = Path(path)
-        files = [file for folder in _places(root) for file in entries(folder, ".xml")]
+        root = self._root(Path(path))
+        files = [file for folder in places(root) for file in entries(folder, ".xml")]
         if not files:
             raise DataError(f"{path}: no XML file in it, in Annotations/ or in split folders. Point at the folder that "
                             "holds Annotations/.")
@@ -73,8 +71,24 @@ class Voc(Reader):
                             "them out with --set reader.sets=ignore.")
         taken = {picture.id for picture in pictures}
         bare = [f"{shown(parts)} (no annotation)" for parts in reading.tree.images if shown(parts) not in taken]
-        return detection(pictures, format="voc", root=root, notes=reading.notes(),
+        notes = [f"read from {root.name}, the one data set in {path}"] if root != Path(path) else []
+        return detection(pictures, format="voc", root=root, notes=[*notes, *reading.notes()],
                          ignored=[*reading.left, *bare, *reading.tree.ignored])
+
+    def _root(self, place: Path) -> Path:
+        """Return the folder to read: the one given, or the only data set in it.
+
+        Raises ConfigError where there are several, DataError where it is a link that leads out.
+        """
+        found = [] if any(entries(folder, ".xml") for folder in places(place)) else data_sets_in(place)
+        if len(found) > 1:
+            names = ", ".join(printable(str(folder.relative_to(place))) for folder in found)
+            raise ConfigError(f"{place}: holds {len(found)} data sets with Annotations/: {names}. Point at one of them"
+                              f", such as {found[-1]}.")
+        if found and self.outside == "refuse" and not within(found[0], place):
+            raise DataError(f"{found[0]}: a link out of {place}. Point at the data themselves, or follow links with "
+                            "--set reader.outside=allow.")
+        return found[0] if found else place
 
 
 class _Reading:
@@ -158,14 +172,3 @@ class _Reading:
 def _text(item: Element | None, tag: str) -> str:
     found = item.find(tag) if item is not None else None
     return (found.text or "").strip() if found is not None else ""
-
-
-def _places(root: Path) -> list[Path]:
-    """Return the folders that may hold the XML files."""
-    inner = folders_in(root)
-    splits = [folder for folder in inner if as_split(folder.name)]
-    named = [folder for folder in inner if folder.name.lower() in NAMES]
-    deeper = [part for folder in named for part in folders_in(folder) if as_split(part.name)]
-    return [*named, *deeper, root, *splits]
-
-

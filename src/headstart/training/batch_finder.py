@@ -27,8 +27,9 @@ def largest(learner: Learner) -> int:
     BatchNorm's statistics, see `preparation.undone`.
     """
     budget = SHARE * available(learner.context.device)
-    size = min(learner.plan.batch_size, learner.order.count, max(1, int(budget / bytes_per_image(learner))))
-    while size > 1:
+    least = 2 if learner.order.drop_single else 1  # BatchNorm can't learn on one image
+    size = min(learner.plan.batch_size, learner.order.count, max(least, int(budget / bytes_per_image(learner))))
+    while size > least:
         try:
             learner.state.micro_batch = size
             learner.gradient(learner.lesson.blank(size))
@@ -36,7 +37,7 @@ def largest(learner: Learner) -> int:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-        size //= 2
+        size = max(least, size // 2)
         gc.collect()
         if learner.context.device == "cuda":
             torch.cuda.empty_cache()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
@@ -22,6 +23,7 @@ from headstart.methods.method import Context
 from headstart.metrics.boxes import NAMES, detection_metrics, truth_of
 from headstart.model import Model
 from headstart.tasks.detection import Detection
+from headstart.training.batch_finder import available
 from headstart.training.box_pictures import BoxItem, BoxPictures, TrainBoxes, ValBoxes
 from headstart.training.imbalance import train_weights
 from headstart.training.lesson import Lesson, Share
@@ -65,9 +67,9 @@ class BoxLesson(Lesson):
                 for part, seed in ((splits.train, context.seed), (splits.val, None)))
         self.monitor = watched(plan, model)
         assert isinstance(model.head, DetectionHead), type(model.head)
-        alike = plan.scope == "head" and plan.augment == "none"
-        self._maps = FrozenMaps(SHARE * free_memory(), model.head.finest) if alike else None
-        """What is kept where the backbone gives the same maps of an image in every epoch."""
+        still = plan.scope == "head" and plan.augment == "none"
+        self._maps = FrozenMaps(SHARE * available(context.device), model.head.finest) if still else None
+        """What is kept, on the device, where the backbone gives the same maps of an image in every epoch."""
         self._truths = [truth_of(sample.objects or ()) for sample in splits.val.samples]
 
     @classmethod
@@ -83,8 +85,12 @@ class BoxLesson(Lesson):
         watched(plan, model)
 
     def begin(self, network: Network, averaged: nn.Module | None, teaching: Teaching | None) -> list[nn.Module]:
-        """Take the network in; return what must follow it to its device."""
+        """Take the network in; return what must follow it to its device. Raises ConfigError for weights in vain."""
         assert teaching is None, "no method teaches boxes"
+        if network.head_has_batch_norm and len(set(self.pictures.dataset.weights().tolist())) > 1:
+            raise ConfigError(f"{self.plan.part_name}: the images have different weights, and the BatchNorm of this "
+                              "detector's head (ssdlite) takes a batch as a whole. Choose another detector, or give "
+                              "all images one weight.")
         return []
 
     def examples(self, level: int) -> TrainBoxes:
@@ -93,6 +99,10 @@ class BoxLesson(Lesson):
             self._maps = None  # from the first level on the overfitting watch augments
         weights = train_weights(self.pictures.dataset, "none")
         return TrainBoxes(self.pictures, weights, preset=self.plan.augment, level=level, seed=self.context.seed)
+
+    def alike(self) -> np.ndarray | None:
+        """Return which pictures are of like proportions: a batch is as high and as wide as its largest ones."""
+        return self.pictures.aspects()
 
     def val(self) -> DataLoader[Any]:
         """Return the batches of validation."""
@@ -115,12 +125,11 @@ class BoxLesson(Lesson):
         count, chosen = len(batch.targets), [int(row) for row in rows]
         images = batch.images if len(chosen) == count else batch.images[rows]
         keys = [(TRAIN, int(batch.indices[row])) for row in chosen]
-        loss = self._loss(network, self._seen(network, images, keys), images,
-                          [batch.targets[row] for row in chosen])  # type: ignore[misc]
-        (loss * len(chosen) / count).backward()
+        weights, targets = batch.weights[rows], [batch.targets[row] for row in chosen]
+        loss = self._weighted(network, self._seen(network, images, keys), images, targets, weights)  # type: ignore[arg-type]
+        (loss / count).backward()
         value = float(loss.detach())
-        # torchvision's losses are means over the batch: an image's own weight can't be told apart in them.
-        return Share(value * len(chosen) / count, value * len(chosen), float(len(chosen)))
+        return Share(value / count, value, float(weights.sum()))
 
     def answers(self, network: Network, batch: Batch, micro_batch: int) -> tuple[list[Detections], list[float]]:
         """Return what is found in each image, and its loss."""
@@ -155,6 +164,23 @@ class BoxLesson(Lesson):
         box, label = torch.tensor([[0.0, 0.0, side, side]]), torch.tensor([0])
         # At no position of the data: maps that are kept must not be taken for those of a picture.
         return self.batch([BoxItem(image, box, label, 1.0, -1) for _ in range(count)])
+
+    def _weighted(self, network: Network, maps: Maps, images: torch.Tensor, targets: list[Target],
+                  weights: torch.Tensor) -> torch.Tensor:
+        """Return the sum over images of weight x loss. weights: float32 [B].
+
+        torchvision's losses are means over a batch, in which no image can be told apart: images of one weight go
+        through them together, those of another one apart.
+        """
+        parts = []
+        for weight in weights.unique():
+            rows = (weights == weight).nonzero()[:, 0]
+            alike = len(rows) == len(weights)
+            found = self._loss(network, maps, images, targets) if alike else self._loss(
+                network, {stride: part[rows] for stride, part in maps.items()}, images[rows],
+                [targets[int(row)] for row in rows])
+            parts.append(weight * len(rows) * found)
+        return torch.stack(parts).sum()
 
     def _loss(self, network: Network, maps: Maps, images: torch.Tensor, targets: list[Target]) -> torch.Tensor:
         return torch.stack(list(head_of(network).losses(maps, images, targets).values())).sum()

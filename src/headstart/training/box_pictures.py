@@ -12,10 +12,12 @@ from torch.utils.data import Dataset as TorchDataset
 from headstart import seeds
 from headstart.data.augment import Preset
 from headstart.data.augment_boxes import BoxAugment, Boxed, mosaic
+from headstart.data.copy_paste import Outlined, paste
 from headstart.data.dataset import Dataset
+from headstart.data.regions import rectangle, region_of
 from headstart.data.transforms import Preprocessing, to_tensor
 from headstart.training.pictures import Pictures
-from headstart.types import Detections
+from headstart.types import Detections, Instance
 
 # N images, B images in a batch, K boxes
 
@@ -45,8 +47,7 @@ class BoxPictures(Pictures):
 
     def boxed(self, position: int) -> Boxed:
         """Return a picture with what is to be learned on it: all that was marked, but crowds."""
-        picture = self[position]
-        objects = [one for one in self.dataset.samples[position].objects or () if not one.crowd]
+        picture, objects = self[position], self.learned(position)
         boxes = np.array([one.box for one in objects], np.float32).reshape(-1, 4)
         height, width = self.original[position]
         factors = np.array([picture.shape[1] / width, picture.shape[0] / height] * 2, np.float32)
@@ -55,6 +56,29 @@ class BoxPictures(Pictures):
     def gathered(self, found: Sequence[Detections]) -> list[Detections]:
         """Return what was found in each picture of the split, from what was found in each that is shown."""
         return list(found)
+
+    def outlined(self, position: int) -> Outlined:
+        """Return the same with the pixels of each object."""
+        item = self.boxed(position)
+        size, original = (item.picture.shape[0], item.picture.shape[1]), self.original[position]
+        masks = [region_of(one, size, original) for one in self.learned(position)]
+        regions = [rectangle(box, size) if mask is None else mask
+                   for box, mask in zip(item.boxes, masks, strict=True)]
+        return Outlined(item.picture, item.boxes, item.labels, np.array(regions, bool).reshape(-1, *size),
+                        masked=all(mask is not None for mask in masks))
+
+    def learned(self, position: int) -> list[Instance]:
+        """Return what was marked on a picture, but crowds."""
+        return [one for one in self.dataset.samples[position].objects or () if not one.crowd]
+
+    def aspects(self) -> np.ndarray | None:
+        """Return int64 [N], how much wider than high a picture is, in tenths of its longer side; None if all are alike.
+
+        Known once all were decoded. Tenths fill up little, and leave enough pictures in a group to be shuffled.
+        """
+        height, width = np.array(self.original, np.float64).reshape(-1, 2).T
+        tenths = np.ceil(10 * (width - height) / np.maximum(1, np.maximum(width, height))).astype(np.int64)
+        return tenths if len(np.unique(tenths)) > 1 else None
 
     def _reduced(self, position: int, picture: np.ndarray) -> np.ndarray:
         self.original[position] = (picture.shape[0], picture.shape[1])
@@ -69,13 +93,15 @@ class TrainBoxes(TorchDataset[BoxItem]):
         settings = pictures.preprocessing
         self.background = settings.background
         self.augment = BoxAugment(preset, background=settings.background, channels=settings.channels, level=level)
+        self._showing = [index for index in range(len(self)) if pictures.learned(index)]
+        """Positions of the pictures with an object that can be pasted."""
 
     def __len__(self) -> int:
         return len(self.pictures.dataset)
 
     def __getitem__(self, key: tuple[int, int]) -> BoxItem:
         occasion, index = key
-        item = self.pictures.boxed(index)
+        item = self._with_pasted(occasion, index)
         if self.augment.mosaic:
             rng = seeds.generator(self.seed, "mosaic", occasion, index)
             if rng.random() < self.augment.mosaic:
@@ -84,6 +110,16 @@ class TrainBoxes(TorchDataset[BoxItem]):
                               background=self.background, rng=rng)
         image, boxes, labels = self.augment(item, seed=seeds.derive(self.seed, "augment", occasion, index))
         return BoxItem(image, boxes, labels, float(self.weights[index]), index)
+
+    def _with_pasted(self, occasion: int, index: int) -> Boxed:
+        """Return a picture, by chance with objects of another one in it."""
+        if self.augment.paste:
+            rng = seeds.generator(self.seed, "paste", occasion, index)
+            if self._showing and rng.random() < self.augment.paste:
+                other = self._showing[rng.integers(len(self._showing))]
+                if other != index:
+                    return paste(self.pictures.outlined(index), self.pictures.outlined(other), rng=rng)
+        return self.pictures.boxed(index)
 
     def collate(self, items: Sequence[BoxItem]) -> list[BoxItem]:
         """Return the items as they are: images of several sizes make no tensor yet."""

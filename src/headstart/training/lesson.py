@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
@@ -64,6 +65,13 @@ class Lesson(ABC):
     @abstractmethod
     def examples(self, level: int) -> Examples:
         """Return the training images at a level of regularisation."""
+
+    def alike(self) -> np.ndarray | None:
+        """Return int64 [N], numbers of which neighbours belong in one batch of training; None where any do.
+
+        Called when all pictures were decoded.
+        """
+        return None
 
     @abstractmethod
     def val(self) -> DataLoader[Any]:

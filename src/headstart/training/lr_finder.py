@@ -69,7 +69,7 @@ def search(learner: Learner, images: Examples) -> Tried:
     """
     seed, size = learner.context.seed, learner.plan.batch_size
     order = Order(len(images), size, STEPS, seed=seeds.derive(seed, "lr finder"), drop_single=learner.order.drop_single,
-                  probabilities=learner.order.probabilities)
+                  probabilities=learner.order.probabilities, groups=learner.order.groups)
     factors: list[float] = []
     losses: list[float] = []
     mean = 0.0

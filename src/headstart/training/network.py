@@ -82,6 +82,11 @@ class Network(nn.Module):
         with self.all_thawed():
             return any(isinstance(m, _BatchNorm) and m.training for m in self.modules())
 
+    @property
+    def head_has_batch_norm(self) -> bool:
+        """Whether the head normalises by BatchNorm, which always trains: a fresh one has no statistics to keep."""
+        return any(isinstance(module, _BatchNorm) for module in self.head.modules())
+
     def train(self, mode: bool = True) -> Network:
         """Switch to training mode, but for what is frozen; the backbone sees to its frozen stages itself."""
         super().train(mode)

@@ -19,10 +19,11 @@ class Order(Sampler[list[tuple[int, int]]]):
     drop_single: leave out a last batch of one image, on which BatchNorm in training can't work.
     probabilities: float64 [count], summing to 1: each epoch draws `count` samples with replacement; None takes each
     sample once.
+    groups: int64 [count], numbers of which neighbours are alike: batches hold samples of one group as far as possible.
     """
 
-    def __init__(self, count: int, batch_size: int, epochs: int, *, seed: int, skip: int = 0,
-                 drop_single: bool = False, probabilities: np.ndarray | None = None) -> None:
+    def __init__(self, count: int, batch_size: int, epochs: int, *, seed: int, skip: int = 0, drop_single: bool = False,
+                 probabilities: np.ndarray | None = None, groups: np.ndarray | None = None) -> None:
         self.count = count
         self.batch_size = batch_size
         self.epochs = epochs
@@ -30,6 +31,7 @@ class Order(Sampler[list[tuple[int, int]]]):
         self.skip = skip
         self.drop_single = drop_single
         self.probabilities = probabilities
+        self.groups = groups
         self.dropped = drop_single and count % batch_size == 1 and count > batch_size
         """Whether each epoch leaves out its last image."""
         self.steps = -(-count // batch_size) - self.dropped
@@ -37,7 +39,13 @@ class Order(Sampler[list[tuple[int, int]]]):
     def after(self, step: int) -> Order:
         """Return the same order without its first `step` batches."""
         return Order(self.count, self.batch_size, self.epochs, seed=self.seed, skip=step,
-                     drop_single=self.drop_single, probabilities=self.probabilities)
+                     drop_single=self.drop_single, probabilities=self.probabilities, groups=self.groups)
+
+    def grouped(self, groups: np.ndarray | None) -> Order:
+        """Return an order of the same samples, in batches of samples that are alike; None leaves it as it is."""
+        return self if groups is None else Order(
+            self.count, self.batch_size, self.epochs, seed=self.seed, skip=self.skip, drop_single=self.drop_single,
+            probabilities=self.probabilities, groups=groups)
 
     @property
     def total(self) -> int:
@@ -47,9 +55,9 @@ class Order(Sampler[list[tuple[int, int]]]):
     def indices(self, epoch: int) -> np.ndarray:
         """Return int64 [count], the samples of `epoch` in their order."""
         rng = seeds.generator(self.seed, "order", epoch)
-        if self.probabilities is None:
-            return rng.permutation(self.count)
-        return rng.choice(self.count, size=self.count, p=self.probabilities)
+        drawn = rng.permutation(self.count) if self.probabilities is None else rng.choice(
+            self.count, size=self.count, p=self.probabilities)
+        return drawn if self.groups is None else by_group(drawn, self.groups, self.batch_size, rng)
 
     def __len__(self) -> int:
         return max(0, self.total - self.skip)
@@ -64,6 +72,26 @@ class Order(Sampler[list[tuple[int, int]]]):
                 occasions = epoch + self.epochs * earlier(indices)
             batch = slice(position * self.batch_size, (position + 1) * self.batch_size)
             yield list(zip(occasions[batch].tolist(), indices[batch].tolist(), strict=True))
+
+
+def by_group(drawn: np.ndarray, groups: np.ndarray, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the samples of `drawn` [N], each as often as there, so that slices of `batch_size` are alike.
+
+    First come whole batches of one group, in the order of `drawn`. What is left over of the groups is put together,
+    neighbours next to each other, and cut into batches, too. The batches are shuffled, and the one that is short, cut
+    from a random place of the left-over, is the last: it is no group's fate to be in it.
+    The idea is that of torchvision's references for detection (GroupedBatchSampler), which repeats samples instead.
+    """
+    members = [drawn[groups[drawn] == group] for group in np.unique(groups[drawn])]
+    whole = [len(part) // batch_size * batch_size for part in members]
+    batches = [batch for part, end in zip(members, whole, strict=True)
+               for batch in part[:end].reshape(-1, batch_size)]
+    rest = np.concatenate([part[end:] for part, end in zip(members, whole, strict=True)])
+    short = len(rest) % batch_size
+    start = int(rng.integers(len(rest) - short + 1))
+    last, others = rest[start:start + short], np.concatenate([rest[:start], rest[start + short:]])
+    batches += list(others.reshape(-1, batch_size))
+    return np.concatenate([*(batches[number] for number in rng.permutation(len(batches))), last])
 
 
 def earlier(values: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import time
+from typing import get_args
 
 import torch
 
@@ -71,6 +72,7 @@ def train(model: Model, splits: Splits, plan: Plan, context: Context, *, teachin
         _say_what_trains(learner)
         if not learner.state.finished or learner.state.best is None:
             _decode(lesson, stop)
+            learner.order = order.grouped(lesson.alike())
             with recomputed(network.backbone.stages() if plan.gradient_checkpointing else []):
                 _run(learner)
         return _result(model, learner)
@@ -81,9 +83,20 @@ def refuse_impossible(plan: Plan, model: Model) -> None:
     lesson_of(model).refuse(plan, model)
     network = Network(copy.deepcopy(model.backbone), copy.deepcopy(model.head), plan)
     network.set_drop_path(plan.drop_path)
-    if plan.batch_size == 1 and network.moves_batch_norm:
-        raise ConfigError(f"{plan.part_name}: BatchNorm can't learn on batches of one image. Raise batch_size, or set "
-                          "batch_norm=frozen.")
+    if plan.batch_size == 1:
+        _refuse_single_images(plan, network)
+
+
+def _refuse_single_images(plan: Plan, network: Network) -> None:
+    """Raise ConfigError where BatchNorm would have to learn on batches of one image."""
+    if network.head_has_batch_norm:
+        raise ConfigError(f"{plan.part_name}: the head has BatchNorm of its own, which can't learn on batches of one "
+                          "image and which batch_norm=frozen does not reach. Raise batch_size to 2 or more, or choose "
+                          "another head (of the detectors, ssdlite alone has BatchNorm).")
+    if network.moves_batch_norm:
+        free = "frozen" in get_args(type(plan).model_fields["batch_norm"].annotation)
+        raise ConfigError(f"{plan.part_name}: BatchNorm can't learn on batches of one image. Raise batch_size"
+                          + (", or set batch_norm=frozen." if free else " to 2 or more."))
 
 
 def _say_what_trains(learner: Learner) -> None:
