@@ -24,6 +24,17 @@ def test_numbers_booleans_and_null_are_values() -> None:
         1, -2, 1.5, 0.001, 1000.0, True, False, None, None]
 
 
+@pytest.mark.parametrize("text", ["0E0", "1e5", "-3E2", "1E+3", "1.e5", "no", "012", "1_000", "true", "~"])
+def test_text_that_looks_like_a_value_is_written_as_text(text: str) -> None:
+    assert parse_yaml(to_yaml({"key": text})) == {"key": text}
+
+
+@pytest.mark.parametrize("value", [1e-5, 1e300, 5e-324, -0.0, 1.5, 100000, True, None])
+def test_values_are_written_as_values(value: object) -> None:
+    assert parse_yaml(to_yaml({"key": value})) == {"key": value}
+    assert "'" not in to_yaml({"key": value})
+
+
 @given(PLAIN)
 def test_what_is_written_reads_back_equal(value: object) -> None:
     assert parse_yaml(to_yaml({"key": value})) == {"key": value}

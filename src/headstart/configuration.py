@@ -48,13 +48,18 @@ class _WordLoader(_OnceEach, yaml.BaseLoader):
     """Every scalar is the text that stands there; a key stands once."""
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes text that a reader would take for something else: one of YAML 1.1, as the library is, or `_Loader`."""
+
+
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$", re.I), list("tTfF"))
 _Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|)$", re.I), ["~", "n", "N", ""])
 _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789"))
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:(?:0|[1-9][0-9]*)?\.[0-9]+|(?:0|[1-9][0-9]*)\.?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|nan)$"),
-    list("-+.0123456789"))
+FLOAT = re.compile(
+    r"^[-+]?(?:(?:0|[1-9][0-9]*)?\.[0-9]+|(?:0|[1-9][0-9]*)\.?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|nan)$")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+.0123456789"))
+# 1e5, which YAML 1.1 takes for text. Its own numbers, which are tried first, are written as before.
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+.0123456789"))
 
 
 def parse_yaml(text: str, *, where: str = "") -> Any:
@@ -94,7 +99,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def to_yaml(values: dict[str, Any]) -> str:
     """Return YAML that reads back equal, keys in the order given."""
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def override(values: dict[str, Any], assignments: list[str]) -> dict[str, Any]:

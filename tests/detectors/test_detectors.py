@@ -13,8 +13,9 @@ from headstart.detectors.detector import DETECTORS
 from headstart.detectors.head import DetectionHead, Target
 from headstart.errors import ConfigError
 from headstart.tasks.detection import Detection
+from tests.detectors import ON_ANY_BACKBONE
 
-NAMES = sorted(set(DETECTORS.all()) - {"torchvision"})  # which reads no backbone but its own: see test_published.py
+NAMES = ON_ANY_BACKBONE
 SIDES = (64, 96)
 """Height and width of the canvas."""
 every_detector = pytest.mark.parametrize("name", NAMES)

@@ -23,6 +23,7 @@ from headstart.training.box_pictures import BoxPictures, TrainBoxes
 from headstart.training.network import Network
 from headstart.training.train import train
 from headstart.types import Instance, Sample
+from tests.detectors import ON_ANY_BACKBONE
 from tests.training.killing import in_child, kill_at_step
 from tests.training.small import Events, context, digest, rows
 
@@ -66,7 +67,7 @@ def plan(**changes: object) -> Finetune:
                        "checkpoint_seconds": 0.02, **changes})
 
 
-@pytest.mark.parametrize("detector", sorted(DETECTORS.all()))
+@pytest.mark.parametrize("detector", ON_ANY_BACKBONE)
 def test_training_lowers_the_loss(tmp_path: Path, detector: str) -> None:
     events = Events()
     train(model(detector), splits(tmp_path / "data"), plan(epochs=4, augment="none"), context(tmp_path, events))
@@ -102,7 +103,7 @@ def test_neither_workers_nor_the_global_generator_change_a_bit(tmp_path: Path) -
     assert outcomes[0] == outcomes[1]
 
 
-@pytest.mark.parametrize("detector", sorted(DETECTORS.all()))
+@pytest.mark.parametrize("detector", ON_ANY_BACKBONE)
 def test_validation_says_the_same_whatever_was_drawn_before(tmp_path: Path, detector: str) -> None:
     """Epoch 0 is validated before any step has seeded the generator, and its loss decides between equal epochs."""
     start, chosen = model(detector), plan()

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from headstart.detectors.detector import DETECTORS
 from headstart.events import silent
 from headstart.training import batch_finder, box_lesson
 from headstart.training.box_lesson import BoxLesson
 from headstart.training.memory_faults import is_out_of_memory
 from headstart.training.train import train
+from tests.detectors import ON_ANY_BACKBONE
 from tests.training.small import Events, context, digest
 from tests.training.test_box_lesson import model, plan, splits
 
@@ -33,7 +33,7 @@ def failing_beyond(most: int, fault: BaseException, monkeypatch: pytest.MonkeyPa
     return asked
 
 
-@pytest.mark.parametrize("detector", sorted(DETECTORS.all()))
+@pytest.mark.parametrize("detector", ON_ANY_BACKBONE)
 def test_auto_takes_the_whole_batch_where_memory_allows(tmp_path: Path, detector: str) -> None:
     events = Events()
     train(model(detector), splits(tmp_path / "data"), plan(epochs=1, micro_batch="auto"), context(tmp_path, events))

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from headstart.detectors.detector import DETECTORS
 from headstart.events import Kept
 from headstart.model import Model
 from headstart.training import box_lesson
 from headstart.training.learner import Learner
 from headstart.training.train import train
+from tests.detectors import ON_ANY_BACKBONE
 from tests.training.small import Events, context
 from tests.training.test_box_lesson import model, plan, splits
 
-every_detector = pytest.mark.parametrize("detector", sorted(DETECTORS.all()))
+every_detector = pytest.mark.parametrize("detector", ON_ANY_BACKBONE)
 
 
 @dataclass
