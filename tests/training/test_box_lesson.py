@@ -152,7 +152,7 @@ def test_maps_are_kept_within_their_budget_and_each_once() -> None:
     real = backbone.maps
     backbone.maps = lambda image: (calls.append(1), real(image))[1]  # type: ignore[method-assign, func-returns-value]
     one = sum(found.nbytes for stride, found in real(images[:1]).items() if stride >= 8)
-    keeper = FrozenMaps(1.5 * one)
+    keeper = FrozenMaps(1.5 * one, 8)
     for _ in range(3):
         keeper.of(backbone, images, [("train", 0), ("train", 1)])
     assert len(calls) == 1 + 3
