@@ -134,7 +134,7 @@ def starting_model(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, J
         preprocessing = preprocessing.model_copy(update={"fit": fit})
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive(job.seed, "head"))
-        if isinstance(backbone, DetectorBackbone) and backbone.brought and job.detector is None:
+        if isinstance(backbone, DetectorBackbone) and backbone.brought and _reads(job, own):
             fresh = _start_from(_published(backbone, task, preprocessing), dataset, task, listen)
         else:
             fresh = Model.fresh(backbone, task, dataset.classes, preprocessing=preprocessing)
@@ -146,6 +146,11 @@ def _task(job: Job, name: str, own: str = "") -> Task:
     made = Catalog("tasks", Task).get(name)  # type: ignore[type-abstract]
     detector = (job.detector or own) if name == "detection" else None
     return made.parse({"detector": detector} if detector else {})
+
+
+def _reads(job: Job, own: str) -> bool:
+    """Return whether the job leaves the part that reads a published detector's maps as it came. own: its name."""
+    return job.detector is None or job.detector.part_name == own
 
 
 def _published(backbone: DetectorBackbone, task: Task, preprocessing: Preprocessing) -> Model:

@@ -21,6 +21,7 @@ from headstart.backbones.yolox_backbone import YoloxBackbone
 from headstart.backbones.yolox_network import DecoupledHead, Reading, Scaling, Trunk
 from headstart.detectors import simota
 from headstart.detectors.detector import DETECTORS
+from headstart.detectors.fcos import Fcos
 from headstart.detectors.head import DetectionHead, Target
 from headstart.detectors.yolox import Yolox, YoloxHead
 from headstart.errors import ConfigError, ResourceError
@@ -159,6 +160,12 @@ def test_another_backbone_is_read_with_the_width_that_is_set() -> None:
     assert {Yolox(width=width).build(backbone, 2).model.head.cls_preds[0].in_channels  # type: ignore[union-attr,index]
             for width in (0.125, 0.5)} == {32, 128}
     assert Yolox().build(backbone, 2).finest == 8
+
+
+def test_another_head_reads_the_trunk() -> None:
+    backbone = resolve.load("yolox_nano", pretrained=False)[0]
+    pixels = torch.zeros(1, 3, 64, 64)
+    assert len(Fcos().build(backbone, 2).eval().detect(backbone.maps(pixels), pixels)) == 1
 
 
 def scene(boxes: list[list[float]], labels: list[int]) -> tuple[torch.Tensor, torch.Tensor, Target]:
