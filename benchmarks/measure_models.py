@@ -1,10 +1,11 @@
 """Measure the tables of known models: `python benchmarks/measure_models.py`.
 
-Writes src/headstart/backbones/{timm,torchvision,torchvision_detectors}_models.json. Parameters (without the
+Writes src/headstart/backbones/{timm,torchvision,torchvision_detectors,yolox}_models.json. Parameters (without the
 classifier) and multiply-adds are counted on the meta device: nothing is downloaded. Preprocessing and licence come
 from the libraries' own records. ImageNet top-1 of timm's weights: timm's results/results-imagenet.csv at commit
 0173a139a2c66db3a41ebfe1d8ac4fb02483642e (the size of that evaluation is kept); of torchvision's, and the multiply-adds
-and AP of its detectors: the metadata of its weights.
+and AP of its detectors: the metadata of its weights. AP of YOLOX: its authors' README; its multiply-adds are those of
+the whole detector with 80 classes.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ import torchvision
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import get_model, get_model_weights, list_models
 
+from headstart.backbones.coco import CLASSES
+from headstart.backbones.licenses import OWN_FILE
 from headstart.backbones.timm_backbone import pretrained_record
+from headstart.backbones.yolox_network import STRIDES, Reading, Scaling, Trunk
 
 FOLDER = Path(__file__).parents[1] / "src" / "headstart" / "backbones"
 
@@ -170,6 +174,39 @@ def torchvision_detector_rows() -> list[dict[str, Any]]:
     return rows
 
 
+YOLOX = {"nano": (0.33, 0.25, 416, 25.8), "tiny": (0.33, 0.375, 416, 32.8), "s": (0.33, 0.5, 640, 40.5),
+         "m": (0.67, 0.75, 640, 46.9), "l": (1.0, 1.0, 640, 49.7), "x": (1.33, 1.25, 640, 51.1)}
+"""Size -> depth, width, pixels of the input, AP."""
+
+
+class WholeYolox(torch.nn.Module):
+    def __init__(self, scaling: Scaling) -> None:
+        super().__init__()
+        self.trunk, self.reading = Trunk(scaling, 3), Reading(scaling.channels, scaling, len(CLASSES))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = self.trunk(images)
+        return self.reading([maps[stride] for stride in STRIDES])[0]
+
+
+def yolox_rows() -> list[dict[str, Any]]:
+    rows = []
+    for size, (depth, width, pixels, average) in YOLOX.items():
+        scaling = {"depth": depth, "width": width, "separable": size == "nano"}
+        with torch.device("meta"):
+            model = WholeYolox(Scaling(**scaling))
+        name, file = f"yolox_{size}", f"yolox_{size}.pth"
+        rows.append({"architecture": name, "scaling": scaling, "family": "YOLOX", "license": OWN_FILE,
+                     "weights": file, "detector": "yolox",
+                     "hint": f"fetch {file} from the release of YOLOX, and name it as {name}@{file}",
+                     "note": f"a detector: AP {average:g} on COCO val2017, by its authors, who state no licence for "
+                             "their weights.",
+                     "preprocessing": {"size": pixels, "fit": "pad", "interpolation": "bilinear",
+                                       "mean": [0.0] * 3, "std": [1 / 255] * 3},
+                     **measure(model, pixels), "parameters": sum(p.numel() for p in model.trunk.parameters())})
+    return rows
+
+
 def write(source: str, library: str, rows: list[dict[str, Any]]) -> None:
     lines = ",\n".join("  " + json.dumps(row) for row in rows)
     head = f'"made_by": "benchmarks/measure_models.py", "{library}": "{version(library)}"'
@@ -182,3 +219,4 @@ if __name__ == "__main__":
     write("timm", "timm", timm_rows())
     write("torchvision", "torchvision", torchvision_rows())
     write("torchvision_detectors", "torchvision", torchvision_detector_rows())
+    write("yolox", "torch", yolox_rows())

@@ -138,7 +138,7 @@ def starting_model(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, J
         preprocessing = preprocessing.model_copy(update={"fit": fit})
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive(job.seed, "head"))
-        if isinstance(backbone, DetectorBackbone) and backbone.brought and job.detector is None:
+        if isinstance(backbone, DetectorBackbone) and backbone.brought and _reads(job, own):
             fresh = _start_from(_published(backbone, task, preprocessing), dataset, task, listen)
         else:
             fresh = Model.fresh(backbone, task, dataset.classes, preprocessing=preprocessing)
@@ -168,6 +168,11 @@ def _why(job: Job, task: Task, size: int) -> str:
         return f"{said}."
     return (f"{said}: what two cores train in minutes. Small objects want more: --set image_size={2 * size} costs four "
             "times as much.")
+
+
+def _reads(job: Job, own: str) -> bool:
+    """Return whether the job leaves the part that reads a published detector's maps as it came. own: its name."""
+    return job.detector is None or job.detector.part_name == own
 
 
 def _published(backbone: DetectorBackbone, task: Task, preprocessing: Preprocessing) -> Model:

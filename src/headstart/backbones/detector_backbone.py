@@ -24,7 +24,7 @@ class Brought:
 
 
 class DetectorBackbone(Backbone):
-    """Everything of a detector up to the maps that its heads read: trunk and neck.
+    """Everything of a detector up to the maps that its heads read: the trunk, and the neck unless the heads have it.
 
     The keys of `maps` are nominal strides: the finest map's own, and twice as much at each level after it.
     """
