@@ -1,6 +1,7 @@
 """What every detector promises, on small backbones with fresh weights."""
 
 import copy
+import re
 from functools import cache
 
 import pytest
@@ -14,7 +15,11 @@ from headstart.detectors.head import DetectionHead, Target
 from headstart.errors import ConfigError
 from headstart.tasks.detection import Detection
 
-NAMES = sorted(set(DETECTORS.all()) - {"torchvision"})  # which reads no backbone but its own: see test_published.py
+PUBLISHED = {"torchvision", "transformers"}
+"""Which read no backbone but their own: see test_published.py and test_transformers.py."""
+NAMES = sorted(set(DETECTORS.all()) - PUBLISHED)
+SMALL = {"rt_detr": {"width": 32, "queries": 30, "layers": 2, "denoising": 10}}
+"""Settings that make a head quick, where its own are not."""
 SIDES = (64, 96)
 """Height and width of the canvas."""
 every_detector = pytest.mark.parametrize("name", NAMES)
@@ -30,7 +35,7 @@ def backbone(name: str = "timm/test_resnet") -> Backbone:
 def head(name: str, *, classes: int = 2, seed: int = 0, on: str = "timm/test_resnet") -> DetectionHead:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        made = Detection(detector=DETECTORS.get(name)()).head(backbone(on), classes)
+        made = Detection(detector=DETECTORS.get(name)(**SMALL.get(name, {}))).head(backbone(on), classes)
     assert isinstance(made, DetectionHead)
     return made
 
@@ -82,7 +87,8 @@ def test_targets_are_left_as_they_are(name: str) -> None:
 def test_gradient_reaches_pyramid_and_backbone(name: str) -> None:
     made, own, pixels = head(name).train(), copy.deepcopy(backbone()), images()
     torch.stack(list(made.losses(own.maps(pixels), pixels, SOME).values())).sum().backward()
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in made.reader.fpn.inner_blocks.parameters())
+    first = made.model.model.encoder_input_proj if name == "rt_detr" else made.reader.fpn.inner_blocks
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in first.parameters())
     assert all(any(p.grad is not None and p.grad.abs().sum() > 0 for p in stage.parameters())
                for stage in own.stages()[:-1])
 
@@ -163,7 +169,8 @@ def scores_of(made: DetectionHead) -> torch.Tensor:
     """Return [rows, classes with the background, ...] of all layers that score classes."""
     parts = [layer for name, layer in made.model.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)
              and not name.startswith(("rpn", "backbone")) and layer.weight.shape[0] % (made.classes + made.first_label)
-             == 0 and ("cls" in name or "classification_head.module_list" in name) and _last(made.model, name)]
+             == 0 and re.search(r"cls|classification_head.module_list|class_embed|score_head", name)
+             and _last(made.model, name)]
     assert parts
     count = made.classes + made.first_label
     return torch.cat([layer.weight.detach().reshape(-1, count, layer.weight[0].numel()) for layer in parts])
@@ -198,7 +205,7 @@ def test_all_that_tells_no_class_is_taken_over(name: str) -> None:
         new.take_over(old, [(0, 0)])
     alike = {key for key, tensor in new.model.state_dict().items()
              if tensor.shape == old.model.state_dict()[key].shape}
-    assert any(key.startswith("backbone.fpn") for key in alike)
+    assert any(key.startswith(("backbone.fpn", "model.encoder_input_proj")) for key in alike)
     assert all(torch.equal(new.model.state_dict()[key], old.model.state_dict()[key]) for key in alike)
 
 

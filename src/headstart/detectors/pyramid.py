@@ -64,23 +64,30 @@ class Pyramid(Reader):
 
     def __init__(self, channels: Mapping[int, int], width: int, extra: ExtraFPNBlock | None) -> None:
         super().__init__(width)
-        self.sources = {stride: stride if stride in channels else _nearest(stride, channels) for stride in STRIDES}
+        self.sources = sources_of(channels)
         self.fpn = FeaturePyramidNetwork([channels[source] for source in self.sources.values()], width, extra)
 
     def forward(self, images: torch.Tensor) -> OrderedDict[str, torch.Tensor]:
         """Return the maps of the pyramid, [B, width, H/stride, W/stride], finest first. images: not looked at."""
-        found = OrderedDict((str(stride), self._at(stride)) for stride in STRIDES)
+        found = OrderedDict((str(stride), at_stride(self._maps, stride, source))
+                            for stride, source in self.sources.items())
         made: OrderedDict[str, torch.Tensor] = self.fpn(found)
         return made
 
-    def _at(self, stride: int) -> torch.Tensor:
-        source = self.sources[stride]
-        found = self._maps[source]
-        if source == stride:
-            return found
-        factor = source / stride
-        return functional.interpolate(found, scale_factor=factor, mode="nearest") if factor > 1 else \
-            functional.max_pool2d(found, int(1 / factor))
+
+def sources_of(channels: Mapping[int, int]) -> dict[int, int]:
+    """Return of which map, by its stride, the one of each of STRIDES is made: of itself where the backbone has it."""
+    return {stride: stride if stride in channels else _nearest(stride, channels) for stride in STRIDES}
+
+
+def at_stride(maps: Maps, stride: int, source: int) -> torch.Tensor:
+    """Return the map of stride `source`, resized to `stride`."""
+    found = maps[source]
+    if source == stride:
+        return found
+    factor = source / stride
+    return functional.interpolate(found, scale_factor=factor, mode="nearest") if factor > 1 else \
+        functional.max_pool2d(found, int(1 / factor))
 
 
 def _nearest(stride: int, channels: Mapping[int, int]) -> int:
