@@ -1,8 +1,9 @@
 """Measure the tables of known models: `python benchmarks/measure_models.py`.
 
-Writes src/headstart/backbones/{timm,torchvision,torchvision_detectors,transformers_detectors}_models.json. Parameters (without the
-classifier) and multiply-adds are counted on the meta device: nothing is downloaded. Preprocessing and licence come
-from the libraries' own records. ImageNet top-1 of timm's weights: timm's results/results-imagenet.csv at commit
+Writes src/headstart/backbones/{timm,torchvision,torchvision_detectors,transformers_detectors}_models.json. Parameters
+(without the classifier) and multiply-adds are counted on the meta device, or with random weights: nothing is
+downloaded. Preprocessing and licence come from the libraries' own records.
+ImageNet top-1 of timm's weights: timm's results/results-imagenet.csv at commit
 0173a139a2c66db3a41ebfe1d8ac4fb02483642e (the size of that evaluation is kept); of torchvision's, and the multiply-adds
 and AP of its detectors: the metadata of its weights. transformers' detectors: the configurations of the library's own
 conversion script (src/transformers/models/rt_detr/convert_rt_detr_original_pytorch_checkpoint_to_hf.py at commit

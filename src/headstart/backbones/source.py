@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import Field
+
 from headstart.data.transforms import Preprocessing
 from headstart.part import Part
 
@@ -44,7 +46,7 @@ class BackboneSpec(Part):
     """What a user should know of the weights, such as where their licence is stated."""
     detector: str = ""
     """For the backbone of a published detector: the name in `detectors/` of what reads its maps."""
-    configuration: dict[str, Any] = {}
+    configuration: dict[str, Any] = Field(default_factory=dict)
     """What a library that builds any architecture of a family needs besides its name, such as a `config.json`."""
     preprocessing: Preprocessing = Preprocessing()
 

@@ -44,7 +44,9 @@ class TransformersDetectors(Source):
         fields: dict[str, Any] = {"architecture": architecture, "source": "transformers_detectors",
                                   "license": "unknown", "detector": "transformers", "preprocessing": PREPROCESSING}
         if name in KINDS:
-            return BackboneSpec(**fields, family=KINDS[name], configuration={"model_type": name},
+            # Nothing but the library's own start, until a user's file brings its own licence.
+            return BackboneSpec(**fields | {"license": "apache-2.0"}, family=KINDS[name],
+                                configuration={"model_type": name},
                                 hint=f"bring the folder that save_pretrained wrote: {architecture}@FOLDER")
         owner, _, repository = name.partition("/")
         if not owner or not repository or "/" in repository:
@@ -61,7 +63,7 @@ class TransformersDetectors(Source):
         if not pretrained and spec.configuration:
             return self.assemble(spec, channels=channels)
         if not spec.weights:
-            raise ConfigError(f"{architecture}: an architecture without weights. {spec.hint[0].upper()}{spec.hint[1:]}.")
+            raise ConfigError(f"{architecture}: an architecture without weights; {spec.hint}.")
         spec = self.described(spec, hub.fetch(spec.weights, (CONFIG,)))
         if not pretrained:
             return self.assemble(spec, channels=channels)

@@ -64,8 +64,8 @@ class TransformersDetectorBackbone(DetectorBackbone):
         """Load the tensors of the whole model, of any number of classes and of any version of the library."""
         scores = next((tensor for name, tensor in tensors.items() if name.endswith("enc_score_head.bias")), None)
         if scores is None:
-            raise ConfigError(f"{label}: there is no enc_score_head.bias among its tensors, so that it is no RT-DETR or "
-                              "D-FINE of transformers. Name the detector that the file was made with.")
+            raise ConfigError(f"{label}: no enc_score_head.bias among its tensors, so that it is no RT-DETR or D-FINE "
+                              "of transformers. Name the detector that the file was made with.")
         model = _loaded(self.spec.configuration, tensors, classes=len(scores), label=label)
         rest = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(TRUNK)}
         self.brought = Brought(self._names(len(scores)), rest)
@@ -109,8 +109,9 @@ def _configured(configuration: Mapping[str, Any], classes: int | None) -> tuple[
     library, (config, model) = _library(), CLASSES[kind]
     try:
         made = getattr(library, config).from_dict({**configuration, **FIXED})
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"transformers can't build a {kind} from its config.json: {error}. Mend the file.") from None
+    except Exception as error:  # whatever its many checks raise, it is of this file
+        raise ConfigError(f"transformers can't build a {kind} from its config.json ({' '.join(str(error).split())}). "
+                          "Mend the file.") from None
     if classes is not None:
         made.num_labels = classes
     return made, getattr(library, model)
@@ -121,19 +122,23 @@ def _loaded(configuration: Mapping[str, Any], tensors: Tensors, *, classes: int,
     config, model_class = _configured(configuration, classes)
     if not any(name.startswith("model.") for name in tensors):  # `read_tensors` took what all names began with
         tensors = {f"model.{name}": tensor for name, tensor in tensors.items()}
+    way_out = "Name the detector that the file was made with, or put its config.json beside the file."
     with _quiet():
         # By the library's own loading: its older files have other names, and some tensors stand for several.
-        model, told = model_class.from_pretrained(
-            None, config=config, state_dict=tensors, dtype=torch.float32, output_loading_info=True,
-            ignore_mismatched_sizes=True)
+        try:
+            model, told = model_class.from_pretrained(
+                None, config=config, state_dict=tensors, dtype=torch.float32, output_loading_info=True,
+                ignore_mismatched_sizes=True)
+        except Exception as error:  # it stumbles in several ways over tensors of another shape
+            raise ConfigError(f"{label}: the tensors do not fit ({' '.join(str(error).split())[:200]}).\n"
+                              f"{way_out}") from None
     # A frozen BatchNorm counts no batches.
     missing = sorted(name for name in told["missing_keys"] if not name.endswith("num_batches_tracked"))
     fit = Fit(tuple(missing), tuple(sorted(told["unexpected_keys"])), tuple(
         f"{name}: {list(found)} in the file, {list(place)} in the model"
         for name, found, place in sorted(told["mismatched_keys"])))
     if not fit.exact:
-        raise ConfigError(f"{label}: the tensors do not fit.\n{fit.report()}\n"
-                          "Name the detector that the file was made with.")
+        raise ConfigError(f"{label}: the tensors do not fit.\n{fit.report()}\n{way_out}")
     return _settled(model)
 
 

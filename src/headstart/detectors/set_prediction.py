@@ -1,4 +1,4 @@
-"""SetPredictionHead: a detector of transformers, which answers with a set of boxes and needs no suppression of doubles."""
+"""SetPredictionHead: a detector of transformers, which answers with a set of boxes and suppresses no doubles."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class SetPredictionHead(DetectionHead):
         self.queries = int(model.config.num_queries)
         self.confidence, self.most = settings.confidence, settings.most
         if settings.overlap != Detector.model_fields["overlap"].default:
-            raise ConfigError(f"detector {settings.part_name}: overlap would have no effect: it finds each object once, "
-                              "and suppresses nothing. Leave it out.")
+            raise ConfigError(f"detector {settings.part_name}: overlap would have no effect: it suppresses no boxes. "
+                              "Leave it out.")
 
     @property
     def reader(self) -> Levels:
