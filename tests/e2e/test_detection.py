@@ -239,7 +239,8 @@ def test_a_published_set_predictor_is_adapted_from_the_folder_of_its_library(tmp
     data = write_boxes(tmp_path / "data", classes=("person", "blue"))
     told: list[str] = []
     run = hs.adapt(data, backbone=f"transformers/rt_detr@{tmp_path / 'own'}", image_size=64,
-                   method=[{**METHOD[0], "epochs": 1, "lr_backbone": 1e-9, "lr_head": 1e-9}],
+                   method=[{"method": "probe", "epochs": 1, "lr_head": 1e-9},
+                           {**METHOD[0], "epochs": 1, "lr_backbone": 1e-9, "lr_head": 1e-9}],
                    baselines="", tracking="off", out=tmp_path / "run",
                    listen=lambda event: told.append(getattr(event, "text", "")))
     assert "head: 1 classes kept by name (person), 1 new (blue)" in told
