@@ -1,11 +1,14 @@
 """Measure the tables of known models: `python benchmarks/measure_models.py`.
 
-Writes src/headstart/backbones/{timm,torchvision,torchvision_detectors,yolox}_models.json. Parameters (without the
-classifier) and multiply-adds are counted on the meta device: nothing is downloaded. Preprocessing and licence come
-from the libraries' own records. ImageNet top-1 of timm's weights: timm's results/results-imagenet.csv at commit
-0173a139a2c66db3a41ebfe1d8ac4fb02483642e (the size of that evaluation is kept); of torchvision's, and the multiply-adds
-and AP of its detectors: the metadata of its weights. AP of YOLOX: its authors' README; its multiply-adds are those of
-the whole detector with 80 classes.
+Writes src/headstart/backbones/{timm,torchvision,torchvision_detectors,transformers_detectors,yolox}_models.json.
+Parameters (without the classifier) and multiply-adds are counted on the meta device, or with random weights: nothing
+is downloaded. Preprocessing and licence come from the libraries' own records. ImageNet top-1 of timm's weights: timm's
+results/results-imagenet.csv at commit 0173a139a2c66db3a41ebfe1d8ac4fb02483642e (the size of that evaluation is kept);
+of torchvision's, and the multiply-adds and AP of its detectors: the metadata of its weights. AP of YOLOX: its authors'
+README; its multiply-adds are those of the whole detector with 80 classes. transformers' detectors: the configurations
+of the library's own conversion script (src/transformers/models/rt_detr/
+convert_rt_detr_original_pytorch_checkpoint_to_hf.py at commit 09cb93d8890401636f6abd80b763671e755aa025); licences as
+the model cards state them, `unknown` where the card was not read; AP on COCO val2017 as the cards' table has it.
 """
 
 from __future__ import annotations
@@ -24,7 +27,10 @@ from torchvision.models import get_model, get_model_weights, list_models
 
 from headstart.backbones.coco import CLASSES
 from headstart.backbones.licenses import OWN_FILE
+from headstart.backbones.source import BackboneSpec
 from headstart.backbones.timm_backbone import pretrained_record
+from headstart.backbones.transformers_detectors import PREPROCESSING
+from headstart.backbones.transformers_detectors_backbone import TransformersDetectorBackbone, whole
 from headstart.backbones.yolox_network import STRIDES, Reading, Scaling, Trunk
 
 FOLDER = Path(__file__).parents[1] / "src" / "headstart" / "backbones"
@@ -207,6 +213,41 @@ def yolox_rows() -> list[dict[str, Any]]:
     return rows
 
 
+SMALL = {"hidden_sizes": [64, 128, 256, 512], "depths": [2, 2, 2, 2], "layer_type": "basic"}
+R18 = {"backbone_config": SMALL, "encoder_in_channels": [128, 256, 512], "hidden_expansion": 0.5, "decoder_layers": 3}
+R101 = {"backbone_config": {"depths": [3, 4, 23, 3]}, "encoder_ffn_dim": 2048, "encoder_hidden_dim": 384,
+        "decoder_in_channels": [384, 384, 384]}
+# repository of the hub, what differs from the library's own configuration, licence of the card, AP on COCO val2017
+RT_DETR: list[tuple[str, dict[str, Any], str, float | None]] = [
+    ("PekingU/rtdetr_r18vd", R18, "apache-2.0", None),
+    ("PekingU/rtdetr_r18vd_coco_o365", R18, "apache-2.0", None),
+    ("PekingU/rtdetr_r50vd", {}, "apache-2.0", 53.1),
+    ("PekingU/rtdetr_r50vd_coco_o365", {}, "unknown", 55.3),
+    ("PekingU/rtdetr_r101vd", R101, "apache-2.0", 54.3),
+    ("PekingU/rtdetr_r101vd_coco_o365", R101, "unknown", 56.2),
+]
+
+
+def transformers_detector_rows() -> list[dict[str, Any]]:
+    rows = []
+    for name, settings, license_name, average in RT_DETR:
+        trunk = {"model_type": "rt_detr_resnet", "out_indices": [2, 3, 4]} | settings.get("backbone_config", {})
+        configuration = {"model_type": "rt_detr"} | settings | {"backbone_config": trunk}
+        spec = BackboneSpec(architecture=name, source="", family="", license="", configuration=configuration)
+        size = PREPROCESSING.size
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            whole(configuration, classes=80).eval()(torch.zeros(1, 3, size, size))
+        note = "a detector" + (f": AP {average:g} on COCO val2017, by its authors." if average else ".")
+        if license_name == "unknown":
+            note += " The licence on its card was not read for this table: look there."
+        rows.append({"architecture": f"transformers/{name}", "family": "RT-DETR", "license": license_name,
+                     "weights": name, "detector": "transformers", "note": note, "configuration": configuration,
+                     "preprocessing": PREPROCESSING.model_dump(exclude_defaults=True) | {"fit": "pad"},
+                     "gmacs": round(counter.get_total_flops() / 2e9, 3),
+                     "parameters": sum(p.numel() for p in TransformersDetectorBackbone(spec, channels=3).parameters())})
+    return rows
+
+
 def write(source: str, library: str, rows: list[dict[str, Any]]) -> None:
     lines = ",\n".join("  " + json.dumps(row) for row in rows)
     head = f'"made_by": "benchmarks/measure_models.py", "{library}": "{version(library)}"'
@@ -220,3 +261,4 @@ if __name__ == "__main__":
     write("torchvision", "torchvision", torchvision_rows())
     write("torchvision_detectors", "torchvision", torchvision_detector_rows())
     write("yolox", "torch", yolox_rows())
+    write("transformers_detectors", "transformers", transformers_detector_rows())

@@ -118,8 +118,7 @@ class Model:
         spec = BackboneSpec.parse(json.loads(header["backbone"]), where=f"{path}: backbone")
         preprocessing = Preprocessing.parse(json.loads(header["preprocessing"]), where=f"{path}: preprocessing")
         source = Catalog("backbones", Source).get(spec.source)()  # type: ignore[type-abstract]
-        backbone = source.build(spec.architecture, channels=preprocessing.channels, pretrained=False)
-        backbone.spec = spec
+        backbone = source.assemble(spec, channels=preprocessing.channels)
         try:
             backbone.load_state_dict(under("backbone.", tensors))
         except RuntimeError as error:

@@ -42,6 +42,7 @@ DOORS = {
     # one image at a time; an image with its boxes; whole batches
     "torchvision.transforms": ("data/augment.py", "data/augment_boxes.py", "mixes/"),
     "torchvision": "data/augment_boxes.py",  # its tv_tensors, imported as a name
+    "transformers": "backbones/transformers_detectors_backbone.py",
     "typer": "cli/",
     "yaml": "configuration.py",
 }
@@ -88,6 +89,7 @@ def test_every_library_is_declared():
 def test_heavy_libraries_stay_out_of_the_command_lines_help():
     """`headstart --help` must be instant: what it imports at the top of files may not be heavy."""
     program = ("import sys; from headstart.cli import application; application();"
-               "print([n for n in ('torch', 'lightning', 'mlflow', 'timm', 'sklearn', 'pandas') if n in sys.modules])")
+               "print([n for n in ('torch', 'lightning', 'mlflow', 'timm', 'sklearn', 'pandas', 'transformers')"
+               " if n in sys.modules])")
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"

@@ -2,5 +2,5 @@
 
 from headstart.detectors.detector import DETECTORS
 
-ON_ANY_BACKBONE = sorted(set(DETECTORS.all()) - {"torchvision"})
-"""`torchvision` reads no backbone but its own: see test_published.py."""
+ON_ANY_BACKBONE = sorted(set(DETECTORS.all()) - {"torchvision", "transformers"})
+"""The others read no backbone but their own: see test_published.py and test_transformers.py."""

@@ -1,6 +1,7 @@
 """What every detector promises, on small backbones with fresh weights."""
 
 import copy
+import re
 from functools import cache
 
 import pytest
@@ -16,6 +17,8 @@ from headstart.tasks.detection import Detection
 from tests.detectors import ON_ANY_BACKBONE
 
 NAMES = ON_ANY_BACKBONE
+SMALL = {"rt_detr": {"width": 32, "queries": 30, "layers": 2, "denoising": 10}}
+"""Settings that make a head quick, where its own are not."""
 SIDES = (64, 96)
 """Height and width of the canvas."""
 every_detector = pytest.mark.parametrize("name", NAMES)
@@ -31,7 +34,7 @@ def backbone(name: str = "timm/test_resnet") -> Backbone:
 def head(name: str, *, classes: int = 2, seed: int = 0, on: str = "timm/test_resnet") -> DetectionHead:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        made = Detection(detector=DETECTORS.get(name)()).head(backbone(on), classes)
+        made = Detection(detector=DETECTORS.get(name)(**SMALL.get(name, {}))).head(backbone(on), classes)
     assert isinstance(made, DetectionHead)
     return made
 
@@ -81,7 +84,9 @@ def test_targets_are_left_as_they_are(name: str) -> None:
 
 def entries(made: DetectionHead) -> nn.Module:
     """Return what reads the backbone's maps first."""
-    return made.reader.fpn.inner_blocks if isinstance(made, TorchvisionHead) else made.model.entry  # type: ignore
+    if isinstance(made, TorchvisionHead):
+        return made.reader.fpn.inner_blocks  # type: ignore[return-value, union-attr]
+    return made.model.get_submodule("entry" if hasattr(made.model, "entry") else "model.encoder_input_proj")
 
 
 @every_detector
@@ -170,7 +175,8 @@ def scores_of(made: DetectionHead) -> torch.Tensor:
     """Return [rows, classes with the background, ...] of all layers that score classes."""
     parts = [layer for name, layer in made.model.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)
              and not name.startswith(("rpn", "backbone")) and layer.weight.shape[0] % (made.classes + made.first_label)
-             == 0 and ("cls" in name or "classification_head.module_list" in name) and _last(made.model, name)]
+             == 0 and re.search(r"cls|classification_head.module_list|class_embed|score_head", name)
+             and _last(made.model, name)]
     assert parts
     count = made.classes + made.first_label
     return torch.cat([layer.weight.detach().reshape(-1, count, layer.weight[0].numel()) for layer in parts])
@@ -205,7 +211,7 @@ def test_all_that_tells_no_class_is_taken_over(name: str) -> None:
         new.take_over(old, [(0, 0)])
     alike = {key for key, tensor in new.model.state_dict().items()
              if tensor.shape == old.model.state_dict()[key].shape}
-    assert any(key.startswith("backbone.") for key in alike)
+    assert any(key.startswith(("backbone.", "model.encoder_input_proj")) for key in alike)
     assert all(torch.equal(new.model.state_dict()[key], old.model.state_dict()[key]) for key in alike)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from headstart.errors import ConfigError
 from headstart.job import build_job
 from headstart.opening import open_job
 from headstart.runs import load_run
+from tests.detectors.small_transformers import tiny
 from tests.e2e.test_run_directory import FILES
 
 COLOURS = {"red": (220, 30, 30), "blue": (30, 30, 220), "green": (30, 200, 30), "person": (240, 200, 160)}
@@ -242,6 +244,32 @@ def test_a_published_detector_from_a_file_keeps_the_classes_that_it_knows(tmp_pa
         assert a.found is not None
         assert b.found is not None
         assert np.array_equal(a.found.boxes, b.found.boxes)
+
+
+def test_a_published_set_predictor_is_adapted_from_the_folder_of_its_library(tmp_path: Path) -> None:
+    known = tiny("rt_detr")
+    known.save_pretrained(tmp_path / "own")
+    data = write_boxes(tmp_path / "data", classes=("person", "blue"))
+    told: list[str] = []
+    run = hs.adapt(data, backbone=f"transformers/rt_detr@{tmp_path / 'own'}", image_size=64,
+                   method=[{"method": "probe", "epochs": 1, "lr_head": 1e-9},
+                           {**METHOD[0], "epochs": 1, "lr_backbone": 1e-9, "lr_head": 1e-9}],
+                   baselines="", tracking="off", out=tmp_path / "run",
+                   listen=lambda event: told.append(getattr(event, "text", "")))
+    assert "head: 1 classes kept by name (person), 1 new (blue)" in told
+    person, rows = run.model.classes.index("person"), "model.enc_score_head.weight"
+    assert torch.allclose(run.model.head.model.state_dict()[rows][person], known.state_dict()[rows][1], atol=1e-5)
+    shutil.rmtree(tmp_path / "own")
+    again = load_run(tmp_path / "run").model
+    assert again.preprocessing == run.model.preprocessing
+    one = sorted(data.glob("*.png"))[:2]
+    for a, b in zip(predict_boxes(run.model, one), predict_boxes(again, one), strict=True):
+        assert a.found is not None
+        assert b.found is not None
+        assert len(a.found.boxes)
+        assert np.array_equal(a.found.boxes, b.found.boxes)
+    with pytest.raises(ConfigError, match="there is no such weights file"):
+        hs.reproduce(run, out=tmp_path / "again")
 
 
 def test_a_detector_is_refused_for_whole_images(digits: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from headstart.backbones.source import BackboneSpec
@@ -16,20 +17,21 @@ def offline() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
-def cached(repository: str) -> Path | None:
+def cached(repository: str, names: Sequence[str] = WEIGHT_FILES) -> Path | None:
     """Return the weights' file of a hub repository if it is in the cache; nothing is fetched."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = (try_to_load_from_cache(repository, name) for name in WEIGHT_FILES)
+    found = (try_to_load_from_cache(repository, name) for name in names)
     return next((Path(path) for path in found if isinstance(path, str)), None)
 
 
-def fetch(repository: str) -> Path:
+def fetch(repository: str, names: Sequence[str] = WEIGHT_FILES) -> Path:
     """Return the weights' file of a hub repository, downloaded where it is not in the cache yet.
 
+    names: of the files that will do, the best first.
     Raises ResourceError where it is neither here nor to be had.
     """
-    here = cached(repository)
+    here = cached(repository, names)
     if here:
         return here
     if offline():
@@ -37,7 +39,7 @@ def fetch(repository: str) -> Path:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
 
-    for name in WEIGHT_FILES:
+    for name in names:
         try:
             return Path(hf_hub_download(repository, name))
         except EntryNotFoundError as error:

@@ -1,7 +1,7 @@
 """local: weights from a file of your own, as `NAME@PATH`: `resnet50@weights.pth`, `timm/resnet50@run/best.safetensors`.
 
 The part before the `@` is any name of another source; its architecture and preprocessing are used. Every tensor must
-fit; `NAME@PATH?partial` loads those that do and says which do not.
+fit; `NAME@PATH?partial` loads those that do and says which do not. PATH may be a folder that the library saved.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headstart.backbones.hub import WEIGHT_FILES
 from headstart.backbones.licenses import OWN_FILE
 from headstart.backbones.source import BackboneSpec, Source
 from headstart.errors import ConfigError
@@ -37,8 +38,8 @@ class Local(Source):
             return None
         from headstart.backbones import resolve
 
-        base = resolve.find(name)
-        file = Path(path)
+        base, file = resolve.find(name), _weights_in(Path(path))
+        base = resolve.named_source(base.source).described(base, file)
         return base.model_copy(update={
             "architecture": architecture, "source": "local", "license": OWN_FILE, "top1": None, "top1_size": None,
             "availability": "here", "hint": "", "note": "", "weights": str(file),
@@ -49,28 +50,44 @@ class Local(Source):
 
         Raises ConfigError with a report of every tensor that does not fit.
         """
-        from headstart.backbones import resolve
-
         name, path, partial = _parts(architecture)
-        if not path:
+        spec = self.find(architecture)
+        if spec is None:
             raise ConfigError(f'"{architecture}" names no file. Write NAME@PATH, such as resnet50@weights.pth.')
-        base = resolve.find(name)
-        backbone = resolve.named_source(base.source).build(name, channels=channels, pretrained=False)
+        backbone = self.assemble(spec, channels=channels)
         if pretrained:
             from headstart.backbones.detector_backbone import DetectorBackbone
             from headstart.backbones.state_dicts import read_tensors
 
-            tensors, label = read_tensors(Path(path)), f"{path} for {name}"
+            tensors, label = read_tensors(Path(spec.weights)), f"{path} for {name}"
             if isinstance(backbone, DetectorBackbone):
                 if partial:
                     raise ConfigError(f"{label}: a detector is loaded whole. Leave {PARTIAL} out.")
                 backbone.take(tensors, label=label, published=False)
             else:
                 _fill(backbone, tensors, label=label, partial=partial)
-        spec = self.find(architecture)
-        assert spec is not None, "a name with an @ has a record"
+        return backbone
+
+    def assemble(self, spec: BackboneSpec, *, channels: int) -> Backbone:
+        """Return the architecture that the part before the @ names; the file may be gone."""
+        from headstart.backbones import resolve
+
+        base = resolve.find(_parts(spec.architecture)[0])
+        backbone = resolve.named_source(base.source).assemble(
+            base.model_copy(update={"configuration": spec.configuration}), channels=channels)
         backbone.spec = spec
         return backbone
+
+
+def _weights_in(path: Path) -> Path:
+    """Return the file of weights of a folder that a library saved; of a file itself."""
+    if not path.is_dir():
+        return path
+    found = next((path / name for name in WEIGHT_FILES if (path / name).is_file()), None)
+    if found is None:
+        raise ConfigError(f"{path}: there is no {' or '.join(WEIGHT_FILES)} in this folder. Name the file of weights, "
+                          "or the folder that `save_pretrained` wrote.")
+    return found
 
 
 def _parts(architecture: str) -> tuple[str, str, bool]:

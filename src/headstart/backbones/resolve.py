@@ -108,10 +108,7 @@ def load(name: str = AUTO, *, channels: int = 3, size: int | None = None, pretra
 
 def rebuild(spec: BackboneSpec) -> Backbone:
     """Return the architecture of a saved record, ready to be filled with saved weights; no file or hub is asked."""
-    channels = spec.preprocessing.channels
-    backbone = named_source(spec.source).build(spec.architecture, channels=channels, pretrained=False)
-    backbone.spec = spec
-    return backbone.eval()
+    return named_source(spec.source).assemble(spec, channels=spec.preprocessing.channels).eval()
 
 
 def _described(backbone: Backbone, spec: BackboneSpec, channels: int, size: int | None) -> Backbone:

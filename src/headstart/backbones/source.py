@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
 
 from headstart.data.transforms import Preprocessing
 from headstart.part import Part
@@ -43,6 +46,8 @@ class BackboneSpec(Part):
     """What a user should know of the weights, such as where their licence is stated."""
     detector: str = ""
     """For the backbone of a published detector: the name in `detectors/` of what reads its maps."""
+    configuration: dict[str, Any] = Field(default_factory=dict)
+    """What a library that builds any architecture of a family needs besides its name, such as a `config.json`."""
     preprocessing: Preprocessing = Preprocessing()
 
 
@@ -60,6 +65,19 @@ class Source(Part, ABC):
         The first convolution is adapted where `channels` is not 3.
         Raises ConfigError for an unknown name, ResourceError where the weights can't be had here.
         """
+
+    def assemble(self, spec: BackboneSpec, *, channels: int) -> Backbone:
+        """Return the architecture of a record with a fresh initialisation; neither a file nor a hub is asked."""
+        backbone = self.build(spec.architecture, channels=channels, pretrained=False)
+        backbone.spec = spec
+        return backbone
+
+    def described(self, spec: BackboneSpec, weights: Path) -> BackboneSpec:
+        """Return the record with what lies beside a user's weights and says more of them; by default nothing does.
+
+        Raises ConfigError where that is of another architecture.
+        """
+        return spec
 
     def find(self, architecture: str) -> BackboneSpec | None:
         """Return the record of one model, or None if this source has no such name.

@@ -56,12 +56,14 @@ class DetectionHead(nn.Module, ABC):
                 if tensor.shape == source.shape:
                     tensor.copy_(source)
                 continue
-            per_class = 4 if "bbox_pred" in name else 1
-            classes, before = self.classes + self.first_label, other.classes + other.first_label
-            own, its = (part.view(-1, count, per_class, *part.shape[1:])
-                        for part, count in ((tensor, classes), (source, before)))
+            own, its = self._by_class(name, tensor), other._by_class(name, source)
             for new, old in known:
                 own[:, new] = its[:, old]
+
+    def _by_class(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
+        """Return a view, [?, classes and what stands before them, ?, ...], of a tensor that has rows for each class."""
+        per_class = 4 if "bbox_pred" in name else 1
+        return tensor.view(-1, self.classes + self.first_label, per_class, *tensor.shape[1:])
 
 
 class TorchvisionHead(DetectionHead):

@@ -42,6 +42,6 @@ class Scratch(Plan, Method):
             spec = model.backbone.spec
             source = Catalog("backbones", Source).get(spec.source)()  # type: ignore[type-abstract]
             # The source's own initialisation: `reset_parameters` would leave position embeddings and the like.
-            backbone = source.build(spec.architecture, channels=model.preprocessing.channels, pretrained=False)
+            backbone = source.assemble(spec, channels=model.preprocessing.channels)
             head = model.task.head(backbone, len(model.classes))
         return train(dataclasses.replace(model, backbone=backbone, head=head), splits, self, context)
