@@ -64,7 +64,8 @@ def find_candidates(wanted: Wanted, *, channels: int = 3, fit: str | None = None
     if not specs:
         raise ConfigError("no pretrained model fits. `headstart models` lists them; loosen --family, --max-params, "
                           "--license, --source or --available, or name some with --backbones.")
-    specs = sorted(dict.fromkeys(specs), key=lambda spec: (-(spec.top1 or 0.0), spec.architecture))
+    once = {spec.architecture: spec for spec in specs}.values()
+    specs = sorted(once, key=lambda spec: (-(spec.top1 or 0.0), spec.architecture))
     return [_candidate(spec, size, channels, fit, tuple(allow_licenses))
             for spec in specs for size in wanted.sizes or (None,)]
 
