@@ -17,7 +17,8 @@ from headstart.catalog import Catalog
 
 NAMES = ("efficientnet_lite0", "mobilenet_v2", "timm/test_resnet", "timm/test_vit", "timm/test_efficientnet",
          "timm/test_convnext", "timm/mobilenetv3_small_050", "torchvision/shufflenet_v2_x0_5",
-         "torchvision/squeezenet1_1", "torchvision/mobilenet_v3_small", "yolox_nano")
+         "torchvision/squeezenet1_1", "torchvision/mobilenet_v3_small",
+         "transformers/PekingU/rtdetr_r18vd", "yolox_nano")
 every_backbone = pytest.mark.parametrize("name", NAMES)
 
 
