@@ -129,13 +129,14 @@ def test_batch_norms_that_moved_are_settled_for_the_mean_of_distant_weights(monk
 
 
 def test_what_is_advised_for_batches_of_one_image_helps():
-    """The BatchNorm of ssdlite's head always trains; scratch has no batch_norm to freeze; fcos has none."""
-    with pytest.raises(ConfigError, match=r"head has BatchNorm of its own.*batch_norm=frozen does not reach") as caught:
-        refuse_impossible(boxes.plan(batch_size=1), boxes.model("ssdlite"))
-    assert "Raise batch_size to 2" in str(caught.value)
-    refuse_impossible(boxes.plan(batch_size=2), boxes.model("ssdlite"))
-    others = [name for name in ON_ANY_BACKBONE if name != "ssdlite"]
-    for name in others:
+    """The BatchNorm of a head always trains; scratch has no batch_norm to freeze; what the message names has none."""
+    for name in ("rt_detr", "ssdlite", "yolox"):
+        with pytest.raises(ConfigError, match=r"head has BatchNorm of its own.*batch_norm=frozen does not reach") as e:
+            refuse_impossible(boxes.plan(batch_size=1), boxes.model(name))
+        assert "Raise batch_size to 2" in str(e.value)
+        assert "fcos, retinanet and faster_rcnn have no BatchNorm" in str(e.value)
+        refuse_impossible(boxes.plan(batch_size=2), boxes.model(name))
+    for name in set(ON_ANY_BACKBONE) - {"rt_detr", "ssdlite", "yolox"}:
         refuse_impossible(boxes.plan(batch_size=1), boxes.model(name))
     with pytest.raises(ConfigError, match=r"Raise batch_size to 2 or more\.$"):
         refuse_impossible(Scratch(batch_size=1), boxes.model("fcos"))  # type: ignore[call-arg]
