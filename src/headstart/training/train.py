@@ -92,7 +92,7 @@ def _refuse_single_images(plan: Plan, network: Network) -> None:
     if network.head_has_batch_norm:
         raise ConfigError(f"{plan.part_name}: the head has BatchNorm of its own, which can't learn on batches of one "
                           "image and which batch_norm=frozen does not reach. Raise batch_size to 2 or more, or choose "
-                          "another head (of the detectors, ssdlite alone has BatchNorm).")
+                          "another head (of the detectors, fcos, retinanet and faster_rcnn have no BatchNorm).")
     if network.moves_batch_norm:
         free = "frozen" in get_args(type(plan).model_fields["batch_norm"].annotation)
         raise ConfigError(f"{plan.part_name}: BatchNorm can't learn on batches of one image. Raise batch_size"
