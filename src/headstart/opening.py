@@ -218,9 +218,8 @@ def _refuse_unsupported(job: Job, task: str) -> None:
         if task not in method.tasks:
             able = [name for name, part in METHODS.all().items() if task in part.tasks]
             raise ConfigError(f"method {method.part_name} can't do {task}. Methods that can: {', '.join(able)}.")
-        fresh = type(method)()
-        idle = [name for name in type(method).model_fields if name not in method.settings_for([task])
-                and getattr(method, name) != getattr(fresh, name)]
+        effective = method.settings_for([task])
+        idle = [name for name in method.changed() if name not in effective]
         if idle:
             raise ConfigError(f"method {method.part_name}: {' and '.join(idle)}: no effect on {task}. Leave it out.")
 

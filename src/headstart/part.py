@@ -44,6 +44,11 @@ class Part(BaseModel):
         except ValidationError as error:
             raise ConfigError(explain(error, cls, where)) from None
 
+    def changed(self) -> list[str]:
+        """Return the names of the settings that are not at their default."""
+        return [name for name, field in type(self).model_fields.items()
+                if getattr(self, name) != field.get_default(call_default_factory=True)]
+
 
 def explain(error: ValidationError, model: type[BaseModel], where: str = "") -> str:
     """Return one line per wrong field: its path, what is wrong, and the nearest name for an unknown one."""

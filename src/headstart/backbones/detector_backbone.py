@@ -33,14 +33,18 @@ class DetectorBackbone(Backbone):
     """The pretrained heads; None where there are no weights."""
 
     @abstractmethod
-    def take(self, tensors: Tensors, *, label: str, published: bool) -> None:
+    def take(self, tensors: Tensors, *, label: str) -> None:
         """Load the whole detector's tensors: its own part into the model, the rest into `brought`.
 
-        label: of the file, for messages. published: whether they are known to be the library's own weights.
-        Raises ConfigError where a tensor does not fit.
+        label: of the file, for messages. Raises ConfigError where a tensor does not fit.
         """
 
     def pooled(self, images: torch.Tensor) -> torch.Tensor:
         """Return float32 [B, D]: the mean of the coarsest map."""
         found = self.maps(images)
         return found[max(found)].mean(dim=(2, 3))
+
+
+def nameless(count: int) -> tuple[str, ...]:
+    """Return names for the classes of a file that tells none, such as no data set has: none is kept by name."""
+    return tuple(f"label {place} of the file" for place in range(count))

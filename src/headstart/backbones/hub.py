@@ -59,8 +59,11 @@ def torch_cached(name: str) -> Path | None:
     return path if path.exists() else None
 
 
-def looked_up(spec: BackboneSpec, file: str) -> BackboneSpec:
-    """Return torchvision's record with its availability: in torch's cache under `file`, or to be downloaded."""
-    if torch_cached(file):
-        return spec.model_copy(update={"availability": "here"})
-    return spec.model_copy(update={"hint": "downloaded by torchvision when it is first used"})
+def looked_up(spec: BackboneSpec, here: Path | None, *, hint: str) -> BackboneSpec:
+    """Return the record with its availability: in a cache, where the file lies `here`, or to be had as `hint` says."""
+    return spec.model_copy(update={"availability": "here"} if here else {"hint": hint})
+
+
+def torch_looked_up(spec: BackboneSpec, file: str) -> BackboneSpec:
+    """Return torchvision's record with its availability."""
+    return looked_up(spec, torch_cached(file), hint="downloaded by torchvision when it is first used")

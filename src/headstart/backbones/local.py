@@ -63,7 +63,7 @@ class Local(Source):
             if isinstance(backbone, DetectorBackbone):
                 if partial:
                     raise ConfigError(f"{label}: a detector is loaded whole. Leave {PARTIAL} out.")
-                backbone.take(tensors, label=label, published=False)
+                backbone.take(tensors, label=label)
             else:
                 _fill(backbone, tensors, label=label, partial=partial)
         return backbone

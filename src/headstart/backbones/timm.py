@@ -53,6 +53,5 @@ def _library_names() -> dict[str, str]:
 
 def _looked_up(spec: BackboneSpec) -> BackboneSpec:
     """Return the record with its availability: in the cache of the hub, or to be downloaded."""
-    if spec.weights and hub.cached(spec.weights):
-        return spec.model_copy(update={"availability": "here"})
-    return spec.model_copy(update={"hint": "downloaded from the hub when it is first used"})
+    return hub.looked_up(spec, hub.cached(spec.weights) if spec.weights else None,
+                         hint="downloaded from the hub when it is first used")

@@ -17,7 +17,7 @@ class Torchvision(Source):
 
     def specs(self) -> list[BackboneSpec]:
         """Return the record of each member of each enum."""
-        return [hub.looked_up(spec, row["file"])
+        return [hub.torch_looked_up(spec, row["file"])
                 for spec, row in zip(records.specs("torchvision"), records.table("torchvision"), strict=True)]
 
     def find(self, architecture: str) -> BackboneSpec | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -75,10 +77,20 @@ def create(name: str, member: str, *, channels: int, pretrained: bool) -> nn.Mod
     if not pretrained:
         settings |= {"init_weights": True} if settings else {}
         return with_channels(get_model(name, weights=None, **settings), channels)
+    with reaching(weights):
+        return with_channels(get_model(name, weights=weights, progress=False, **settings), channels)
+
+
+@contextlib.contextmanager
+def reaching(weights: Any) -> Iterator[None]:
+    """Let the block take a member of a weights enum from torch's cache or its hub.
+
+    Raises ResourceError where it is neither here nor to be had.
+    """
     if hub.offline() and not hub.torch_cached(weights.url.rpartition("/")[2]):
         raise ResourceError(f"the weights {weights} are not here, and HF_HUB_OFFLINE forbids to download them.")
     try:
-        return with_channels(get_model(name, weights=weights, progress=False, **settings), channels)
+        yield
     except OSError as error:
         raise ResourceError(f"the weights {weights} are not here and could not be downloaded ({error}).") from error
 

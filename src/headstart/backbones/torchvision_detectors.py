@@ -17,7 +17,7 @@ class TorchvisionDetectors(Source):
 
     def specs(self) -> list[BackboneSpec]:
         """Return the record of each detector."""
-        return [hub.looked_up(spec, row["file"]) for spec, row in zip(
+        return [hub.torch_looked_up(spec, row["file"]) for spec, row in zip(
             records.specs("torchvision_detectors"), records.table("torchvision_detectors"), strict=True)]
 
     def build(self, architecture: str, *, channels: int = 3, pretrained: bool = True) -> Backbone:
@@ -30,7 +30,7 @@ class TorchvisionDetectors(Source):
                 architecture, [r["architecture"] for r in records.table("torchvision_detectors")]))
         backbone = door.TorchvisionDetectorBackbone(row["library_name"], spec, channels=channels)
         if pretrained:
-            backbone.take(door.published(row["library_name"]), label=architecture, published=True)
+            backbone.take(door.published(row["library_name"]), label=architecture)
         return backbone
 
 

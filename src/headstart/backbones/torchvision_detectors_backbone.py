@@ -9,13 +9,12 @@ import torch
 from torch import nn
 from torchvision.models import get_model, get_model_weights
 
-from headstart.backbones import hub
 from headstart.backbones.backbone import BackboneSpec
-from headstart.backbones.detector_backbone import Brought, DetectorBackbone
+from headstart.backbones.detector_backbone import Brought, DetectorBackbone, nameless
 from headstart.backbones.stages import cut
 from headstart.backbones.state_dicts import Tensors, compare
-from headstart.backbones.torchvision_backbone import with_channels
-from headstart.errors import ConfigError, ResourceError
+from headstart.backbones.torchvision_backbone import reaching, with_channels
+from headstart.errors import ConfigError
 
 # B images, C channels of a map, H and W pixels
 
@@ -24,8 +23,8 @@ LABELS = 91
 ZERO_EPS = ("fasterrcnn_resnet50_fpn", "retinanet_resnet50_fpn")
 """Their published weights were trained with an epsilon of 0 in BatchNorm, which the files don't tell."""
 SIDE = 64
-PARTS = ("backbone", "body", "features", "extra", "fpn")
-"""Names of what holds the blocks, not of blocks."""
+HOLDERS = {"body": 1, "extra": 1, "features": 2}
+"""Modules that hold the blocks of a trunk -> how many names lead to one."""
 
 
 class TorchvisionDetectorBackbone(DetectorBackbone):
@@ -56,7 +55,7 @@ class TorchvisionDetectorBackbone(DetectorBackbone):
             stage_of[name] = numbers.setdefault(self._block(name), len(numbers))
         return cut(self.model, stage_of)
 
-    def take(self, tensors: Tensors, *, label: str, published: bool) -> None:
+    def take(self, tensors: Tensors, *, label: str) -> None:
         """Load the tensors of torchvision's whole model, of any number of classes."""
         labels = _labels_in(tensors, self.name)
         model = whole(self.name, labels)
@@ -66,7 +65,7 @@ class TorchvisionDetectorBackbone(DetectorBackbone):
         except RuntimeError:
             raise ConfigError(f"{label}: the tensors do not fit.\n{compare(model.state_dict(), tensors).report()}\n"
                               "Name the detector that the file was made with.") from None
-        if self.name in ZERO_EPS and (published or labels == LABELS):
+        if self.name in ZERO_EPS and labels == LABELS:
             _without_epsilon(model.backbone)  # type: ignore[arg-type]
         self.model = with_channels(model.backbone, self.channels).eval()  # type: ignore[arg-type]
         rest = {key: tensor for key, tensor in model.state_dict().items() if not key.startswith("backbone.")}
@@ -89,18 +88,15 @@ class TorchvisionDetectorBackbone(DetectorBackbone):
             known = get_model_weights(self.name).DEFAULT.meta["categories"]
             names = tuple(f"{name} {place}" if name == "N/A" else name for place, name in enumerate(known))
         else:
-            names = tuple(f"label {place} of the file" for place in range(labels))
+            names = nameless(labels)
         return names[self.first_label:]
 
     def _block(self, name: str) -> str:
         """Return the block that a parameter belongs to; a stem's loose layers are one block, and so is the pyramid."""
         words = name.split(".")
-        if "fpn" in words[:1]:
-            return "fpn"
-        depth = next(place for place, word in enumerate(words) if word not in PARTS)
-        if words[0] == "features":
-            depth += 1
-        block = ".".join(words[:depth + 1])
+        if words[0] not in HOLDERS:
+            return words[0]
+        block = ".".join(words[:HOLDERS[words[0]] + 1])
         return block if list(self.model.get_submodule(block).children()) else "stem"
 
 
@@ -113,12 +109,8 @@ def whole(name: str, labels: int, **settings: Any) -> nn.Module:
 def published(name: str) -> Tensors:
     """Return the library's weights, from torch's cache or downloaded. Raises ResourceError where they can't be had."""
     weights: Any = get_model_weights(name).DEFAULT
-    if hub.offline() and not hub.torch_cached(weights.url.rpartition("/")[2]):
-        raise ResourceError(f"the weights {weights} are not here, and HF_HUB_OFFLINE forbids to download them.")
-    try:
+    with reaching(weights):
         return dict(weights.get_state_dict(progress=False, check_hash=True))
-    except OSError as error:
-        raise ResourceError(f"the weights {weights} are not here and could not be downloaded ({error}).") from error
 
 
 def _labels_in(tensors: Tensors, name: str) -> int:

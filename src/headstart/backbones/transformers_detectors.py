@@ -71,7 +71,7 @@ class TransformersDetectors(Source):
         from headstart.backbones.transformers_detectors_backbone import TransformersDetectorBackbone
 
         backbone = TransformersDetectorBackbone(spec, channels=channels)
-        backbone.take(read_tensors(hub.fetch(spec.weights)), label=architecture, published=True)
+        backbone.take(read_tensors(hub.fetch(spec.weights)), label=architecture)
         return backbone
 
     def assemble(self, spec: BackboneSpec, *, channels: int) -> Backbone:
@@ -129,7 +129,5 @@ def _preprocessing(path: Path, known: Preprocessing) -> Preprocessing:
 
 def _looked_up(spec: BackboneSpec) -> BackboneSpec:
     """Return the record with its availability: in the cache of the hub, or to be downloaded."""
-    if hub.cached(spec.weights):
-        return spec.model_copy(update={"availability": "here"})
-    return spec.model_copy(update={"hint": "downloaded from the hub when it is first used; needs "
-                                           "pip install 'headstart[transformers]'"})
+    return hub.looked_up(spec, hub.cached(spec.weights), hint="downloaded from the hub when it is first used; needs "
+                         "pip install 'headstart[transformers]'")

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from headstart.backbones.backbone import BackboneSpec
-from headstart.backbones.detector_backbone import Brought, DetectorBackbone
+from headstart.backbones.detector_backbone import Brought, DetectorBackbone, nameless
 from headstart.backbones.stages import cut
 from headstart.backbones.state_dicts import Fit, Tensors
 from headstart.backbones.torchvision_backbone import with_channels
@@ -60,7 +60,7 @@ class TransformersDetectorBackbone(DetectorBackbone):
             stage_of[name] = numbers.setdefault(block.group() if block else name, len(numbers))
         return cut(self.model, stage_of)
 
-    def take(self, tensors: Tensors, *, label: str, published: bool) -> None:
+    def take(self, tensors: Tensors, *, label: str) -> None:
         """Load the tensors of the whole model, of any number of classes and of any version of the library."""
         scores = next((tensor for name, tensor in tensors.items() if name.endswith("enc_score_head.bias")), None)
         if scores is None:
@@ -86,7 +86,7 @@ class TransformersDetectorBackbone(DetectorBackbone):
 
     def _names(self, count: int) -> tuple[str, ...]:
         known = {int(place): str(name) for place, name in self.spec.configuration.get("id2label", {}).items()}
-        names = [known.get(place, f"label {place} of the file") for place in range(count)]
+        names = [known.get(place, name) for place, name in enumerate(nameless(count))]
         return tuple(f"{name} {place}" if name in names[:place] else name for place, name in enumerate(names))
 
 

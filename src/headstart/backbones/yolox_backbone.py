@@ -8,7 +8,7 @@ from torch import nn
 from headstart.backbones.backbone import BackboneSpec
 from headstart.backbones.channels import adapt_kernel
 from headstart.backbones.coco import CLASSES
-from headstart.backbones.detector_backbone import Brought, DetectorBackbone
+from headstart.backbones.detector_backbone import Brought, DetectorBackbone, nameless
 from headstart.backbones.state_dicts import Tensors, compare
 from headstart.backbones.yolox_layers import QUARTERS
 from headstart.backbones.yolox_network import Reading, Scaling, Trunk
@@ -45,7 +45,7 @@ class YoloxBackbone(DetectorBackbone):
         """Return the stem and the four blocks."""
         return [self.model.stem, self.model.dark2, self.model.dark3, self.model.dark4, self.model.dark5]
 
-    def take(self, tensors: Tensors, *, label: str, published: bool) -> None:
+    def take(self, tensors: Tensors, *, label: str) -> None:
         """Load the tensors of a whole YOLOX of the same size, of any number of classes."""
         classes = len(tensors[ROWS]) if ROWS in tensors else len(CLASSES)
         with torch.device("meta"):
@@ -60,7 +60,8 @@ class YoloxBackbone(DetectorBackbone):
         own = {key.removeprefix(TRUNK): tensor for key, tensor in tensors.items() if key.startswith(TRUNK)}
         own[STEM.removeprefix(TRUNK)] = _rgb(tensors[STEM], self.channels)
         self.model.load_state_dict(own, strict=False)
-        self.brought = Brought(_names(classes), {key: tensors[key] for key in expected})
+        names = CLASSES if classes == len(CLASSES) else nameless(classes)
+        self.brought = Brought(names, {key: tensors[key] for key in expected})
 
 
 def _rgb(kernel: torch.Tensor, channels: int) -> torch.Tensor:
@@ -68,7 +69,3 @@ def _rgb(kernel: torch.Tensor, channels: int) -> torch.Tensor:
     quarters = kernel.unflatten(1, (QUARTERS, 3)).flip(2)
     adapted = adapt_kernel(quarters.flatten(0, 1), channels)
     return adapted.unflatten(0, (len(kernel), QUARTERS)).flatten(1, 2)
-
-
-def _names(classes: int) -> tuple[str, ...]:
-    return CLASSES if classes == len(CLASSES) else tuple(f"label {place} of the file" for place in range(classes))

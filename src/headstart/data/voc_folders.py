@@ -32,5 +32,3 @@ def places(root: Path) -> list[Path]:
     named = [folder for folder in inner if folder.name.lower() in NAMES]
     deeper = [part for folder in named for part in folders_in(folder) if as_split(part.name)]
     return [*named, *deeper, root, *splits]
-
-

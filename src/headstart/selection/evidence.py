@@ -48,6 +48,12 @@ class Seen:
     """float64 [N, Z]: the pretrained classifier's probabilities; None where it did not come along."""
     groups: Sequence[str] | None
 
+    def at(self, rows: np.ndarray) -> Seen:
+        """Return some of the images, as often as they stand in `rows`."""
+        return replace(self, features=self.features[rows], labels=self.labels[rows],
+                       source=None if self.source is None else self.source[rows],
+                       groups=None if self.groups is None else [self.groups[int(row)] for row in rows])
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -91,9 +97,8 @@ def of_fewer_classes(seen: Seen) -> Seen:
     present = np.unique(seen.labels)
     kept = present[np.linspace(0, len(present) - 1, min(len(present), MOST_CLASSES)).astype(np.int64)]
     rows = np.flatnonzero(np.isin(seen.labels, kept))
-    return Seen(seen.features[rows], np.searchsorted(kept, seen.labels[rows]), len(kept),
-                None if seen.source is None else seen.source[rows],
-                None if seen.groups is None else [seen.groups[int(row)] for row in rows])
+    some = seen.at(rows)
+    return replace(some, labels=np.searchsorted(kept, some.labels), classes=len(kept))
 
 
 def _default(losses: np.ndarray, seen: Seen, gmacs: float, seed: int) -> tuple[float, np.ndarray]:
@@ -137,11 +142,9 @@ def _of_score(score: Score, seen: Seen, seed: int) -> tuple[float, np.ndarray]:
             return _of_terms(terms, seen, seed)
     found = []
     for counts in np.concatenate(list(resample(len(seen.labels), RECOMPUTED, seed=seed, groups=seen.groups))):
-        rows = np.repeat(np.arange(len(counts)), counts.astype(np.int64))
-        source = None if seen.source is None else seen.source[rows]
+        drawn = seen.at(np.repeat(np.arange(len(counts)), counts.astype(np.int64)))
         try:
-            groups = None if seen.groups is None else [seen.groups[int(row)] for row in rows]
-            found.append(score(seen.features[rows], seen.labels[rows], source, groups))
+            found.append(score(drawn.features, drawn.labels, drawn.source, drawn.groups))
         except HeadstartError:
             found.append(np.nan)  # a resample that happened to show one class only
     return _about(score(seen.features, seen.labels, seen.source, seen.groups), np.array(found))

@@ -75,8 +75,8 @@ class BoxLesson(Lesson):
     @classmethod
     def refuse(cls, plan: Plan, model: Model) -> None:
         """Raise ConfigError for settings that would have no effect on boxes, and for an unknown metric."""
-        idle = [name for name in UNUSED if getattr(plan, name)
-                != type(plan).model_fields[name].get_default(call_default_factory=True)]
+        changed = plan.changed()
+        idle = [name for name in UNUSED if name in changed]
         if idle:
             raise ConfigError(f"{plan.part_name}: {', '.join(idle)} would have no effect on detection. Leave it out.")
         if plan.batch_norm == "adapt":

@@ -38,9 +38,7 @@ def reason(name: str, settings: Mapping[str, Any]) -> str | None:
 def idle(plan: Plan) -> dict[str, str]:
     """Return a sentence on each setting that is not at its default and does not do what its name promises."""
     settings = plan.model_dump(mode="json")
-    changed = [name for name, field in type(plan).model_fields.items()
-               if getattr(plan, name) != field.get_default(call_default_factory=True)]
-    found = {name: f"{name} has no effect beside {why}" for name in changed if (why := reason(name, settings))}
+    found = {name: f"{name} has no effect beside {why}" for name in plan.changed() if (why := reason(name, settings))}
     short = f"in {plan.epochs} epoch{'' if plan.epochs == 1 else 's'}"
     if plan.unfreeze != "none" and plan.unfreeze_every >= plan.epochs:
         found.setdefault("unfreeze", f"unfreeze={plan.unfreeze} with unfreeze_every={plan.unfreeze_every} frees no "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 
 import numpy as np
@@ -38,14 +39,15 @@ class Order(Sampler[list[tuple[int, int]]]):
 
     def after(self, step: int) -> Order:
         """Return the same order without its first `step` batches."""
-        return Order(self.count, self.batch_size, self.epochs, seed=self.seed, skip=step,
-                     drop_single=self.drop_single, probabilities=self.probabilities, groups=self.groups)
+        other = copy.copy(self)
+        other.skip = step
+        return other
 
     def grouped(self, groups: np.ndarray | None) -> Order:
         """Return an order of the same samples, in batches of samples that are alike; None leaves it as it is."""
-        return self if groups is None else Order(
-            self.count, self.batch_size, self.epochs, seed=self.seed, skip=self.skip, drop_single=self.drop_single,
-            probabilities=self.probabilities, groups=groups)
+        other = copy.copy(self)
+        other.groups = groups
+        return other
 
     @property
     def total(self) -> int:

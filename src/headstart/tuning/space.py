@@ -157,8 +157,9 @@ def default_space(methods: Sequence[Method]) -> Space:
     searched: dict[str, dict[str, Dimension]] = {}
     for method in methods:
         found: dict[str, Dimension] = {}
+        free = set(method.settings_for(TASKS)) - set(method.changed())
         for name, dimension in SEARCHED.items():
-            if name not in method.settings_for(TASKS) or _changed(method, name):
+            if name not in free:
                 continue
             default = _default(method, name)
             if isinstance(dimension, Around):
@@ -246,10 +247,6 @@ def _plain_by_method(place: str, name: str, value: Any, having: Sequence[Method]
 
 def _default(method: Method, name: str) -> Any:
     return type(method)().model_dump(mode="json")[name]
-
-
-def _changed(method: Method, name: str) -> bool:
-    return bool(method.model_dump(mode="json")[name] != _default(method, name))
 
 
 def _ordered(found: Mapping[str, Dimension]) -> dict[str, Dimension]:
