@@ -1,7 +1,7 @@
 """Detection by transfer on two cores: fine-tuned, frozen and from scratch, at the same number of epochs.
 
-    python benchmarks/bench_detection.py [--budget 3600] [--seeds 0,1,2]    measure what is missing (hours)
-    python benchmarks/bench_detection.py --table                            write the table into docs/benchmarks.md
+    python benchmarks/bench_detection.py [--budget 3600] [--seeds 0,1,2] [--sets bccd]    measure what is missing
+    python benchmarks/bench_detection.py --table                             write the table into docs/benchmarks.md
 
 BCCD as it is divided; of Penn-Fudan the last 50 of a seeded permutation of the file names are the test part, 20 before
 them validation. A run of `finetune` has the frozen baseline inside: the probe that it starts from. Results are appended
@@ -35,9 +35,8 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 RESULTS = Path(__file__).parent / "results" / "detection.jsonl"
 START, END = "<!-- detection table -->\n", "<!-- end of the detection table -->\n"
 SETS = ("bccd", "pennfudan")
-SETTINGS: dict[str, dict[str, Any]] = {"bccd": {"image_size": 320}, "pennfudan": {"image_size": 320}}
+SETTINGS: dict[str, Any] = {"image_size": 320, "detector": "yolox"}
 EPOCHS = {"bccd": 14, "pennfudan": 24}
-AUGMENT = {"bccd": "standard", "pennfudan": "standard"}
 BACKBONE = "efficientnet_lite0"
 PROBE_EPOCHS = 8
 METRICS = ("ap", "ap50", "ap75")
@@ -73,18 +72,18 @@ def measure(name: str, method: str, seed: int) -> list[dict[str, Any]]:
     dataset = read(name)
     torch.set_num_threads(1)
     settings = {"method": method, "epochs": EPOCHS[name] + (PROBE_EPOCHS if method == "scratch" else 0),
-                "augment": AUGMENT[name]}
+                "augment": "standard"}
     chain = [settings] if method == "scratch" else [{"method": "probe", "epochs": PROBE_EPOCHS}, settings]
     with tempfile.TemporaryDirectory() as folder:
         began, clock = time.process_time(), time.perf_counter()
         run = headstart.adapt(dataset, method=chain, backbone=BACKBONE, seed=seed, out=Path(folder) / "run",
-                              tracking="off", allow=["leak_near"], **SETTINGS[name])
+                              tracking="off", allow=["leak_near"], **SETTINGS)
         spent, seconds = time.process_time() - began, time.perf_counter() - clock
         found = {method: run.splits["test"],
                  **{kind: json.loads((run.directory / "baselines.json").read_text())[kind]["test"]
                     for kind in ("probe",) if method != "scratch"}}
         history = run.history.to_dict("records")
-    about = {"cpu_seconds": round(spent, 1), "seconds": round(seconds, 1), **SETTINGS[name],
+    about = {"cpu_seconds": round(spent, 1), "seconds": round(seconds, 1), **SETTINGS,
              "epochs": chain[-1]["epochs"], "commit": commit()}
     return [{"set": name, "method": kind, "seed": seed, **{metric: values[metric] for metric in METRICS}, **about,
              "history": [{key: row[key] for key in ("method", "epoch", "val_ap", "seconds") if key in row}
@@ -115,13 +114,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--budget", type=float, default=3600, metavar="SECONDS")
     parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--table", action="store_true")
     words = parser.parse_args()
     if words.table:
         put_table(table(read_rows(RESULTS)), start=START, end=END)
         return
     began = time.monotonic()
-    for seed, name, method in itertools.product(map(int, words.seeds.split(",")), SETS, ("finetune", "scratch")):
+    wanted = itertools.product(map(int, words.seeds.split(",")), words.sets.split(","), ("finetune", "scratch"))
+    for seed, name, method in wanted:
         if any((row["set"], row["method"], row["seed"]) == (name, method, seed) for row in read_rows(RESULTS)):
             continue
         if time.monotonic() - began > words.budget:
