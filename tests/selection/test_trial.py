@@ -4,8 +4,8 @@ from headstart.errors import DivergedError
 from headstart.events import silent
 from headstart.methods.finetune import Finetune
 from headstart.selection.candidates import load
-from headstart.selection.trial import Arm, Trial, short_tuning
-from tests.selection.small import pool_on
+from headstart.selection.trial import FEW, Arm, Trial, short_tuning
+from tests.selection.small import pool_on, write_data
 
 GENTLE, RUINOUS = 1e-6, 0.9
 
@@ -39,3 +39,28 @@ def test_a_short_training_that_diverges_is_right_in_nothing(data, alive, monkeyp
     found = tried(data, alive, (GENTLE,))
     assert found.arms[0].worse
     assert found.arms[0].gain == -found.probe
+
+
+def test_of_few_images_each_is_held_out_once(data, alive):
+    found = tried(data, alive, (GENTLE,))
+    assert found.images == found.held_out < FEW
+
+
+def test_a_rate_that_clearly_loses_on_the_first_third_is_not_tried_on_the_others(data, alive, monkeypatch):
+    rates = []
+    fit = Finetune.fit
+
+    def counted(method, *words):
+        rates.append(method.lr_backbone)
+        return fit(method, *words)
+
+    monkeypatch.setattr(Finetune, "fit", counted)
+    monkeypatch.setattr("headstart.selection.trial.SURE", 0.5)
+    tried(data, alive, (GENTLE, RUINOUS))
+    assert rates == [GENTLE, RUINOUS, GENTLE, GENTLE]
+
+
+def test_where_hardly_any_image_could_be_held_out_nothing_is_tried(tmp_path, alive):
+    backbone, _ = load(alive, 32, 3, "squash", ("any",))
+    few = pool_on(write_data(tmp_path / "few", each=13))
+    assert short_tuning(few, backbone, augment="none", listen=silent, remaining=lambda: 1e9) is None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from headstart.selection.nearness import Nearness
-from headstart.selection.trial import BATCH, RATES, Trial, head_rate
+from headstart.selection.trial import BATCH, RATES, SURE, Trial, head_rate
 
 Distance = Literal["near", "far", "unknown"]
 
@@ -28,8 +28,6 @@ SHORT_TRIAL = 0.7
 """Share of the gain that a trial of a few steps was seen to reach."""
 WORTH = 0.003
 """Gain for which a minute of training is worth its while."""
-SURE = 2.0
-"""Standard errors beyond which a trial tells something."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from headstart.adaptation import choose_device
 from headstart.backbones.backbone import Backbone
 from headstart.catalog import Catalog
-from headstart.data.dataset import Splits
+from headstart.data.dataset import Dataset, Splits
 from headstart.errors import DivergedError
 from headstart.events import Finished, Kept, Listen, Progress, Started, silent
 from headstart.held_out import divide
@@ -32,8 +32,14 @@ from headstart.training.checkpoints import Checkpoints
 Judged = tuple[np.ndarray, np.ndarray]
 """(float64 [N] right or not, float64 [N] log loss) on the held-out images."""
 
-IMAGES = 180
+IMAGES, THIRDS = 180, 3
 """A third of them is held out."""
+FEW = 100
+"""Images below which each third is held out in turn: one alone is too few to tell anything."""
+LEAST_HELD_OUT = 24
+"""Images held out below which a trial tells nothing, whatever it shows."""
+SURE = 2.0
+"""Standard errors beyond which a trial tells something."""
 STEPS, BATCH = 20, 16
 RATES = (1e-4, 1e-3)
 """Learning rates of the backbone: what suits photos, and what suits drawings, in docs/benchmarks.md."""
@@ -55,7 +61,7 @@ class Arm:
     loss: float
     """Log loss of the fine-tuned model, minus that of the probe."""
     worse: bool = False
-    """Whether no epoch was better on validation than the start, or training diverged."""
+    """Whether no epoch was better on validation than the start, or training diverged, each time that it was tried."""
 
 
 @dataclass(frozen=True)
@@ -89,45 +95,96 @@ def head_rate(rate: float) -> float:
 
 def short_tuning(pool: Pool, backbone: Backbone, *, augment: str, listen: Listen,
                  remaining: Callable[[], float], rates: Sequence[float] = RATES) -> Trial | None:
-    """Return the trial; None where the images are too few to hold any class out, or the time is up."""
+    """Return the trial; None where the images are too few to hold any class out, or the time is up.
+
+    A third of the images is held out; where there are fewer than FEW, each third in turn.
+    """
     labels = pool.images.labels()
     rows = np.sort(nested(labels, min(IMAGES, len(labels)), seed=pool.job.seed))
     part = pool.images.subset(rows)
-    rest, left = next(iter(divide(labels[rows], 3, seed=pool.job.seed, groups=part.groups())))
-    learnt = part.subset(rest)
-    few, choosing = next(iter(divide(learnt.labels(), 5, seed=pool.job.seed, groups=learnt.groups())))
-    # A fifth of the rest chooses penalty and epoch: what is left over has chosen nothing.
-    splits = Splits(learnt.subset(few), learnt.subset(choosing), part.subset(left))
-    if len(np.unique(splits.train.labels(), axis=0)) < 2 or len(left) < 8:
+    thirds = list(divide(labels[rows], THIRDS, seed=pool.job.seed, groups=part.groups()))
+    parts = [_splits(part, rest, left, pool.job.seed) for rest, left in thirds[:None if len(rows) < FEW else 1]]
+    if sum(len(splits.test) for splits in parts) < LEAST_HELD_OUT or any(
+            len(np.unique(splits.train.labels(), axis=0)) < 2 for splits in parts):
         return None
     task = Catalog("tasks", Task).get(part.task)()  # type: ignore[type-abstract]
     fresh = Model.fresh(backbone, task, part.classes, preprocessing=backbone.spec.preprocessing)
-    epochs = max(1, round(STEPS * BATCH / len(few)))
-    began_all = time.monotonic()
-    listen(Started(STEP, len(rates), "short fine-tunings"))
-    arms, spent = [], 0.0
+    began = time.monotonic()
+    listen(Started(STEP, len(rates) * len(parts), "short fine-tunings"))
+    course, told = _Course(augment), 0
     with tempfile.TemporaryDirectory() as folder:
         # What the short trainings tell of themselves is no news of the run that may follow.
         context = Context(listen=silent, seed=pool.job.seed, features=pool.store, workspace=Path(folder),
                           device=choose_device(pool.job.device), workers=pool.job.workers, remaining=remaining)
-        probe = Probe().fit(fresh, splits, context)
-        before = _judged(probe, splits)
-        for number, rate in enumerate(rates, start=1):
-            if remaining() <= 0:
-                break
-            began = time.monotonic()
-            method = Finetune.parse({"epochs": epochs, "batch_size": BATCH, "lr_backbone": rate,
-                                     "lr_head": head_rate(rate), "augment": augment})
-            own = replace(context, workspace=Path(folder) / str(number))
-            tuned, worse = _tuned(method, probe, splits, own)
-            spent += time.monotonic() - began
-            arms.append(_arm(rate, before, None if tuned is None else _judged(tuned, splits), worse=worse))
-            listen(Progress(STEP, number, f"rate {rate:g}: {arms[-1].gain:+.3f} over the probe"))
-    listen(Finished(STEP, time.monotonic() - began_all))
-    if not arms:
-        return None
-    return Trial(len(rows), len(left), float(before[0].mean()), tuple(arms),
-                 spent / (len(arms) * epochs * (len(few) + len(choosing) / 3)))
+        for splits in parts:
+            probe = Probe().fit(fresh, splits, context)
+            before = _judged(probe, splits)
+            for rate in course.hopeful(rates):
+                if remaining() <= 0:
+                    break
+                told += 1
+                course.run(rate, probe, before, splits, replace(context, workspace=Path(folder) / str(told)))
+                listen(Progress(STEP, told, f"rate {rate:g}: {course.arm(rate).gain:+.3f} over the probe"))
+    listen(Finished(STEP, time.monotonic() - began))
+    return course.trial(len(rows))
+
+
+def _splits(part: Dataset, rest: np.ndarray, left: np.ndarray, seed: int) -> Splits:
+    """Return what is learnt from, what chooses penalty and epoch (a fifth), and what has chosen nothing."""
+    learnt = part.subset(rest)
+    few, choosing = next(iter(divide(learnt.labels(), 5, seed=seed, groups=learnt.groups())))
+    return Splits(learnt.subset(few), learnt.subset(choosing), part.subset(left))
+
+
+class _Course:
+    """The short fine-tunings so far, by their rate."""
+
+    def __init__(self, augment: str) -> None:
+        self._augment = augment
+        self._tried: dict[float, list[tuple[Judged, Judged | None, bool]]] = {}
+        self._seconds, self._steps = 0.0, 0.0
+
+    def hopeful(self, rates: Sequence[float]) -> list[float]:
+        """Return the rates that did not clearly lose so far."""
+        return [rate for rate in rates if rate not in self._tried
+                or self.arm(rate).gain > -SURE * self.arm(rate).error]
+
+    def run(self, rate: float, probe: Model, before: Judged, splits: Splits, context: Context) -> None:
+        """Fine-tune the probe for STEPS steps, and keep what came of it. before: what the probe makes of the test."""
+        images = len(splits.train)
+        epochs = max(1, round(STEPS * BATCH / images))
+        began = time.monotonic()
+        method = Finetune.parse({"epochs": epochs, "batch_size": BATCH, "lr_backbone": rate,
+                                 "lr_head": head_rate(rate), "augment": self._augment})
+        tuned, worse = _tuned(method, probe, splits, context)
+        self._seconds += time.monotonic() - began
+        self._steps += epochs * (images + len(splits.val) / 3)
+        self._tried.setdefault(rate, []).append((before, None if tuned is None else _judged(tuned, splits), worse))
+
+    def arm(self, rate: float) -> Arm:
+        """Return what a rate gained on all that was held out from it; one that diverged (None) is right in nothing."""
+        tried = self._tried[rate]
+        before = _joined([item for item, _, _ in tried])
+        right, loss = _joined([after or (np.zeros_like(item[0]), np.full_like(item[1], np.inf))
+                               for item, after, _ in tried])
+        change = right - before[0]
+        # One image more or less is always possible, however alike the two look.
+        error = np.sqrt((change.var() + 1 / len(change)) / len(change))
+        return Arm(rate, float(change.mean()), float(error), float((loss - before[1]).mean()),
+                   all(worse for _, _, worse in tried))
+
+    def trial(self, images: int) -> Trial | None:
+        """Return what was found; None where the time was up before anything was."""
+        if not self._tried:
+            return None
+        # Of the rate that was tried on most: one that was given up early saw fewer images.
+        before = _joined([item for item, _, _ in max(self._tried.values(), key=len)])
+        return Trial(images, len(before[0]), float(before[0].mean()), tuple(map(self.arm, self._tried)),
+                     self._seconds / self._steps)
+
+
+def _joined(parts: Sequence[Judged]) -> Judged:
+    return np.concatenate([right for right, _ in parts]), np.concatenate([loss for _, loss in parts])
 
 
 def _tuned(method: Finetune, probe: Model, splits: Splits, context: Context) -> tuple[Model | None, bool]:
@@ -146,15 +203,6 @@ def _tuned(method: Finetune, probe: Model, splits: Splits, context: Context) -> 
     tuned.backbone.load_state_dict(under("backbone.", weights))
     tuned.head.load_state_dict(under("head.", weights))
     return tuned, True
-
-
-def _arm(rate: float, before: Judged, after: Judged | None, *, worse: bool) -> Arm:
-    """Return what a fine-tuning gained; one that diverged (None) is right in nothing."""
-    right, loss = after or (np.zeros_like(before[0]), np.full_like(before[1], np.inf))
-    change = right - before[0]
-    # One image more or less is always possible, however alike the two look.
-    error = np.sqrt((change.var() + 1 / len(change)) / len(change))
-    return Arm(rate, float(change.mean()), float(error), float((loss - before[1]).mean()), worse)
 
 
 def _judged(model: Model, splits: Splits) -> Judged:
