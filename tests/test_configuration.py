@@ -110,6 +110,14 @@ def test_parts_in_lists_are_found_by_their_names(words, expected) -> None:
     assert override({}, words) == expected
 
 
+@pytest.mark.parametrize(("words", "expected"), [
+    (["detector=yolox", "detector.width=0.5"], {"detector": {"detector": "yolox", "width": 0.5}}),
+    (["slices=240", "slices.overlap=0.3"], {"slices": {"size": 240, "overlap": 0.3}}),
+])
+def test_a_value_that_stands_for_a_record_can_be_given_more(words, expected) -> None:
+    assert override({}, words) == expected
+
+
 def test_a_plain_word_has_no_settings() -> None:
     with pytest.raises(ConfigError, match='"backbone" is a single value, it has no "foo"'):
         override({"backbone": "efficientnet_lite0"}, ["backbone.foo=1"])

@@ -35,3 +35,13 @@ def test_a_baseline_that_is_called_like_another_method_is_refused(baselines) -> 
     with pytest.raises(ConfigError, match="stands among the baselines and in the chain, or twice"):
         build_job({"data": "x", "method": "finetune", "baselines": baselines})
     assert build_job({"data": "x", "method": "majority"}).baselines
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["augment=strong"], r'unknown setting "augment"\. It is a setting of a method: method\.finetune\.augment'),
+    (["method.0.epochs=0"], "^method probe: epochs: Input should be greater"),
+    (["detector.name=yolox"], r"^detector: write a name, or .* --set detector\.setting=value"),
+])
+def test_what_is_wrong_is_said_once_and_where_it_belongs(words, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build_job({"data": "x"}, assignments=words)

@@ -13,8 +13,8 @@ from headstart.errors import ConfigError
 
 LISTS = {"method": "method", "baselines": "method", "regularisers": "regulariser"}
 """Settings that are lists of parts, and the key that holds the name of each; a word stands for a list of one."""
-WORDS = ("mix", "loss", "average")
-"""Settings that are one part: `mix: mixup` stands for {mix: mixup}, which can have settings of its own."""
+WORDS = {"mix": "mix", "loss": "loss", "average": "average", "detector": "detector", "slices": "size"}
+"""Settings that hold settings of their own, and the one that a value alone stands for: `mix: mixup` is {mix: mixup}."""
 
 
 MARKS = re.compile(r"""[-?:,&*!|>%@`#]+|[\[\]{}'"]""")
@@ -134,8 +134,8 @@ def _assign(target: Any, steps: list[str], value: Any, assignment: str) -> None:
                 # `method: finetune` stands for a list of one.
                 if isinstance(existing, str | dict) and place in LISTS:
                     target[place] = [existing]
-                elif isinstance(existing, str) and place in WORDS:
-                    target[place] = {place: existing}
+                elif isinstance(existing, str | int) and place in WORDS:
+                    target[place] = {WORDS[place]: existing}
                 elif existing is None:
                     target[place] = {}
         else:

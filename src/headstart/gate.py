@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from headstart.backbones.resolve import AUTO, find
+from headstart.data.box_findings import INPUT_SIZE
 from headstart.data.boxes import mended
 from headstart.data.check import check, drop_bad, enforce
 from headstart.data.dataset import Dataset
@@ -27,7 +29,8 @@ def admit(job: Job, dataset: Dataset | None, listen: Listen) -> tuple[Dataset, l
             job.reader, job.group_by)
     if job.group_by and job.group_by != DUPLICATES:
         dataset = group_by(dataset, job.group_by)
-    report = check(dataset, listen=listen, quick=True)
+    report = check(dataset, listen=listen, quick=True, input_size=job.image_size or _input_size(job),
+                   slice_size=job.slices.size if job.slices else None)
     # Unreadable files are left out or refused; to go on with them is no choice.
     allowed = [name for name in job.allow if name != "corrupt"]
     enforce(report, allow=[*allowed, *(["corrupt"] if job.skip_bad else [])])
@@ -45,3 +48,11 @@ def admit(job: Job, dataset: Dataset | None, listen: Listen) -> tuple[Dataset, l
         if finding.level != "ok":
             listen(Note(f"{finding.kind}: {finding.text}", "warning"))
     return dataset, [finding.model_dump(mode="json") for finding in report.findings]
+
+
+def _input_size(job: Job) -> int:
+    """Return the pixels of the longer side of what a detector will see, where the job does not say."""
+    if job.slices:
+        return job.slices.size
+    spec = None if job.backbone == AUTO or job.init_from else find(job.backbone)
+    return spec.preprocessing.size if spec and spec.detector else INPUT_SIZE

@@ -101,6 +101,13 @@ class Job(Part):
     tracking: str = "sqlite"
     """`sqlite` beside the runs, `off`, or the address of an MLflow server."""
 
+    @classmethod
+    def elsewhere(cls, name: str) -> str:
+        """Name the methods that have the setting."""
+        owners = [method for method, part in METHODS.all().items() if name in part.model_fields]
+        owner = "finetune" if "finetune" in owners else next(iter(owners), "")
+        return f" It is a setting of a method: method.{owner}.{name} ({', '.join(owners)} have it)." if owners else ""
+
     @model_validator(mode="before")
     @classmethod
     def _auto(cls, values: Any) -> Any:

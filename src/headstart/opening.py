@@ -12,6 +12,8 @@ import torch
 from headstart.backbones.detector_backbone import DetectorBackbone
 from headstart.backbones.resolve import AUTO, find, load
 from headstart.catalog import Catalog
+from headstart.data.box_findings import INPUT_SIZE
+from headstart.data.class_names import matched
 from headstart.data.dataset import Dataset, Splits
 from headstart.data.folds import folds, pooled
 from headstart.data.splits import split
@@ -35,10 +37,6 @@ from headstart.tasks.task import Task
 from headstart.training.idle import idle
 from headstart.training.plan import Plan
 from headstart.training.train import refuse_impossible
-
-BOXES_SIZE = 320
-"""Pixels of the longer side of what a detector sees, where the job does not say: what two cores can train on.
-Of slices it is their own size: they are cut so that nothing is shrunk."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +128,6 @@ def starting_model(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, J
                           allow_licenses=job.allow_licenses)
     if note:
         listen(Note(note))
-    if dataset.task == "detection":
-        listen(Note(_why(job, task, size or backbone.spec.preprocessing.size)))
     preprocessing = backbone.spec.preprocessing
     fit = "pad" if dataset.task == "detection" else job.fit
     if fit:
@@ -142,6 +138,12 @@ def starting_model(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, J
             fresh = _start_from(_published(backbone, task, preprocessing), dataset, task, listen)
         else:
             fresh = Model.fresh(backbone, task, dataset.classes, preprocessing=preprocessing)
+    if dataset.task == "detection":
+        listen(Note(_why(job, task, size or backbone.spec.preprocessing.size)))
+    if job.detector and not _reads(job, own or job.detector.part_name):
+        listen(Note(f"{backbone.spec.architecture}: of this detector only the part up to its maps is used; detector "
+                    f"{job.detector.part_name} reads them with heads that start anew. Leave detector out to keep its "
+                    "own.", "warning"))
     return fresh, job.model_copy(update={"backbone": backbone.spec.architecture})
 
 
@@ -153,10 +155,13 @@ def _task(job: Job, name: str, own: str = "") -> Task:
 
 
 def _size(job: Job, task: str, own: str) -> int | None:
-    """Return the size of the input where the job does not say; None for the backbone's own."""
+    """Return the size of the input where the job does not say; None for the backbone's own.
+
+    Of slices it is their own size: they are cut so that nothing is shrunk.
+    """
     if task != "detection":
         return None
-    return job.slices.size if job.slices else None if own else BOXES_SIZE
+    return job.slices.size if job.slices else None if own else INPUT_SIZE
 
 
 def _why(job: Job, task: Task, size: int) -> str:
@@ -253,8 +258,7 @@ def _start_from(model: Model, dataset: Dataset, task: Task, listen: Listen) -> M
         task = model.task.model_copy(update={"thresholds": (), "slices": getattr(task, "slices", None)
                                              or model.task.slices})
     fresh = Model.fresh(model.backbone, task, dataset.classes, preprocessing=model.preprocessing)
-    known = [name for name in dataset.classes if name in model.classes]
-    pairs = [(dataset.classes.index(name), model.classes.index(name)) for name in known]
+    pairs = matched(dataset.classes, model.classes)
     if isinstance(fresh.head, DetectionHead) and isinstance(model.head, DetectionHead):
         fresh.head.take_over(model.head, pairs)
     else:
@@ -262,7 +266,10 @@ def _start_from(model: Model, dataset: Dataset, task: Task, listen: Listen) -> M
             for mine, its in zip(fresh.head.parameters(), model.head.parameters(), strict=True):
                 for row, old in pairs:
                     mine[row] = its[old]
-    new = [name for name in dataset.classes if name not in model.classes]
+    names = [(dataset.classes[mine], model.classes[its]) for mine, its in pairs]
+    known = [mine if mine == its else f"{mine} as {its}" for mine, its in names]
+    kept = {mine for mine, _ in pairs}
+    new = [name for place, name in enumerate(dataset.classes) if place not in kept]
     listen(Note(f"head: {len(known)} classes kept by name ({', '.join(known) or 'none'}), "
                 f"{len(new)} new ({', '.join(new) or 'none'})"))
     return fresh

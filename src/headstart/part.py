@@ -44,6 +44,11 @@ class Part(BaseModel):
         except ValidationError as error:
             raise ConfigError(explain(error, cls, where)) from None
 
+    @classmethod
+    def elsewhere(cls, name: str) -> str:
+        """Return a sentence, with a space before it, on where an unknown setting belongs; empty where it is unknown."""
+        return ""
+
     def changed(self) -> list[str]:
         """Return the names of the settings that are not at their default."""
         return [name for name, field in type(self).model_fields.items()
@@ -57,14 +62,18 @@ def explain(error: ValidationError, model: type[BaseModel], where: str = "") -> 
         path = ".".join(str(step) for step in item["loc"])
         full = ": ".join(filter(None, (where, path)))
         if item["type"] == "extra_forbidden":
-            lines.append(f'{full}: unknown setting "{item["loc"][-1]}".'
-                         + nearest(str(item["loc"][-1]), fields_at(model, item["loc"][:-1])))
+            name, known = str(item["loc"][-1]), fields_at(model, item["loc"][:-1])
+            elsewhere = model.elsewhere(name) if len(item["loc"]) == 1 and issubclass(model, Part) else ""
+            lines.append(f'{full}: unknown setting "{name}".' + (elsewhere or nearest(name, known)))
         else:
             message = item["msg"]
             # A message of our own says what it got.
             said = message.removeprefix("Value error, ") if item["type"] == "value_error" else \
                 f"{message} (got {item['input']!r})"
-            lines.append(f"{full}: {said}" if full else said)
+            # What a part says of its own settings begins with its kind, which is the last word of the path.
+            kind = path.rpartition(".")[2]
+            known_by = where if said.startswith((f"{kind} ", f"{kind}: ")) else full
+            lines.append(f"{known_by}: {said}" if known_by else said)
     return "\n".join(lines)
 
 

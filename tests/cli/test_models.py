@@ -45,3 +45,9 @@ def test_listing_waits_for_no_deep_learning_library() -> None:
     code = ("import sys\nfrom headstart.backbones import resolve\nresolve.search()\n"
             "sys.exit(bool({'torch', 'timm', 'torchvision'} & set(sys.modules)))")
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_detectors_are_found_by_what_they_are() -> None:
+    found = json.loads(CliRunner().invoke(app, ["detector", "--json"]).stdout)["models"]
+    assert {"yolox_s", "torchvision/fcos_resnet50_fpn"} <= {model["architecture"] for model in found}
+    assert all(model["detector"] for model in found)

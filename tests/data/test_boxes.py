@@ -106,6 +106,13 @@ def test_faulty_boxes_are_told_one_by_one(tmp_path: Path) -> None:
     assert report.refusals() == []
 
 
+def test_what_slices_do_not_shrink_is_not_too_small(tmp_path: Path) -> None:
+    data = marked(tmp_path, [[SOUND, (5, 5, 15, 15)]] * 4)
+    for size, count in ((None, 4), (40, 0)):
+        found = finding(check(data, listen=silent, quick=True, input_size=48, slice_size=size), "box_small")
+        assert found.count == count
+
+
 def test_many_boxes_outside_are_refused_with_the_likely_reason(tmp_path: Path) -> None:
     report = check(marked(tmp_path, [[SOUND], [(80, 50, 150, 90)]]), listen=silent, quick=True)
     with pytest.raises(DataError, match=r"box_outside: 1 of 2 boxes reach out .*\n.*\n  .*xyxy vs xywh\?"):

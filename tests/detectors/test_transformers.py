@@ -215,6 +215,7 @@ def test_scratch_starts_with_the_same_architecture(saved: Path) -> None:
     ("transformers/rt_detr@{}/torn", IntegrityError, r"config\.json: not JSON"),
     ("transformers/rt_detr@{}/odd", ConfigError, r"transformers can't build a rt_detr from its config\.json"),
     ("transformers/rt_detr@{}/mixed", ConfigError, r"mixed for transformers/rt_detr: the tensors do not fit"),
+    ("transformers/rt_detr@{}/bare", ConfigError, r"bare for transformers/rt_detr: no config\.json lies beside it"),
     ("transformers/rt_detr@{}/rt_detr?partial", ConfigError, "a detector is loaded whole"),
     ("transformers/rt_detr", ConfigError, "an architecture without weights; bring the folder"),
     ("transformers/PekingU/rtdetr_r18", ConfigError, "--allow-licenses unknown"),
@@ -228,6 +229,8 @@ def test_mistakes_are_told(saved: Path, name: str, error: type[HeadstartError], 
         (saved / other).mkdir(exist_ok=True)
         (saved / other / "config.json").write_text(config)
         shutil.copy(saved / "rt_detr" / "model.safetensors", saved / other)
+    (saved / "bare").mkdir(exist_ok=True)
+    shutil.copy(saved / "rt_detr" / "model.safetensors", saved / "bare")
     with pytest.raises(error, match=message) as told:
         resolve.load(name.format(saved))
     assert len(str(told.value)) < 3000

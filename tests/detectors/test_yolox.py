@@ -122,6 +122,8 @@ def test_a_file_of_another_size_or_without_a_head_is_refused(tmp_path: Path) -> 
         from_file(tmp_path, official(), "yolox_tiny")
     with pytest.raises(ConfigError, match="in the model but not in the file"):
         from_file(tmp_path, {key: value for key, value in official().items() if not key.startswith("head.obj")})
+    with pytest.raises(ConfigError, match=r"so that it is no YOLOX\. Name the detector"):
+        from_file(tmp_path, {"conv.weight": torch.zeros(1)})
 
 
 def test_without_a_file_the_message_says_where_it_goes() -> None:

@@ -160,6 +160,9 @@ def test_predict_writes_csv_with_a_row_for_each_image(detector: hs.Run, asked: l
 
 def test_predict_fills_a_folder_with_every_format(detector: hs.Run, asked: list[Path], tmp_path: Path) -> None:
     assert command("predict", detector.directory, *asked, "--out", tmp_path / "found")[0] == 0
+    answer = CliRunner().invoke(application(), [
+        "predict", str(detector.directory), str(asked[0]), "--out", str(tmp_path / "one")])
+    assert f"written to {tmp_path / 'one'}" in " ".join(answer.stderr.split())
     written = {str(path.relative_to(tmp_path / "found")) for path in (tmp_path / "found").rglob("*") if path.is_file()}
     assert written == {"predictions.json", "coco_results.json", "predictions.csv", "labels/001.txt", "labels/002.txt",
                        "labels/classes.txt", "pictures/001.jpg", "pictures/002.jpg"}

@@ -9,6 +9,8 @@ import torch
 import headstart as hs
 from headstart.box_predictions import predict_boxes
 from headstart.errors import ConfigError
+from headstart.job import build_job
+from headstart.opening import open_job
 from headstart.runs import load_run
 from tests.detectors.test_yolox import official
 from tests.e2e.test_detection import write_boxes
@@ -66,3 +68,11 @@ def test_a_backbone_of_another_kind_is_read(data: Path, tmp_path: Path) -> None:
         **SETTINGS, "method": [{"method": "probe", "epochs": 1}]})
     assert run.status == "finished"
     assert run.model.task.detector.part_name == "yolox"  # type: ignore[attr-defined]
+
+
+def test_heads_that_another_detector_replaces_are_not_dropped_in_silence(data: Path, file: Path) -> None:
+    told: list[str] = []
+    job = build_job({"data": str(data), "backbone": f"yolox_nano@{file}", "detector": "fcos", "image_size": 64})
+    open_job(job, None, lambda event: told.append(getattr(event, "text", "")))
+    assert any("detector fcos reads them with heads that start anew" in text for text in told)
+    assert not any("kept by name" in text for text in told)

@@ -47,7 +47,7 @@ def find(name: str) -> BackboneSpec:
 
 def search(text: str = "", *, source: str | None = None, max_params: float | None = None,
            licenses: Sequence[str] | None = None, available: bool = False) -> list[BackboneSpec]:
-    """Return the records whose name, family, source or licence hold every word of `text`.
+    """Return the records whose name, family, source or licence hold every word of `text`; `detector` finds detectors.
 
     max_params: number of parameters at most. licenses: only these. available: only what is usable without a download.
     Raises ConfigError for an unknown source.
@@ -57,7 +57,8 @@ def search(text: str = "", *, source: str | None = None, max_params: float | Non
         raise ConfigError(f'unknown source "{source}".{nearest(source, names)}')
     found = []
     for spec in (spec for name in names if source in (None, name) for spec in named_source(name).specs()):
-        words = f"{spec.architecture} {spec.family} {spec.source} {spec.license}".lower()
+        kind = "detector" if spec.detector else ""
+        words = f"{spec.architecture} {spec.family} {spec.source} {spec.license} {kind}".lower()
         if not all(word in words for word in text.lower().split()):
             continue
         if max_params is not None and (spec.parameters is None or spec.parameters > max_params):

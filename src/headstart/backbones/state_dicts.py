@@ -88,7 +88,7 @@ def _read_pickle(path: Path) -> Any:
                                  "torch.save(model.state_dict(), ...), or as .safetensors.") from None
         raise IntegrityError(f"{path}: damaged, or not a file of torch.save ({reason}). Fetch it again.") from None
     except Exception as error:  # torch's reader lets struct.error, IndexError and more out of damaged files
-        reason = str(error).partition("\n")[0]
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise IntegrityError(f"{path}: damaged, or not a file of torch.save ({reason}). Fetch it again.") from None
 
 

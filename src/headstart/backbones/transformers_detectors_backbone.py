@@ -123,6 +123,9 @@ def _loaded(configuration: Mapping[str, Any], tensors: Tensors, *, classes: int,
     if not any(name.startswith("model.") for name in tensors):  # `read_tensors` took what all names began with
         tensors = {f"model.{name}": tensor for name, tensor in tensors.items()}
     way_out = "Name the detector that the file was made with, or put its config.json beside the file."
+    if set(configuration) == {"model_type"}:
+        label += f": no config.json lies beside it, so that the library's own {configuration['model_type']} was " \
+                 "taken for its architecture"
     with _quiet():
         # By the library's own loading: its older files have other names, and some tensors stand for several.
         try:

@@ -47,7 +47,10 @@ class YoloxBackbone(DetectorBackbone):
 
     def take(self, tensors: Tensors, *, label: str) -> None:
         """Load the tensors of a whole YOLOX of the same size, of any number of classes."""
-        classes = len(tensors[ROWS]) if ROWS in tensors else len(CLASSES)
+        if ROWS not in tensors:
+            raise ConfigError(f"{label}: no {ROWS} among its tensors, so that it is no YOLOX. Name the detector that "
+                              "the file was made with; `headstart models detector` lists them.")
+        classes = len(tensors[ROWS])
         with torch.device("meta"):
             trunk = Trunk(self.scaling, 3).state_dict()
             expected = Reading(self.scaling.channels, self.scaling, classes).state_dict()

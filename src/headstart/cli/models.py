@@ -15,8 +15,8 @@ UNITS = {"k": 1e3, "m": 1e6, "b": 1e9}
 
 
 def models(
-    text: Annotated[str, typer.Argument(help="Words that name, family, source or licence hold, such as `resnet`.",
-                                        show_default=False)] = "",
+    text: Annotated[str, typer.Argument(help="Words that name, family, source or licence hold, such as `resnet`; "
+                                             "`detector` finds the published detectors.", show_default=False)] = "",
     search: Annotated[str, typer.Option("--search", help="The same as TEXT.", show_default=False)] = "",
     source: Annotated[str | None, typer.Option("--source", help="Only of one source: packaged, timm, torchvision.",
                                                show_default=False)] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,8 @@ def predict(
         write_text(out, found.csv)
     elif out and found.write:
         found.write(out)
+    if out:
+        listen(Note(f"{found.said}, written to {out}"))
     if json:
         print_json(plain)
     elif not out:
@@ -65,6 +68,8 @@ class _Found:
 
     images: int
     broken: int
+    said: str
+    """What was found, in words."""
     plain: dict[str, Any]
     csv: str
     write: Callable[[Path], object] | None = None
@@ -75,7 +80,7 @@ def _labels(model: Model, paths: list[Path], listen: Listen) -> _Found:
     from headstart.predictions import to_csv, to_json
 
     found = model.predict(paths, listen=listen)
-    return _Found(len(found), sum(bool(one.error) for one in found),
+    return _Found(len(found), sum(bool(one.error) for one in found), f"{len(found)} images",
                   {"classes": list(model.classes), "predictions": to_json(found)}, to_csv(found, model.classes))
 
 
@@ -84,7 +89,9 @@ def _boxes(model: Model, paths: list[Path], listen: Listen) -> _Found:
     from headstart.box_predictions import FORMATS, boxes_csv, coco_dataset, predict_boxes, shown, upright, write_boxes
 
     found = shown(model, predict_boxes(model, paths, listen=listen))
-    return _Found(len(found), sum(bool(one.error) for one in found), coco_dataset(found, model.classes),
-                  boxes_csv(found, model.classes),
+    counts = Counter(model.classes[int(label)] for one in found if one.found is not None for label in one.found.labels)
+    said = ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "no object"
+    return _Found(len(found), sum(bool(one.error) for one in found), f"{len(found)} images: {said}",
+                  coco_dataset(found, model.classes), boxes_csv(found, model.classes),
                   lambda folder: write_boxes(folder, found, model.classes, formats=tuple(FORMATS),
                                              open_picture=upright))

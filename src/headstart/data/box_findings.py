@@ -25,8 +25,12 @@ INPUT_SIZE = 320
 Placed = tuple[Measured, Instance]
 
 
-def box_findings(dataset: Dataset, images: Sequence[Measured], *, input_size: int = INPUT_SIZE) -> list[Finding]:
-    """Return the findings on boxes. images: the readable ones, with the boxes as they were read."""
+def box_findings(dataset: Dataset, images: Sequence[Measured], *, input_size: int = INPUT_SIZE,
+                 slice_size: int | None = None) -> list[Finding]:
+    """Return the findings on boxes. images: the readable ones, with the boxes as they were read.
+
+    slice_size: pixels of the parts that pictures are cut into before they are brought to `input_size`, if they are.
+    """
     known = range(len(dataset.classes))
     objects = [(image, found) for image in images for found in image.sample.objects or ()]
     sound = [(image, found) for image, found in objects if found.label in known]
@@ -44,7 +48,7 @@ def box_findings(dataset: Dataset, images: Sequence[Measured], *, input_size: in
                "or bottom above top); they are left out", "Swap the numbers in the file."),
         _fault("box_degenerate", by_fault["degenerate"], "Every box has an area", "without an area (a side of less "
                "than a pixel, or a single pixel); they are left out", "Mark these objects again, or remove the boxes."),
-        _duplicated(dataset, single), _aspect(dataset, single), _small(dataset, single, input_size),
+        _duplicated(dataset, single), _aspect(dataset, single), _small(dataset, single, input_size, slice_size),
         _sizes(images), _turned(images), _negatives(images, whole), *_balance(dataset, whole)]
 
 
@@ -112,17 +116,18 @@ def _aspect(dataset: Dataset, objects: Sequence[Placed]) -> Finding:
                   "Look at them on the sheet (--sheet): slips of the hand?")
 
 
-def _small(dataset: Dataset, objects: Sequence[Placed], input_size: int) -> Finding:
+def _small(dataset: Dataset, objects: Sequence[Placed], input_size: int, slice_size: int | None) -> Finding:
     items = []
     for image, found in objects:
         left, top, right, bottom = found.box
-        side = min(right - left, bottom - top) * input_size / max(image.width, image.height)
+        longest = max(image.width, image.height)
+        side = min(right - left, bottom - top) * input_size / min(longest, slice_size or longest)
         if side < SMALL:
             items.append(f"{_title(dataset, image.sample, found)}: {side:.1f} pixels")
     share = len(items) / max(1, len(objects))
     return _fault("box_small", items, f"No box is too small for an input of {input_size} pixels",
                   f"too small for an input of {input_size} pixels: a side of less than {SMALL} of them ({share:.1%})",
-                  "Take a larger input, cut large images into tiles, or expect to miss them.")
+                  "Take a larger input (image_size), cut large images into parts (slices), or expect to miss them.")
 
 
 def _recorded(images: Sequence[Measured]) -> list[tuple[Measured, tuple[int, int], bool]]:

@@ -34,7 +34,7 @@ Finder = Callable[[Dataset], Sequence[Sequence[str]]]
 
 
 def check(dataset: Dataset, *, listen: Listen, quick: bool = False, strict: bool = False, alike: Finder | None = None,
-          workers: int = 2, input_size: int = INPUT_SIZE) -> CheckReport:
+          workers: int = 2, input_size: int = INPUT_SIZE, slice_size: int | None = None) -> CheckReport:
     """Return the verdict on each item of the data. Nothing is altered; the outcome does not depend on chance.
 
     quick: leave out what needs eyes and not a decision (sizes, channels, brightness, extensions).
@@ -43,6 +43,7 @@ def check(dataset: Dataset, *, listen: Listen, quick: bool = False, strict: bool
     alike: another way than the perceptual hash to find images that look the same, such as by their features. It is
     asked once, for the images that can be read; what both ways find is told once.
     input_size: for detection, pixels of the longer side of an image as the model gets it: what is small there is told.
+    slice_size: pixels of the parts that pictures are cut into before that, if they are.
     """
     measured = measure_all(dataset, listen=listen, workers=workers)
     images = measured.readable
@@ -58,7 +59,8 @@ def check(dataset: Dataset, *, listen: Listen, quick: bool = False, strict: bool
     identical = len(exact) and _superfluous_files(dataset, samples)
     findings = [
         _counts(dataset), _unreadable(measured), *class_findings(dataset, samples),
-        *(box_findings(dataset, images, input_size=input_size) if dataset.task == "detection" else []),
+        *(box_findings(dataset, images, input_size=input_size, slice_size=slice_size)
+          if dataset.task == "detection" else []),
         *duplicate_findings(samples, exact_ids, near_ids, identical_files=identical, ways=ways),
         *conflict_findings(dataset, samples, exact_ids, near_ids, strict=strict),
         *leak_findings(samples, exact_ids, near_ids, strict=strict), *([] if quick else look_findings(images))]
