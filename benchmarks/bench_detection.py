@@ -121,8 +121,8 @@ def main() -> None:
         put_table(table(read_rows(RESULTS)), start=START, end=END)
         return
     began = time.monotonic()
-    wanted = itertools.product(map(int, words.seeds.split(",")), words.sets.split(","), ("finetune", "scratch"))
-    for seed, name, method in wanted:
+    wanted = itertools.product(("finetune", "scratch"), map(int, words.seeds.split(",")), words.sets.split(","))
+    for method, seed, name in wanted:
         if any((row["set"], row["method"], row["seed"]) == (name, method, seed) for row in read_rows(RESULTS)):
             continue
         if time.monotonic() - began > words.budget:

@@ -54,7 +54,7 @@ class Job(Part):
     task: str | None = None
     """`classification`, `multilabel` or `detection`; None finds it out."""
     detector: ChosenDetector | None = None
-    """For detection: what finds boxes on the backbone's maps, such as {detector: fcos, width: 96}; None: fcos."""
+    """For detection: what finds boxes on the backbone's maps, such as {detector: yolox, width: 0.5}; None: yolox."""
     slices: ChosenSlices | None = None
     """For detection: cuts large pictures into overlapping parts, such as {size: 640, overlap: 0.2}; None: the whole."""
     backbone: str = "auto"

@@ -18,8 +18,8 @@ from headstart.data.dataset import Dataset, Splits
 from headstart.data.folds import folds, pooled
 from headstart.data.splits import split
 from headstart.data.transforms import Preprocessing
-from headstart.detectors.fcos import Fcos
 from headstart.detectors.head import DetectionHead
+from headstart.detectors.yolox import Yolox
 from headstart.errors import ConfigError, DataError
 from headstart.events import Listen, Note
 from headstart.gate import admit
@@ -169,7 +169,7 @@ def _why(job: Job, task: Task, size: int) -> str:
     assert isinstance(task, Detection), task
     seen = "slices" if job.slices else "pictures"
     said = f"detector {task.detector.part_name} on {seen} of {size} pixels on their longer side"
-    if job.detector or job.image_size or job.slices or not isinstance(task.detector, Fcos):
+    if job.detector or job.image_size or job.slices or not isinstance(task.detector, Yolox):
         return f"{said}."
     return (f"{said}: what two cores train in minutes. Small objects want more: --set image_size={2 * size} costs four "
             "times as much.")

@@ -213,7 +213,7 @@ def test_what_detection_has_not_is_refused(marked: Path, tmp_path: Path, setting
 
 
 @pytest.mark.parametrize(("settings", "words"), [
-    ({}, "detector fcos on pictures of 320 pixels on their longer side: what two cores train in minutes. Small"),
+    ({}, "detector yolox on pictures of 320 pixels on their longer side: what two cores train in minutes. Small"),
     ({"image_size": 64, "detector": "ssdlite"}, "detector ssdlite on pictures of 64 pixels on their longer side."),
 ])
 def test_the_choice_of_detector_and_size_is_told(marked: Path, settings: dict[str, object], words: str) -> None:

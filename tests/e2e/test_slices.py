@@ -69,6 +69,17 @@ def test_evaluation_and_prediction_look_at_slices(sliced: hs.Run, table: Path, t
     assert Image.open(tmp_path / "found/pictures/000.jpg").size == (150, 110)
 
 
+def test_any_detector_predicts_in_slices_when_asked(table: Path, tmp_path: Path) -> None:
+    whole = hs.adapt(table, out=tmp_path / "whole", method=PROBE, image_size=64, baselines="", tracking="off")
+    one = [table.parent / "000.png"]
+    asked = [hs.predict(whole, one, slices=size)[0].found for size in (64, 400)]
+    plain = hs.predict(whole, one)[0].found
+    np.testing.assert_array_equal(asked[1].boxes, plain.boxes)  # the picture is one slice
+    assert len(asked[0].boxes) != len(plain.boxes) or not np.allclose(asked[0].boxes, plain.boxes)
+    with pytest.raises(ConfigError, match="slices: size: Input should be greater than or equal to 32"):
+        hs.predict(whole, one, slices=8)
+
+
 def test_a_start_from_a_run_keeps_its_slices_unless_told_others(sliced: hs.Run, table: Path, tmp_path: Path) -> None:
     more = {"init_from": str(sliced.directory), "method": PROBE, "baselines": "", "tracking": "off"}
     kept = hs.adapt(table, out=tmp_path / "kept", **more)

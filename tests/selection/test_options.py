@@ -4,7 +4,7 @@ import pytest
 
 from headstart.job import METHODS
 from headstart.selection.nearness import Nearness
-from headstart.selection.options import Basis, distance_of, gain, options
+from headstart.selection.options import Basis, distance_of, gain, options, worth_trying
 from headstart.selection.trial import Arm, Trial
 
 
@@ -119,3 +119,16 @@ def test_a_reason_says_what_the_data_say_and_not_only_what_the_method_is():
     assert "from other data sets; the trial here could not tell" in reason(trial=trial(0.01, error=0.05))
     assert "the short fine-tuning here gained 15.0" in reason(trial=trial(0.15))
     assert reason().startswith("7.0 points better than the probe expected, from other data sets;")
+
+
+def test_few_images_near_the_pretraining_are_no_reason_to_try_and_others_are():
+    assert not worth_trying("near", 0.93, 50)
+    assert worth_trying("near", 0.93, 180)
+    assert worth_trying("far", 0.7, 50)
+    assert worth_trying("unknown", 0.72, 50)
+
+
+def test_where_nothing_was_tried_and_other_data_sets_disagree_the_probe_is_advised_and_the_reason_says_so():
+    best = options(basis(distance="near"))[0]
+    assert best.name == "probe"
+    assert "so few images could not tell here" in best.reason

@@ -20,6 +20,9 @@ def predict(
     paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     out: Annotated[Path | None, typer.Option(help="Write here: .csv or .json by its ending; for a detector also a "
                                                   "folder, for COCO JSON, YOLO text, CSV and drawn pictures.")] = None,
+    slices: Annotated[int | None, typer.Option(
+        help="For a detector: look at large pictures in overlapping parts of so many pixels. Default: as it was "
+             "trained.", show_default=False)] = None,
     allow_licenses: Annotated[str | None, typer.Option(
         help="Licences, with commas, of weights that an adapter may be put on; `any` allows all. Default: permissive "
              "ones.")] = None,
@@ -29,6 +32,7 @@ def predict(
     import sys
 
     from headstart.backbones.resolve import PERMISSIVE
+    from headstart.box_predictions import in_slices
     from headstart.cli.output import print_json
     from headstart.cli.terminal import terminal
     from headstart.errors import ConfigError
@@ -39,6 +43,7 @@ def predict(
     from headstart.runs import load_model
 
     model = load_model(run, allow_licenses=words(allow_licenses) if allow_licenses else PERMISSIVE)
+    model = model if slices is None else in_slices(model, slices)
     detects = model.task.part_name == "detection"
     if out and out.suffix not in (".csv", ".json") and not (detects and not out.suffix):
         raise ConfigError(f"--out {out}: the ending says what is written; use .csv or .json"

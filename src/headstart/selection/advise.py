@@ -21,7 +21,7 @@ from headstart.selection.curve import probe_curve
 from headstart.selection.evidence import source_probabilities
 from headstart.selection.forecast import Forecast, forecast
 from headstart.selection.nearness import Nearness, nearness
-from headstart.selection.options import Basis, Distance, augment_for, distance_of, options, tells
+from headstart.selection.options import Basis, Distance, augment_for, distance_of, options, tells, worth_trying
 from headstart.selection.pool import Pool, nested
 from headstart.selection.rank import rank
 from headstart.selection.ranking import Ranked, Ranking, find_ranking
@@ -54,7 +54,7 @@ def advise(pool: Pool, *, listen: Listen, remaining: Callable[[], float] = lambd
     distance = distance_of(near)
     trial = None
     # Where the probe makes hardly a mistake there is nothing to gain, and nothing to try.
-    if best.accuracy < 1 - 1 / best.images:
+    if best.accuracy < 1 - 1 / best.images and worth_trying(distance, best.accuracy, len(pool.images)):
         trial = short_tuning(pool, backbone, augment=augment_for(distance), listen=listen, remaining=remaining)
     extraction = len(pool.dataset) / best.images_per_second
     spent = time.monotonic() - began

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from headstart.selection.nearness import Nearness
-from headstart.selection.trial import BATCH, RATES, SURE, Trial, head_rate
+from headstart.selection.trial import BATCH, FEW, RATES, SURE, Trial, head_rate
 
 Distance = Literal["near", "far", "unknown"]
 
@@ -26,6 +26,8 @@ STEPS: Mapping[Distance, float] = {"near": 4.0, "far": 8.0, "unknown": 6.0}
 """Optimizer steps of a full fine-tuning, for each root of the number of training images; as in the benchmark."""
 SHORT_TRIAL = 0.7
 """Share of the gain that a trial of a few steps was seen to reach."""
+LEAST_WEIGHT = 0.1
+"""Share that a trial must have in what is expected, to be worth its time."""
 WORTH = 0.003
 """Gain for which a minute of training is worth its while."""
 
@@ -121,16 +123,28 @@ def gain(basis: Basis) -> tuple[float, float]:
     return min(mean, 0.7 * room), min(spread, 0.5 * room + 0.005)
 
 
-def unproven(basis: Basis) -> bool:
-    """Return whether fine-tuning was tried here and nothing speaks for it: then the probe is advised.
+def worth_trying(distance: Distance, accuracy: float, images: int) -> bool:
+    """Return whether a trial could change what is expected: not of few images where other data sets agree closely.
 
-    So it is where validation liked no rate, or the trial could not tell and what other data sets gained is no more
-    than what that may be off.
+    accuracy: of the probe; as many images as it gets wrong are taken to change sides.
     """
-    if basis.trial is None:
-        return False
+    if images >= FEW:
+        return True
+    error = math.sqrt((1 - accuracy + 1 / images) / images) / SHORT_TRIAL
+    _, spread = GAINS[distance]
+    return spread**2 >= LEAST_WEIGHT * (spread**2 + error**2)
+
+
+def unproven(basis: Basis) -> bool:
+    """Return whether nothing here speaks for fine-tuning: then the probe is advised.
+
+    So it is where validation liked no rate, or no trial could tell and what other data sets gained is no more than
+    what that may be off.
+    """
+    if basis.trial is not None and not basis.trial.helped:
+        return True
     mean, spread = gain(basis)
-    return not basis.trial.helped or (not tells(basis.trial) and mean < spread)
+    return (basis.trial is None or not tells(basis.trial)) and mean < spread
 
 
 def tells(trial: Trial) -> bool:
@@ -226,8 +240,8 @@ def why_probe(basis: Basis) -> str:
     common = "seconds, deterministic, hard to overfit: what every other way must beat"
     if not unproven(basis):
         return common
-    assert basis.trial is not None, "what was not tried is not unproven"
-    if not basis.trial.helped:
+    if basis.trial is not None and not basis.trial.helped:
         return f"every short fine-tuning here was worse on validation than its start; {common}"
-    return "the trial here could not tell whether fine-tuning gains anything, and on other data sets the gain was " \
-           f"smaller than what it may be off; {common}"
+    here = "so few images could not tell here" if basis.trial is None else "the trial here could not tell"
+    return f"{here} whether fine-tuning gains anything, and on other data sets the gain was smaller than what it may " \
+           f"be off; {common}"

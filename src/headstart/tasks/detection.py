@@ -10,7 +10,7 @@ from torch import nn
 from headstart.backbones.backbone import Backbone
 from headstart.data.slices import ChosenSlices
 from headstart.detectors.detector import ChosenDetector
-from headstart.detectors.fcos import Fcos
+from headstart.detectors.yolox import Yolox
 from headstart.errors import ConfigError
 from headstart.tasks.task import Task
 
@@ -20,8 +20,8 @@ class Detection(Task):
 
     monitor: ClassVar[str] = "ap"
 
-    detector: ChosenDetector = Field(default_factory=Fcos)
-    """The architecture of the head, such as fcos; with settings as {detector: fcos, width: 96}."""
+    detector: ChosenDetector = Field(default_factory=Yolox)
+    """The architecture of the head, such as fcos; with settings as {detector: yolox, width: 0.5}."""
     slices: ChosenSlices | None = None
     """How a large picture is cut into parts, which the network sees one by one; None shows it the whole, shrunk."""
     thresholds: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
