@@ -1,5 +1,7 @@
 """The trial: what a rate does to the network, not what validation saves of it."""
 
+from dataclasses import replace
+
 from headstart.errors import DivergedError
 from headstart.events import silent
 from headstart.methods.finetune import Finetune
@@ -64,3 +66,11 @@ def test_where_hardly_any_image_could_be_held_out_nothing_is_tried(tmp_path, ali
     backbone, _ = load(alive, 32, 3, "squash", ("any",))
     few = pool_on(write_data(tmp_path / "few", each=13))
     assert short_tuning(few, backbone, augment="none", listen=silent, remaining=lambda: 1e9) is None
+
+
+def test_two_groups_are_too_few_to_learn_choose_and_hold_out(data, alive):
+    backbone, _ = load(alive, 32, 3, "squash", ("any",))
+    pool = pool_on(data)
+    halves = tuple(replace(sample, group=str(place % 2)) for place, sample in enumerate(pool.images.samples))
+    two = replace(pool, images=replace(pool.images, samples=halves))
+    assert short_tuning(two, backbone, augment="none", listen=silent, remaining=lambda: 1e9) is None

@@ -95,13 +95,15 @@ def head_rate(rate: float) -> float:
 
 def short_tuning(pool: Pool, backbone: Backbone, *, augment: str, listen: Listen,
                  remaining: Callable[[], float], rates: Sequence[float] = RATES) -> Trial | None:
-    """Return the trial; None where the images are too few to hold any class out, or the time is up.
+    """Return the trial; None where the images, or their groups, are too few to hold some out, or the time is up.
 
     A third of the images is held out; where there are fewer than FEW, each third in turn.
     """
     labels = pool.images.labels()
     rows = np.sort(nested(labels, min(IMAGES, len(labels)), seed=pool.job.seed))
     part = pool.images.subset(rows)
+    if len(set(part.groups() or rows)) < THIRDS:
+        return None
     thirds = list(divide(labels[rows], THIRDS, seed=pool.job.seed, groups=part.groups()))
     parts = [_splits(part, rest, left, pool.job.seed) for rest, left in thirds[:None if len(rows) < FEW else 1]]
     if sum(len(splits.test) for splits in parts) < LEAST_HELD_OUT or any(
