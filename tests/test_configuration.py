@@ -113,6 +113,9 @@ def test_parts_in_lists_are_found_by_their_names(words, expected) -> None:
 @pytest.mark.parametrize(("words", "expected"), [
     (["detector=yolox", "detector.width=0.5"], {"detector": {"detector": "yolox", "width": 0.5}}),
     (["slices=240", "slices.overlap=0.3"], {"slices": {"size": 240, "overlap": 0.3}}),
+    (["slices.overlap=0.3", "slices=240"], {"slices": {"size": 240, "overlap": 0.3}}),
+    (["detector.width=0.25", "detector=yolox"], {"detector": {"detector": "yolox", "width": 0.25}}),
+    (["detector=fcos", "detector.width=96", "detector=yolox"], {"detector": "yolox"}),
 ])
 def test_a_value_that_stands_for_a_record_can_be_given_more(words, expected) -> None:
     assert override({}, words) == expected

@@ -40,6 +40,8 @@ def test_a_baseline_that_is_called_like_another_method_is_refused(baselines) -> 
 @pytest.mark.parametrize(("words", "message"), [
     (["augment=strong"], r'unknown setting "augment"\. It is a setting of a method: method\.finetune\.augment'),
     (["method.0.epochs=0"], "^method probe: epochs: Input should be greater"),
+    (["slices=abc"], r"^slices: write a number of pixels, or \{size: 640"),
+    (["detector=YOLOX"], 'unknown detector "YOLOX"\\. Did you mean "yolox"'),
     (["detector.name=yolox"], r"^detector: write a name, or .* --set detector\.setting=value"),
 ])
 def test_what_is_wrong_is_said_once_and_where_it_belongs(words, message) -> None:

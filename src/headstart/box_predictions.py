@@ -227,7 +227,8 @@ def in_slices(model: Model, size: int) -> Model:
     and for a size that is none.
     """
     if not isinstance(model.task, Detection):
-        raise ConfigError(f"slices: this model tells {model.task.part_name} of whole pictures. Leave slices out.")
+        raise ConfigError("slices: only a detector looks at parts of a picture, and this model is for "
+                          f"{model.task.part_name}. Leave slices out.")
     known = model.task.slices.model_dump() if model.task.slices else {}
     return replace(model, task=model.task.model_copy(update={"slices": Slices.parse({**known, "size": size},
                                                                                     where="slices")}))

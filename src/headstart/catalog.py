@@ -56,8 +56,8 @@ class Catalog(Generic[T]):
             settings = {key: item for key, item in value.items() if key != self.singular}
             part: Any = self.get(value[self.singular])
             return part.parse(settings, where=f"{self.singular} {value[self.singular]}")  # type: ignore[no-any-return]
-        raise ConfigError(f"{self.singular}: write a name, or {{{self.singular}: name, setting: value}} "
-                          f"(--set {self.singular}=name --set {self.singular}.setting=value); "
+        raise ConfigError(f"{self.singular}: write a name, or {{{self.singular}: NAME, setting: value}} "
+                          f"(--set {self.singular}=NAME --set {self.singular}.setting=value); "
                           f"got {value!r}. Choices: {', '.join(self.names())}.")
 
     def validated(self, value: Any) -> T:

@@ -134,7 +134,7 @@ def _assign(target: Any, steps: list[str], value: Any, assignment: str) -> None:
                 # `method: finetune` stands for a list of one.
                 if isinstance(existing, str | dict) and place in LISTS:
                     target[place] = [existing]
-                elif isinstance(existing, str | int) and place in WORDS:
+                elif isinstance(existing, str | int) and not isinstance(existing, bool) and place in WORDS:
                     target[place] = {WORDS[place]: existing}
                 elif existing is None:
                     target[place] = {}
@@ -142,9 +142,17 @@ def _assign(target: Any, steps: list[str], value: Any, assignment: str) -> None:
             raise ConfigError(f'--set {assignment}: "{".".join(steps[:depth])}" is a single value, it has no '
                               f'"{step}".')
         if last:
-            target[place] = value
+            target[place] = _with_own(place, target, value)
         else:
             target = target[place]
+
+
+def _with_own(place: Any, target: Any, value: Any) -> Any:
+    """Return the value; where its own settings came before it (`slices.overlap=0.3`, then `slices=240`), with them."""
+    before = target.get(place) if isinstance(target, dict) else None
+    if place in WORDS and isinstance(before, dict) and WORDS[place] not in before and not isinstance(value, dict):
+        return {**before, WORDS[place]: value}
+    return value
 
 
 def _position(items: list[Any], step: str, assignment: str, *, kind: str) -> int:

@@ -67,8 +67,9 @@ class Interrupted(HeadstartError):
 def nearest(word: str, choices: Iterable[str]) -> str:
     """Return ` Did you mean "x"? Choices: ...` for an unknown word; part of an error message."""
     names = sorted(choices)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    hint = f' Did you mean "{close[0]}"?' if close else ""
+    by_lower = {name.lower(): name for name in names}
+    close = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.5)
+    hint = f' Did you mean "{by_lower[close[0]]}"?' if close else ""
     shown = ", ".join(names[:30]) + (f", ... ({len(names)} in all)" if len(names) > 30 else "")
     return f"{hint} Choices: {shown}." if names else hint
 

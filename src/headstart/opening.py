@@ -120,7 +120,12 @@ def starting_model(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, J
     """Return the model before any adapting, and the job with the backbone's name in place of `auto`."""
     _refuse_unsupported(job, dataset.task)
     if job.init_from:
-        return _start_from(load_run(job.init_from).model, dataset, _task(job, dataset.task), listen), job
+        before = load_run(job.init_from).model
+        _refuse_other(job, before)
+        fresh = _start_from(before, dataset, _task(job, dataset.task), listen)
+        if isinstance(fresh.task, Detection):
+            listen(Note(_why(job, fresh.task, fresh.preprocessing.size)))
+        return fresh, job
     own = find(job.backbone).detector if job.backbone != AUTO and dataset.task == "detection" else ""
     task = _task(job, dataset.task, own)
     size = job.image_size or _size(job, dataset.task, own)
@@ -147,6 +152,21 @@ def starting_model(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, J
     return fresh, job.model_copy(update={"backbone": backbone.spec.architecture})
 
 
+def _refuse_other(job: Job, before: Model) -> None:
+    """Raise ConfigError for what a run that starts from another can't change: it would be recorded, and not done."""
+    settings: list[tuple[str, Any, Any]] = [
+        ("image_size", job.image_size, before.preprocessing.size), ("fit", job.fit, before.preprocessing.fit)]
+    if job.backbone != AUTO:
+        asked, known = (name.partition("@")[0] for name in (job.backbone, before.backbone.spec.architecture))
+        settings.append(("backbone", asked, known))
+    if isinstance(before.task, Detection) and job.detector is not None and job.detector != before.task.detector:
+        settings.append(("detector", job.detector.part_name, f"{before.task.detector.part_name} as it is"))
+    for name, asked, known in settings:
+        if asked is not None and asked != known:
+            raise ConfigError(f"{name} {asked}: {job.init_from} has {known}, which a run that starts from it keeps. "
+                              f"Leave {name} out, or init_from.")
+
+
 def _task(job: Job, name: str, own: str = "") -> Task:
     """Return the task with what the job says of it. own: the detector that the backbone brings."""
     made = Catalog("tasks", Task).get(name)  # type: ignore[type-abstract]
@@ -167,9 +187,10 @@ def _size(job: Job, task: str, own: str) -> int | None:
 def _why(job: Job, task: Task, size: int) -> str:
     """Return a sentence on the detector and the size of its input, and why they were taken."""
     assert isinstance(task, Detection), task
-    seen = "slices" if job.slices else "pictures"
-    said = f"detector {task.detector.part_name} on {seen} of {size} pixels on their longer side"
-    if job.detector or job.image_size or job.slices or not isinstance(task.detector, Yolox):
+    seen = f"slices of {task.slices.size} pixels, each brought to {size}" if task.slices else \
+        f"pictures of {size} pixels on their longer side"
+    said = f"detector {task.detector.part_name} on {seen}"
+    if job.detector or job.image_size or task.slices or job.init_from or not isinstance(task.detector, Yolox):
         return f"{said}."
     return (f"{said}: what two cores train in minutes. Small objects want more: --set image_size={2 * size} costs four "
             "times as much.")

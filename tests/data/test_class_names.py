@@ -23,6 +23,10 @@ def test_voc_and_coco_call_six_classes_by_two_names() -> None:
     assert matched(["TV monitor", "dining_table"], coco) == [(0, 5), (1, 1)]
 
 
+def test_numbers_are_no_separators_of_each_other() -> None:
+    assert matched(["1-1", "1_0", "__"], ["11", "10", "--"]) == []
+
+
 def test_a_name_that_could_mean_two_classes_is_left_alone() -> None:
     assert matched(["dog"], ["Dog", "DOG"]) == []
     assert matched(["dog"], ["Dog", "dog"]) == [(0, 1)]

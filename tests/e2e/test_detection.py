@@ -199,6 +199,28 @@ def test_a_start_from_a_run_keeps_the_known_classes(other: hs.Run, tmp_path: Pat
     assert len(run.model.task.thresholds) == 3  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(("settings", "said"), [
+    ({"image_size": 128}, "image_size 128: .* has 64, which a run that starts from it keeps"),
+    ({"detector": "fcos"}, "detector fcos: .* has ssdlite as it is"),
+    ({"backbone": "efficientnet_lite1"}, "backbone efficientnet_lite1: .* has efficientnet_lite0"),
+])
+def test_what_a_run_that_starts_from_another_cannot_change_is_refused(other: hs.Run, marked: Path,
+                                                                      settings: dict[str, object], said: str) -> None:
+    job = build_job({"data": str(marked), "init_from": str(other.directory), "method": "probe", **settings})
+    with pytest.raises(ConfigError, match=said):
+        open_job(job, None, lambda event: None)
+
+
+def test_a_run_that_starts_from_another_tells_its_detector_and_judges_boxes_by_its_size(other: hs.Run,
+                                                                                        marked: Path) -> None:
+    told: list[str] = []
+    job = build_job({"data": str(marked), "init_from": str(other.directory), "method": "probe", "image_size": 64})
+    opened = open_job(job, None, lambda event: told.append(getattr(event, "text", "")))
+    assert "detector ssdlite on pictures of 64 pixels on their longer side." in told
+    small = next(finding for finding in opened.findings if finding["kind"] == "box_small")
+    assert "an input of 64 pixels" in small["text"]
+
+
 @pytest.mark.parametrize(("settings", "message"), [
     ({"method": "auto"}, "advise: not for detection yet"),
     ({"folds": 3}, "folds: not for detection yet"),

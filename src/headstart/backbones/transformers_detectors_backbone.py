@@ -122,10 +122,10 @@ def _loaded(configuration: Mapping[str, Any], tensors: Tensors, *, classes: int,
     config, model_class = _configured(configuration, classes)
     if not any(name.startswith("model.") for name in tensors):  # `read_tensors` took what all names began with
         tensors = {f"model.{name}": tensor for name, tensor in tensors.items()}
+    alone = "" if set(configuration) != {"model_type"} else (
+        f"{label}: no config.json lies beside it, and its tensors do not fit the library's own "
+        f"{configuration['model_type']}. Put the config.json that save_pretrained wrote beside it.")
     way_out = "Name the detector that the file was made with, or put its config.json beside the file."
-    if set(configuration) == {"model_type"}:
-        label += f": no config.json lies beside it, so that the library's own {configuration['model_type']} was " \
-                 "taken for its architecture"
     with _quiet():
         # By the library's own loading: its older files have other names, and some tensors stand for several.
         try:
@@ -133,13 +133,15 @@ def _loaded(configuration: Mapping[str, Any], tensors: Tensors, *, classes: int,
                 None, config=config, state_dict=tensors, dtype=torch.float32, output_loading_info=True,
                 ignore_mismatched_sizes=True)
         except Exception as error:  # it stumbles in several ways over tensors of another shape
-            raise ConfigError(f"{label}: the tensors do not fit ({' '.join(str(error).split())[:200]}).\n"
+            raise ConfigError(alone or f"{label}: the tensors do not fit ({' '.join(str(error).split())[:200]}).\n"
                               f"{way_out}") from None
     # A frozen BatchNorm counts no batches.
     missing = sorted(name for name in told["missing_keys"] if not name.endswith("num_batches_tracked"))
     fit = Fit(tuple(missing), tuple(sorted(told["unexpected_keys"])), tuple(
         f"{name}: {list(found)} in the file, {list(place)} in the model"
         for name, found, place in sorted(told["mismatched_keys"])))
+    if not fit.exact and alone:
+        raise ConfigError(alone)
     if not fit.exact:
         raise ConfigError(f"{label}: the tensors do not fit.\n{fit.report()}\n{way_out}")
     return _settled(model)

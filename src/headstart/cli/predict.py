@@ -32,7 +32,6 @@ def predict(
     import sys
 
     from headstart.backbones.resolve import PERMISSIVE
-    from headstart.box_predictions import in_slices
     from headstart.cli.output import print_json
     from headstart.cli.terminal import terminal
     from headstart.errors import ConfigError
@@ -43,12 +42,12 @@ def predict(
     from headstart.runs import load_model
 
     model = load_model(run, allow_licenses=words(allow_licenses) if allow_licenses else PERMISSIVE)
-    model = model if slices is None else in_slices(model, slices)
     detects = model.task.part_name == "detection"
     if out and out.suffix not in (".csv", ".json") and not (detects and not out.suffix):
         raise ConfigError(f"--out {out}: the ending says what is written; use .csv or .json"
                           + (", or none for a folder." if detects else "."))
     listen = terminal()
+    model = model if slices is None else _in_slices(model, slices, listen)
     found = (_boxes if detects else _labels)(model, expand(paths), listen)
     if found.broken:
         listen(Note(f"{found.broken} of {found.images} images could not be read; each has an `error`", "warning"))
@@ -65,6 +64,15 @@ def predict(
         print_json(plain)
     elif not out:
         sys.stdout.write(found.csv)
+
+
+def _in_slices(model: Model, size: int, listen: Listen) -> Model:
+    from headstart.box_predictions import in_slices
+    from headstart.events import Note
+
+    sliced = in_slices(model, size)
+    listen(Note("from which score a box is shown was chosen without these slices", "warning"))
+    return sliced
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,8 @@ def _labels(model: Model, paths: list[Path], listen: Listen) -> _Found:
     from headstart.predictions import to_csv, to_json
 
     found = model.predict(paths, listen=listen)
-    return _Found(len(found), sum(bool(one.error) for one in found), f"{len(found)} images",
+    broken = sum(bool(one.error) for one in found)
+    return _Found(len(found), broken, f"{len(found) - broken} images",
                   {"classes": list(model.classes), "predictions": to_json(found)}, to_csv(found, model.classes))
 
 
@@ -95,8 +104,10 @@ def _boxes(model: Model, paths: list[Path], listen: Listen) -> _Found:
 
     found = shown(model, predict_boxes(model, paths, listen=listen))
     counts = Counter(model.classes[int(label)] for one in found if one.found is not None for label in one.found.labels)
-    said = ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "no object"
-    return _Found(len(found), sum(bool(one.error) for one in found), f"{len(found)} images: {said}",
+    said = ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "no object reaches the score from " \
+        "which its class is shown"
+    broken = sum(bool(one.error) for one in found)
+    return _Found(len(found), broken, f"{len(found) - broken} images: {said}",
                   coco_dataset(found, model.classes), boxes_csv(found, model.classes),
                   lambda folder: write_boxes(folder, found, model.classes, formats=tuple(FORMATS),
                                              open_picture=upright))

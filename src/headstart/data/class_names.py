@@ -9,7 +9,6 @@ from collections.abc import Sequence
 VOC = {"aeroplane": "airplane", "diningtable": "dining table", "motorbike": "motorcycle", "pottedplant": "potted plant",
        "sofa": "couch", "tvmonitor": "tv"}
 """Pascal VOC's names for classes that COCO calls otherwise; files of COCO's classes are seen with either."""
-_VOC = {name: coco.replace(" ", "") for name, coco in VOC.items()}
 
 
 def matched(names: Sequence[str], known: Sequence[str]) -> list[tuple[int, int]]:
@@ -29,9 +28,9 @@ def _alike(names: Sequence[str], taken: set[int]) -> dict[str, int]:
     """Return {plain name: position} of the names that are left and can't be mistaken for another."""
     keys = [_plain(name) for name in names]
     counts = Counter(keys)
-    return {key: place for place, key in enumerate(keys) if place not in taken and counts[key] == 1}
+    return {key: place for place, key in enumerate(keys) if key and place not in taken and counts[key] == 1}
 
 
 def _plain(name: str) -> str:
-    plain = re.sub(r"[\s_-]+", "", name.casefold())
-    return _VOC.get(plain, plain)
+    plain = re.sub(r"[\s_-]+", " ", name.casefold()).strip()
+    return VOC.get(plain.replace(" ", ""), plain)

@@ -60,7 +60,10 @@ class Slices(Part):
 
 
 def _by_size(value: Any) -> Any:
-    return {"size": value} if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(value, bool) or not isinstance(value, int | dict | Slices):
+        raise ValueError("slices: write a number of pixels, or {size: 640, overlap: 0.2} (--set slices=640 --set "
+                         f"slices.overlap=0.2); got {value!r}.")
+    return {"size": value} if isinstance(value, int) else value
 
 
 ChosenSlices = Annotated[Slices, BeforeValidator(_by_size)]

@@ -17,7 +17,7 @@ class Torchvision(Detector):
         """Return fresh heads. Raises ConfigError for any other backbone."""
         if not isinstance(backbone, TorchvisionDetectorBackbone):
             raise ConfigError(f"detector torchvision: {backbone.spec.architecture} brings no heads of torchvision's. "
-                              "Take fcos, or a backbone such as torchvision/fcos_resnet50_fpn.")
+                              "Leave detector out, or take a backbone such as torchvision/fcos_resnet50_fpn.")
         model = backbone.rest(classes, confidence=self.confidence, overlap=self.overlap, most=self.most)
         model.backbone = AsTheyAre(backbone.width, backbone.map_names)
         return TorchvisionHead(model, classes=classes, first_label=backbone.first_label)

@@ -44,7 +44,7 @@ class Order(Sampler[list[tuple[int, int]]]):
         return other
 
     def grouped(self, groups: np.ndarray | None) -> Order:
-        """Return an order of the same samples, in batches of samples that are alike; None leaves it as it is."""
+        """Return an order of the same samples, in batches of samples that are alike; with None, of any."""
         other = copy.copy(self)
         other.groups = groups
         return other
