@@ -38,6 +38,8 @@ def test_a_baseline_that_is_called_like_another_method_is_refused(baselines) -> 
 
 
 @pytest.mark.parametrize(("words", "message"), [
+    (["width=0.5"], r'It is a setting of a detector: detector\.width \(.*yolox have it\)'),
+    (["size=640"], r'It is a setting of slices: slices\.size\.'),
     (["augment=strong"], r'unknown setting "augment"\. It is a setting of a method: method\.finetune\.augment'),
     (["method.0.epochs=0"], "^method probe: epochs: Input should be greater"),
     (["slices=abc"], r"^slices: write a number of pixels, or \{size: 640"),

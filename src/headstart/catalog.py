@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from headstart.errors import ConfigError, nearest
+from headstart.part import NamedError
 
 T = TypeVar("T")
 
@@ -61,11 +62,11 @@ class Catalog(Generic[T]):
                           f"got {value!r}. Choices: {', '.join(self.names())}.")
 
     def validated(self, value: Any) -> T:
-        """Do what `parse` does, as a validator of pydantic: what is wrong is a ValueError."""
+        """Do what `parse` does, as a validator of pydantic: what is wrong is told without a path."""
         try:
             return self.parse(value)
         except ConfigError as error:
-            raise ValueError(str(error)) from None
+            raise NamedError(str(error)) from None
 
     def plain(self, part: Any) -> dict[str, Any]:
         """Return the plain values from which `parse` makes an equal part; a serializer of pydantic."""

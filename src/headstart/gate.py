@@ -14,7 +14,6 @@ from headstart.data.groups import DUPLICATES, group_by, load_grouped
 from headstart.data.load import load_data
 from headstart.events import Listen, Note
 from headstart.job import Job
-from headstart.runs import load_run
 
 
 def admit(job: Job, dataset: Dataset | None, listen: Listen) -> tuple[Dataset, list[dict[str, Any]]]:
@@ -30,8 +29,8 @@ def admit(job: Job, dataset: Dataset | None, listen: Listen) -> tuple[Dataset, l
             job.reader, job.group_by)
     if job.group_by and job.group_by != DUPLICATES:
         dataset = group_by(dataset, job.group_by)
-    input_size, slice_size = _seen(job) if dataset.task == "detection" else (INPUT_SIZE, None)
-    report = check(dataset, listen=listen, quick=True, input_size=input_size, slice_size=slice_size)
+    report = check(dataset, listen=listen, quick=True, input_size=_input_size(job),
+                   slice_size=job.slices.size if job.slices else None)
     # Unreadable files are left out or refused; to go on with them is no choice.
     allowed = [name for name in job.allow if name != "corrupt"]
     enforce(report, allow=[*allowed, *(["corrupt"] if job.skip_bad else [])])
@@ -51,14 +50,16 @@ def admit(job: Job, dataset: Dataset | None, listen: Listen) -> tuple[Dataset, l
     return dataset, [finding.model_dump(mode="json") for finding in report.findings]
 
 
-def _seen(job: Job) -> tuple[int, int | None]:
-    """Return the pixels of the longer side of what a detector will see, and of the slices of a picture, if any."""
-    if job.init_from:
-        before = load_run(job.init_from).model
-        slices = job.slices or getattr(before.task, "slices", None)
-        return before.preprocessing.size, slices.size if slices else None
-    if job.slices:
-        return job.image_size or job.slices.size, job.slices.size
+def wanted_size(job: Job, own: str) -> int | None:
+    """Return the pixels of the longer side of what a detector sees; None for the size of a published one.
+
+    own: the detector that the backbone brings, if any. Of slices it is their own size: they are cut so that nothing is
+    shrunk.
+    """
+    return job.image_size or (job.slices.size if job.slices else None if own else INPUT_SIZE)
+
+
+def _input_size(job: Job) -> int:
     spec = None if job.backbone == AUTO else find(job.backbone)
-    own = spec.preprocessing.size if spec and spec.detector else INPUT_SIZE
-    return job.image_size or own, None
+    size = wanted_size(job, spec.detector if spec else "")
+    return size or spec.preprocessing.size  # type: ignore[union-attr]

@@ -12,8 +12,8 @@ from pydantic import Field, ValidationInfo, field_serializer, field_validator, m
 from headstart.backbones.resolve import PERMISSIVE
 from headstart.catalog import Catalog
 from headstart.configuration import override, read_yaml, to_yaml
-from headstart.data.slices import ChosenSlices
-from headstart.detectors.detector import ChosenDetector
+from headstart.data.slices import ChosenSlices, Slices
+from headstart.detectors.detector import DETECTORS, ChosenDetector
 from headstart.errors import ConfigError
 from headstart.methods.method import Method
 from headstart.part import Part, Words, words
@@ -103,10 +103,15 @@ class Job(Part):
 
     @classmethod
     def elsewhere(cls, name: str) -> str:
-        """Name the methods that have the setting."""
-        owners = [method for method, part in METHODS.all().items() if name in part.model_fields]
-        owner = "finetune" if "finetune" in owners else next(iter(owners), "")
-        return f" It is a setting of a method: method.{owner}.{name} ({', '.join(owners)} have it)." if owners else ""
+        """Name the methods, or the detectors, that have the setting; or what cuts pictures into slices."""
+        said = ""
+        for catalog, usual in ((METHODS, "finetune"), (DETECTORS, "yolox")):
+            owners = [owner for owner, part in catalog.all().items() if name in part.model_fields]
+            if owners:
+                path = f"method.{usual if usual in owners else owners[0]}" if catalog is METHODS else "detector"
+                said += (f" It is a setting of a {catalog.singular}: {path}.{name} ({', '.join(owners)} "
+                         f"{'has' if len(owners) == 1 else 'have'} it).")
+        return said + (f" It is a setting of slices: slices.{name}." if name in Slices.model_fields else "")
 
     @model_validator(mode="before")
     @classmethod

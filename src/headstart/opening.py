@@ -7,19 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from headstart.backbones.detector_backbone import DetectorBackbone
-from headstart.backbones.resolve import AUTO, find, load
-from headstart.catalog import Catalog
-from headstart.data.box_findings import INPUT_SIZE
-from headstart.data.class_names import matched
+from headstart.backbones.resolve import AUTO, require
 from headstart.data.dataset import Dataset, Splits
 from headstart.data.folds import folds, pooled
 from headstart.data.splits import split
-from headstart.data.transforms import Preprocessing
-from headstart.detectors.head import DetectionHead
-from headstart.detectors.yolox import Yolox
 from headstart.errors import ConfigError, DataError
 from headstart.events import Listen, Note
 from headstart.gate import admit
@@ -28,12 +19,10 @@ from headstart.methods.method import Method
 from headstart.model import Model
 from headstart.past_runs import find_past_run, leaks, refuse_leaks
 from headstart.runs import load_run
-from headstart.seeds import derive
 from headstart.selection.advised import Choice, follow, take_ranked
 from headstart.selection.pool import pool_of
 from headstart.selection.ranking import FOLDER
-from headstart.tasks.detection import Detection
-from headstart.tasks.task import Task
+from headstart.starting import as_before, starting_model
 from headstart.training.idle import idle
 from headstart.training.plan import Plan
 from headstart.training.train import refuse_impossible
@@ -64,8 +53,11 @@ def open_job(job: Job, dataset: Dataset | None, listen: Listen, *, methods: Sequ
     dataset: the data already read, or None; methods: more of them that must fit, besides the job's own.
     Raises HeadstartError.
     """
-    if job.backbone != AUTO and not job.init_from:
-        find(job.backbone)
+    before = load_run(job.init_from).model if job.init_from else None
+    if before:
+        job = as_before(job, before)
+    elif job.backbone != AUTO:
+        require(job.backbone)
     dataset, findings = admit(job, dataset, listen)
     job = _for_task(job, dataset.task)
     if methods and dataset.task == "detection":
@@ -74,7 +66,8 @@ def open_job(job: Job, dataset: Dataset | None, listen: Listen, *, methods: Sequ
     for part in (splits, *parts):
         _refuse_weightless(part)
     job, choice = _chosen(job, dataset, findings, splits, listen)
-    model, job = starting_model(job, dataset, listen)
+    _refuse_unsupported(job, dataset.task)
+    model, job = starting_model(job, dataset, listen, before)
     opened = Opened(job, dataset, findings, splits, parts, model, choice)
     own = _methods(job)
     _refuse_unfit([*own, *(method for method in methods if method not in own)], opened, listen)
@@ -114,101 +107,6 @@ def _refuse_weightless(splits: Splits) -> None:
         if len(part) and not part.weights().any():
             raise DataError(f"every image of the {name} split has weight 0, so that it says nothing. Mend the weights, "
                             'or leave them out with --set reader.weight="".')
-
-
-def starting_model(job: Job, dataset: Dataset, listen: Listen) -> tuple[Model, Job]:
-    """Return the model before any adapting, and the job with the backbone's name in place of `auto`."""
-    _refuse_unsupported(job, dataset.task)
-    if job.init_from:
-        before = load_run(job.init_from).model
-        _refuse_other(job, before)
-        fresh = _start_from(before, dataset, _task(job, dataset.task), listen)
-        if isinstance(fresh.task, Detection):
-            listen(Note(_why(job, fresh.task, fresh.preprocessing.size)))
-        return fresh, job
-    own = find(job.backbone).detector if job.backbone != AUTO and dataset.task == "detection" else ""
-    task = _task(job, dataset.task, own)
-    size = job.image_size or _size(job, dataset.task, own)
-    backbone, note = load(job.backbone, channels=job.channels, size=size,
-                          allow_licenses=job.allow_licenses)
-    if note:
-        listen(Note(note))
-    preprocessing = backbone.spec.preprocessing
-    fit = "pad" if dataset.task == "detection" else job.fit
-    if fit:
-        preprocessing = preprocessing.model_copy(update={"fit": fit})
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(derive(job.seed, "head"))
-        if isinstance(backbone, DetectorBackbone) and backbone.brought and _reads(job, own):
-            fresh = _start_from(_published(backbone, task, preprocessing), dataset, task, listen)
-        else:
-            fresh = Model.fresh(backbone, task, dataset.classes, preprocessing=preprocessing)
-    if dataset.task == "detection":
-        listen(Note(_why(job, task, size or backbone.spec.preprocessing.size)))
-    if job.detector and not _reads(job, own or job.detector.part_name):
-        listen(Note(f"{backbone.spec.architecture}: of this detector only the part up to its maps is used; detector "
-                    f"{job.detector.part_name} reads them with heads that start anew. Leave detector out to keep its "
-                    "own.", "warning"))
-    return fresh, job.model_copy(update={"backbone": backbone.spec.architecture})
-
-
-def _refuse_other(job: Job, before: Model) -> None:
-    """Raise ConfigError for what a run that starts from another can't change: it would be recorded, and not done."""
-    settings: list[tuple[str, Any, Any]] = [
-        ("image_size", job.image_size, before.preprocessing.size), ("fit", job.fit, before.preprocessing.fit)]
-    if job.backbone != AUTO:
-        asked, known = (name.partition("@")[0] for name in (job.backbone, before.backbone.spec.architecture))
-        settings.append(("backbone", asked, known))
-    if isinstance(before.task, Detection) and job.detector is not None and job.detector != before.task.detector:
-        settings.append(("detector", job.detector.part_name, f"{before.task.detector.part_name} as it is"))
-    for name, asked, known in settings:
-        if asked is not None and asked != known:
-            raise ConfigError(f"{name} {asked}: {job.init_from} has {known}, which a run that starts from it keeps. "
-                              f"Leave {name} out, or init_from.")
-
-
-def _task(job: Job, name: str, own: str = "") -> Task:
-    """Return the task with what the job says of it. own: the detector that the backbone brings."""
-    made = Catalog("tasks", Task).get(name)  # type: ignore[type-abstract]
-    given = {"detector": job.detector or own or None, "slices": job.slices} if name == "detection" else {}
-    return made.parse({key: value for key, value in given.items() if value})
-
-
-def _size(job: Job, task: str, own: str) -> int | None:
-    """Return the size of the input where the job does not say; None for the backbone's own.
-
-    Of slices it is their own size: they are cut so that nothing is shrunk.
-    """
-    if task != "detection":
-        return None
-    return job.slices.size if job.slices else None if own else INPUT_SIZE
-
-
-def _why(job: Job, task: Task, size: int) -> str:
-    """Return a sentence on the detector and the size of its input, and why they were taken."""
-    assert isinstance(task, Detection), task
-    seen = f"slices of {task.slices.size} pixels, each brought to {size}" if task.slices else \
-        f"pictures of {size} pixels on their longer side"
-    said = f"detector {task.detector.part_name} on {seen}"
-    if job.detector or job.image_size or task.slices or job.init_from or not isinstance(task.detector, Yolox):
-        return f"{said}."
-    return (f"{said}: what two cores train in minutes. Small objects want more: --set image_size={2 * size} costs four "
-            "times as much.")
-
-
-def _reads(job: Job, own: str) -> bool:
-    """Return whether the job leaves the part that reads a published detector's maps as it came. own: its name."""
-    return job.detector is None or job.detector.part_name == own
-
-
-def _published(backbone: DetectorBackbone, task: Task, preprocessing: Preprocessing) -> Model:
-    """Return a published detector as it is, with its own classes."""
-    brought = backbone.brought
-    assert brought is not None, backbone.spec.architecture
-    whole = Model.fresh(backbone, task, brought.classes, preprocessing=preprocessing)
-    assert isinstance(whole.head, DetectionHead), type(whole.head)
-    whole.head.model.load_state_dict(brought.tensors)
-    return whole
 
 
 def _for_task(job: Job, task: str) -> Job:
@@ -271,26 +169,3 @@ def _refuse_unfit(methods: Sequence[Method], opened: Opened, listen: Listen) -> 
             method.refuse_unfit(model, part)
         if before:
             refuse_leaks([before], part, where="init_from")
-
-
-def _start_from(model: Model, dataset: Dataset, task: Task, listen: Listen) -> Model:
-    """Return `model` with its head mapped to the data's classes by name; rows of new classes are zero."""
-    if isinstance(model.task, Detection):
-        task = model.task.model_copy(update={"thresholds": (), "slices": getattr(task, "slices", None)
-                                             or model.task.slices})
-    fresh = Model.fresh(model.backbone, task, dataset.classes, preprocessing=model.preprocessing)
-    pairs = matched(dataset.classes, model.classes)
-    if isinstance(fresh.head, DetectionHead) and isinstance(model.head, DetectionHead):
-        fresh.head.take_over(model.head, pairs)
-    else:
-        with torch.no_grad():
-            for mine, its in zip(fresh.head.parameters(), model.head.parameters(), strict=True):
-                for row, old in pairs:
-                    mine[row] = its[old]
-    names = [(dataset.classes[mine], model.classes[its]) for mine, its in pairs]
-    known = [mine if mine == its else f"{mine} as {its}" for mine, its in names]
-    kept = {mine for mine, _ in pairs}
-    new = [name for place, name in enumerate(dataset.classes) if place not in kept]
-    listen(Note(f"head: {len(known)} classes kept by name ({', '.join(known) or 'none'}), "
-                f"{len(new)} new ({', '.join(new) or 'none'})"))
-    return fresh

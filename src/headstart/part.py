@@ -17,6 +17,10 @@ def words(value: Any) -> Any:
     return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
 
 
+class NamedError(ValueError):
+    """What a validator raises where its message names the setting itself, so that no path is put before it."""
+
+
 Words = Annotated[tuple[str, ...], BeforeValidator(words)]
 
 
@@ -70,9 +74,7 @@ def explain(error: ValidationError, model: type[BaseModel], where: str = "") -> 
             # A message of our own says what it got.
             said = message.removeprefix("Value error, ") if item["type"] == "value_error" else \
                 f"{message} (got {item['input']!r})"
-            # What a part says of its own settings begins with its kind, which is the last word of the path.
-            kind = path.rpartition(".")[2]
-            known_by = where if said.startswith((f"{kind} ", f"{kind}: ")) else full
+            known_by = where if isinstance(item.get("ctx", {}).get("error"), NamedError) else full
             lines.append(f"{known_by}: {said}" if known_by else said)
     return "\n".join(lines)
 

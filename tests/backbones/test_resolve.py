@@ -36,6 +36,17 @@ def test_wrong_name_is_answered_with_the_nearest(wrong: str, right: str) -> None
         resolve.find(wrong)
 
 
+@pytest.mark.parametrize(("wrong", "said"), [
+    ("rt_detr@folder", 'unknown backbone "rt_detr". Write transformers/rt_detr.'),
+    ("fcos_resnet50_fpn", 'unknown backbone "fcos_resnet50_fpn". Write torchvision/fcos_resnet50_fpn.'),
+    ("yolox_s@", 'backbone "yolox_s@": a file of weights follows the @, as in yolox_s@weights.pth.'),
+])
+def test_a_name_without_its_prefix_or_its_file_is_told_whole(wrong: str, said: str) -> None:
+    with pytest.raises(ConfigError) as told:
+        resolve.find(wrong)
+    assert str(told.value) == said
+
+
 def test_wrong_timm_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r'timm has no model "resnet5O"\. Did you mean "resnet50"'):
         resolve.find("timm/resnet5O")

@@ -15,7 +15,7 @@ from headstart.data.load import load_data
 from headstart.data.splits import split
 from headstart.events import Note
 from headstart.model import Model
-from headstart.opening import starting_model
+from headstart.starting import starting_model
 from tests.e2e.conftest import SMALL
 from tests.training.small import Events
 

@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,12 @@ from typer.testing import CliRunner
 import headstart as hs
 from headstart.box_predictions import predict_boxes
 from headstart.cli import application
+from headstart.data.slices import Slices
 from headstart.errors import ConfigError
-from headstart.job import build_job
+from headstart.job import Job, build_job
 from headstart.opening import open_job
 from headstart.runs import load_run
+from headstart.starting import as_before
 from tests.detectors.small_transformers import tiny
 from tests.e2e.test_run_directory import FILES
 
@@ -203,6 +206,7 @@ def test_a_start_from_a_run_keeps_the_known_classes(other: hs.Run, tmp_path: Pat
     ({"image_size": 128}, "image_size 128: .* has 64, which a run that starts from it keeps"),
     ({"detector": "fcos"}, "detector fcos: .* has ssdlite as it is"),
     ({"backbone": "efficientnet_lite1"}, "backbone efficientnet_lite1: .* has efficientnet_lite0"),
+    ({"channels": 1}, "channels 1: .* has 3"),
 ])
 def test_what_a_run_that_starts_from_another_cannot_change_is_refused(other: hs.Run, marked: Path,
                                                                       settings: dict[str, object], said: str) -> None:
@@ -219,6 +223,26 @@ def test_a_run_that_starts_from_another_tells_its_detector_and_judges_boxes_by_i
     assert "detector ssdlite on pictures of 64 pixels on their longer side." in told
     small = next(finding for finding in opened.findings if finding["kind"] == "box_small")
     assert "an input of 64 pixels" in small["text"]
+
+
+def test_a_run_that_starts_from_another_takes_down_what_it_takes_over(other: hs.Run, marked: Path) -> None:
+    job = build_job({"data": str(marked), "init_from": str(other.directory), "method": "probe"})
+    opened = open_job(job, None, lambda event: None).job
+    assert (opened.image_size, opened.fit, opened.channels, opened.slices) == (64, "pad", 3, None)
+
+
+def test_slices_of_the_run_before_keep_what_is_not_set_anew(other: hs.Run) -> None:
+    before = replace(other.model, task=other.model.task.model_copy(
+        update={"slices": Slices(size=96, overlap=0.3, merge="wbf")}))
+    job = Job.parse({"data": "boxes.csv", "slices": {"overlap": 0.1}})
+    assert as_before(job, before).slices == Slices(size=96, overlap=0.1, merge="wbf")
+    assert as_before(Job.parse({"data": "boxes.csv"}), before).slices == Slices(size=96, overlap=0.3, merge="wbf")
+
+
+def test_a_missing_file_of_weights_is_told_before_the_pictures_are_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"yolox_s\.pth: there is no such weights file"):
+        open_job(Job.parse({"data": "nowhere", "backbone": f"yolox_s@{tmp_path / 'yolox_s.pth'}"}), None,
+                 lambda event: None)
 
 
 @pytest.mark.parametrize(("settings", "message"), [

@@ -32,8 +32,10 @@ class Local(Source):
         return []
 
     def find(self, architecture: str) -> BackboneSpec | None:
-        """Return the record of `NAME@PATH`; None for a name without an @."""
+        """Return the record of `NAME@PATH`; None for a name without an @. Raises ConfigError where no path follows."""
         name, path, _ = _parts(architecture)
+        if not path and "@" in architecture:
+            raise ConfigError(f'backbone "{architecture}": a file of weights follows the @, as in {name}@weights.pth.')
         if not path:
             return None
         from headstart.backbones import resolve

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headstart.backbones.licenses import PERMISSIVE, permitted, require_permitted
@@ -13,7 +14,8 @@ from headstart.errors import ConfigError, ResourceError, listed, nearest
 if TYPE_CHECKING:
     from headstart.backbones.backbone import Backbone
 
-__all__ = ["AUTO", "PERMISSIVE", "choose", "find", "load", "named_source", "rebuild", "search", "source_names"]
+__all__ = ["AUTO", "PERMISSIVE", "choose", "find", "load", "named_source", "rebuild", "require", "search",
+           "source_names"]
 
 AUTO = "auto"
 AUTO_GMACS = 1.0
@@ -38,11 +40,31 @@ def find(name: str) -> BackboneSpec:
         if spec:
             return spec
     names = [spec.architecture for spec in search()]
+    prefixes = sorted({other.partition("/")[0] for other in names if "/" in other})
+    meant = [f"{prefix}/{name}" for prefix in prefixes if "/" not in name and _is_known(f"{prefix}/{name}")]
+    if meant:
+        raise ConfigError(f'unknown backbone "{name}". Write {" or ".join(meant)}.')
     prefix, slash, _ = name.partition("/")
     close = [other for other in names if other.startswith(prefix + slash)] if slash else [
         other for other in names if "/" not in other]
     raise ConfigError(f'unknown backbone "{name}".{nearest(name, close or names)} Any timm model works as timm/NAME, '
                       "a file of weights as NAME@PATH. `headstart models` lists them.")
+
+
+def _is_known(name: str) -> bool:
+    try:
+        return any(named_source(origin).find(name) for origin in source_names())
+    except ConfigError:
+        return False
+
+
+def require(name: str) -> None:
+    """Raise ConfigError where there is no model called `name`, or no file behind its @."""
+    spec = find(name)
+    if "@" in name:
+        from headstart.backbones.state_dicts import require_file
+
+        require_file(Path(spec.weights))
 
 
 def search(text: str = "", *, source: str | None = None, max_params: float | None = None,

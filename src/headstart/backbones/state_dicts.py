@@ -19,14 +19,19 @@ PICKLED = {".pth", ".pt", ".bin", ".ckpt"}
 Tensors = dict[str, torch.Tensor]
 
 
+def require_file(path: Path) -> None:
+    """Raise ConfigError where there is no file at the path."""
+    if not path.is_file():
+        raise ConfigError(f"{path}: there is no such weights file. Check the path after the @.")
+
+
 def read_tensors(path: Path) -> Tensors:
     """Return the named tensors of a .safetensors, .pth, .pt, .bin or .ckpt file, without running code from it.
 
     A dict nested under `state_dict` or `model`, and prefixes such as `module.` on every name, are unwrapped.
     Raises ConfigError where there is no such file, IntegrityError where it is damaged or holds more than tensors.
     """
-    if not path.is_file():
-        raise ConfigError(f"{path}: there is no such weights file. Check the path after the @.")
+    require_file(path)
     if path.suffix == ".safetensors":
         return _without_prefixes(_read_safetensors(path))
     if path.suffix not in PICKLED:

@@ -49,8 +49,9 @@ def predict(
     listen = terminal()
     model = model if slices is None else _in_slices(model, slices, listen)
     found = (_boxes if detects else _labels)(model, expand(paths), listen)
-    if found.broken:
-        listen(Note(f"{found.broken} of {found.images} images could not be read; each has an `error`", "warning"))
+    broken = sum(map(bool, found.errors))
+    if broken:
+        listen(Note(f"{broken} of {len(found.errors)} images could not be read; each has an `error`", "warning"))
     plain = {"run": str(run), **found.plain}
     if out and out.suffix == ".json":
         write_json(out, plain)
@@ -59,7 +60,7 @@ def predict(
     elif out and found.write:
         found.write(out)
     if out:
-        listen(Note(f"{found.said}, written to {out}"))
+        listen(Note(f"{len(found.errors) - broken} images{found.said}, written to {out}"))
     if json:
         print_json(plain)
     elif not out:
@@ -79,10 +80,10 @@ def _in_slices(model: Model, size: int, listen: Listen) -> Model:
 class _Found:
     """The predictions of any task, as they are written."""
 
-    images: int
-    broken: int
+    errors: list[str | None]
+    """Of each image, why it could not be read."""
     said: str
-    """What was found, in words."""
+    """What was found, in words that go on after the number of images."""
     plain: dict[str, Any]
     csv: str
     write: Callable[[Path], object] | None = None
@@ -93,8 +94,7 @@ def _labels(model: Model, paths: list[Path], listen: Listen) -> _Found:
     from headstart.predictions import to_csv, to_json
 
     found = model.predict(paths, listen=listen)
-    broken = sum(bool(one.error) for one in found)
-    return _Found(len(found), broken, f"{len(found) - broken} images",
+    return _Found([one.error for one in found], "",
                   {"classes": list(model.classes), "predictions": to_json(found)}, to_csv(found, model.classes))
 
 
@@ -106,8 +106,7 @@ def _boxes(model: Model, paths: list[Path], listen: Listen) -> _Found:
     counts = Counter(model.classes[int(label)] for one in found if one.found is not None for label in one.found.labels)
     said = ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "no object reaches the score from " \
         "which its class is shown"
-    broken = sum(bool(one.error) for one in found)
-    return _Found(len(found), broken, f"{len(found) - broken} images: {said}",
+    return _Found([one.error for one in found], f": {said}",
                   coco_dataset(found, model.classes), boxes_csv(found, model.classes),
                   lambda folder: write_boxes(folder, found, model.classes, formats=tuple(FORMATS),
                                              open_picture=upright))

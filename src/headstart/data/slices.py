@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from headstart.data.boxes import mend_box
 from headstart.errors import DataError
-from headstart.part import Part
+from headstart.part import NamedError, Part
 from headstart.pixels import Window
 from headstart.types import Instance
 
@@ -61,7 +61,7 @@ class Slices(Part):
 
 def _by_size(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | dict | Slices):
-        raise ValueError("slices: write a number of pixels, or {size: 640, overlap: 0.2} (--set slices=640 --set "
+        raise NamedError("slices: write a number of pixels, or {size: 640, overlap: 0.2} (--set slices=640 --set "
                          f"slices.overlap=0.2); got {value!r}.")
     return {"size": value} if isinstance(value, int) else value
 

@@ -148,8 +148,8 @@ class _Course:
 
     def hopeful(self, rates: Sequence[float]) -> list[float]:
         """Return the rates that did not clearly lose so far."""
-        return [rate for rate in rates if rate not in self._tried
-                or self.arm(rate).gain > -SURE * self.arm(rate).error]
+        arms = {rate: self.arm(rate) for rate in rates if rate in self._tried}
+        return [rate for rate in rates if rate not in arms or arms[rate].gain > -SURE * arms[rate].error]
 
     def run(self, rate: float, probe: Model, before: Judged, splits: Splits, context: Context) -> None:
         """Fine-tune the probe for STEPS steps, and keep what came of it. before: what the probe makes of the test."""

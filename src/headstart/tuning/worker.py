@@ -15,7 +15,7 @@ from types import FrameType
 from headstart.errors import HeadstartError, Interrupted
 from headstart.events import silent
 from headstart.job import countdown
-from headstart.opening import starting_model
+from headstart.starting import starting_model
 from headstart.tuning.search import Search, search
 
 
