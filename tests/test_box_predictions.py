@@ -68,7 +68,7 @@ def test_pycocotools_finds_in_the_written_files_what_we_found(tmp_path, capsys):
     wrap = [BoxPrediction(f"{n}.jpg", (480, 640), found) for n, found in enumerate(given.found)]
     true = [BoxPrediction(f"{n}.jpg", (480, 640), Detections(t.boxes, np.ones(len(t.labels)), t.labels))
             for n, t in enumerate(given.truths)]
-    write_boxes(tmp_path / "said", wrap, CLASSES, formats=["coco"])
+    write_boxes(tmp_path / "said", wrap, CLASSES, formats=["results"])
     write_boxes(tmp_path / "true", true, CLASSES, formats=["coco"])
     truth = coco.COCO(str(tmp_path / "true" / "predictions.json"))
     measured = evaluation.COCOeval(truth, truth.loadRes(str(tmp_path / "said" / "coco_results.json")), "bbox")
@@ -83,7 +83,7 @@ def test_pycocotools_finds_in_the_written_files_what_we_found(tmp_path, capsys):
 
 def test_files_are_named_for_their_images_and_none_is_written_over(tmp_path):
     pictures = {"a/one.jpg": Image.new("RGB", (200, 100)), "b/one.png": None}
-    written = write_boxes(tmp_path, ALL, ["x", "y"], formats=["yolo", "pictures", "csv", "coco"],
+    written = write_boxes(tmp_path, ALL, ["x", "y"], formats=["yolo", "pictures", "csv", "coco", "results"],
                           open_picture=pictures.get)
     assert sorted(str(path.relative_to(tmp_path)) for path in written) == [
         "coco_results.json", "labels/classes.txt", "labels/one-2.txt", "labels/one.txt", "pictures/one.jpg",
@@ -108,7 +108,7 @@ def test_boxes_are_drawn_on_pictures_of_any_size(size):
 
 
 def test_an_unknown_format_is_answered_with_the_nearest(tmp_path):
-    with pytest.raises(ConfigError, match=r'unknown format "yolov8".*Choices: coco, csv, pictures, yolo'):
+    with pytest.raises(ConfigError, match=r'unknown format "yolov8".*Choices: coco, csv, pictures, results, yolo'):
         write_boxes(tmp_path, ALL, ["x", "y"], formats=["yolov8"])
     with pytest.raises(ConfigError, match="say how they are opened"):
         write_boxes(tmp_path, ALL, ["x", "y"], formats=["pictures"])

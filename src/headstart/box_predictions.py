@@ -116,12 +116,12 @@ def draw_boxes(picture: Image.Image, found: Detections, classes: Sequence[str]) 
 
 
 def write_boxes(folder: Path, predictions: Sequence[BoxPrediction], classes: Sequence[str], *,
-                formats: Sequence[str] = ("coco", "csv"), open_picture: Open | None = None) -> list[Path]:
+                formats: Sequence[str] = ("coco", "results", "csv"), open_picture: Open | None = None) -> list[Path]:
     """Write the formats into `folder`, each file whole or not at all, and return the paths.
 
-    coco: predictions.json (every image, with its error) and coco_results.json (for COCO's evaluation). csv:
-    predictions.csv. yolo: labels/NAME.txt for each image that could be read, and labels/classes.txt. pictures:
-    pictures/NAME.jpg for each that `open_picture` gives.
+    coco: predictions.json (every image, with its error). results: coco_results.json, for COCO's evaluation, which wants
+    all boxes, however unsure. csv: predictions.csv. yolo: labels/NAME.txt for each image that could be read, and
+    labels/classes.txt. pictures: pictures/NAME.jpg for each that `open_picture` gives.
     Raises ConfigError for an unknown format, and where pictures are asked for without `open_picture`.
     """
     for name in formats:
@@ -147,6 +147,9 @@ Files = Iterator[tuple[str, "str | Image.Image"]]
 
 def _coco(predictions: Sequence[BoxPrediction], classes: Sequence[str], _: Open) -> Files:
     yield "predictions.json", _json(coco_dataset(predictions, classes))
+
+
+def _results(predictions: Sequence[BoxPrediction], classes: Sequence[str], _: Open) -> Files:
     yield "coco_results.json", _json(coco_results(predictions))
 
 
@@ -169,7 +172,7 @@ def _pictures(predictions: Sequence[BoxPrediction], classes: Sequence[str], open
 
 
 FORMATS: dict[str, Callable[[Sequence[BoxPrediction], Sequence[str], Open], Files]] = {
-    "coco": _coco, "csv": _csv, "yolo": _yolo, "pictures": _pictures}
+    "coco": _coco, "results": _results, "csv": _csv, "yolo": _yolo, "pictures": _pictures}
 
 
 def _names(predictions: Sequence[BoxPrediction], *, taken: set[str]) -> list[str]:

@@ -60,6 +60,7 @@ def wanted_size(job: Job, own: str) -> int | None:
 
 
 def _input_size(job: Job) -> int:
-    spec = None if job.backbone == AUTO else find(job.backbone)
-    size = wanted_size(job, spec.detector if spec else "")
-    return size or spec.preprocessing.size  # type: ignore[union-attr]
+    if job.image_size or job.backbone == AUTO:
+        return job.image_size or wanted_size(job, "") or INPUT_SIZE
+    spec = find(job.backbone)
+    return wanted_size(job, spec.detector) or spec.preprocessing.size

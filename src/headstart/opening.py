@@ -59,6 +59,10 @@ def open_job(job: Job, dataset: Dataset | None, listen: Listen, *, methods: Sequ
     elif job.backbone != AUTO:
         require(job.backbone)
     dataset, findings = admit(job, dataset, listen)
+    if before and before.task.part_name != dataset.task:
+        raise ConfigError(f"init_from: {job.init_from} is a run of {before.task.part_name}, and {job.data} is data for "
+                          f"{dataset.task}, whose head is another one. Start from a run of {dataset.task}, or leave "
+                          "init_from out.")
     job = _for_task(job, dataset.task)
     if methods and dataset.task == "detection":
         raise ConfigError("a search for settings can't judge detectors yet. Use `headstart adapt` with your own.")

@@ -27,11 +27,12 @@ from headstart.tasks.task import Task
 
 
 def as_before(job: Job, before: Model) -> Job:
-    """Return a job that starts from another run with what it takes over: size, fit, channels and slices of the input.
+    """Return a job that starts from another run with what it takes over: the backbone, and the input's size, fit,
+    channels and slices.
 
     before: the model of that run. Raises ConfigError for what can't be changed: it would be recorded, and not done.
     """
-    kept = {"image_size": before.preprocessing.size, "fit": before.preprocessing.fit,
+    kept: dict[str, Any] = {"image_size": before.preprocessing.size, "fit": before.preprocessing.fit,
             "channels": before.preprocessing.channels}
     asked: dict[str, Any] = {name: getattr(job, name) for name in kept if name in job.model_fields_set}
     known: dict[str, Any] = dict(kept)
@@ -45,6 +46,7 @@ def as_before(job: Job, before: Model) -> Job:
         if value not in (None, known[name]):
             raise ConfigError(f"{name} {value}: {job.init_from} has {known[name]}, which a run that starts from it "
                               f"keeps. Leave {name} out, or init_from.")
+    kept["backbone"] = before.backbone.spec.architecture
     return job.model_copy(update={**kept, "slices": _slices(job.slices, getattr(before.task, "slices", None))})
 
 
@@ -62,6 +64,7 @@ def starting_model(job: Job, dataset: Dataset, listen: Listen, before: Model | N
     """
     if job.init_from:
         fresh = _start_from(before or load_run(job.init_from).model, dataset, _task(job, dataset.task), listen)
+        listen(Note(f"starting from {job.init_from}: {fresh.backbone.spec.architecture}"))
         if isinstance(fresh.task, Detection):
             listen(Note(_why(job, fresh.task, fresh.preprocessing.size)))
         return fresh, job

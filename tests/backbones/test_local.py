@@ -101,7 +101,7 @@ def test_file_without_a_state_dict_says_what_it_holds(tmp_path: Path) -> None:
 
 
 def test_absent_file_and_foreign_suffix_are_configuration_errors(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no such weights file"):
+    with pytest.raises(ConfigError, match="no such file of weights"):
         loaded(tmp_path / "w.pth")
     (tmp_path / "w.onnx").write_bytes(b"x")
     with pytest.raises(ConfigError, match=r'not from "\.onnx"'):

@@ -37,7 +37,7 @@ def test_wrong_name_is_answered_with_the_nearest(wrong: str, right: str) -> None
 
 
 @pytest.mark.parametrize(("wrong", "said"), [
-    ("rt_detr@folder", 'unknown backbone "rt_detr". Write transformers/rt_detr.'),
+    ("rt_detr@folder", 'unknown backbone "rt_detr". Write transformers/rt_detr@folder.'),
     ("fcos_resnet50_fpn", 'unknown backbone "fcos_resnet50_fpn". Write torchvision/fcos_resnet50_fpn.'),
     ("yolox_s@", 'backbone "yolox_s@": a file of weights follows the @, as in yolox_s@weights.pth.'),
 ])

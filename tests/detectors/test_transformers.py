@@ -209,7 +209,7 @@ def test_scratch_starts_with_the_same_architecture(saved: Path) -> None:
 
 @pytest.mark.parametrize(("name", "error", "message"), [
     ("transformers/d_fine@{}/rt_detr", ConfigError, r"this is a rt_detr, and transformers/d_fine a d_fine\. Write"),
-    ("transformers/rt_detr@{}/none", ConfigError, r"none: there is no such weights file"),
+    ("transformers/rt_detr@{}/none", ConfigError, r"none: there is no such file of weights"),
     ("transformers/rt_detr@{}", ConfigError, r"there is no model\.safetensors or pytorch_model\.bin in this folder"),
     ("transformers/rt_detr@{}/detr", ConfigError, r"its model_type is detr; what can be read are rt_detr, rt_detr_v2"),
     ("transformers/rt_detr@{}/torn", IntegrityError, r"config\.json: not JSON"),

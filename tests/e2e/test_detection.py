@@ -17,7 +17,7 @@ import headstart as hs
 from headstart.box_predictions import predict_boxes
 from headstart.cli import application
 from headstart.data.slices import Slices
-from headstart.errors import ConfigError
+from headstart.errors import ConfigError, HeadstartError
 from headstart.job import Job, build_job
 from headstart.opening import open_job
 from headstart.runs import load_run
@@ -229,6 +229,26 @@ def test_a_run_that_starts_from_another_takes_down_what_it_takes_over(other: hs.
     job = build_job({"data": str(marked), "init_from": str(other.directory), "method": "probe"})
     opened = open_job(job, None, lambda event: None).job
     assert (opened.image_size, opened.fit, opened.channels, opened.slices) == (64, "pad", 3, None)
+    assert opened.backbone == "efficientnet_lite0"
+
+
+def test_a_run_of_another_task_is_no_start(other: hs.Run, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        for number in range(6):
+            path = tmp_path / name / f"{number}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(np.random.default_rng(number + 6 * (name == "b")).integers(
+                0, 255, (32, 32, 3), np.uint8)).save(path)
+    job = build_job({"data": str(tmp_path), "init_from": str(other.directory), "method": "probe"})
+    with pytest.raises(ConfigError, match=r"is a run of detection, and .* is data for classification"):
+        open_job(job, None, lambda event: None)
+
+
+@pytest.mark.parametrize(("name", "said"), [("yolox_s", "its weights come from a file"),
+                                            ("transformers/rt_detr", "an architecture without weights")])
+def test_weights_that_nobody_has_are_told_before_the_pictures_are_read(name: str, said: str) -> None:
+    with pytest.raises(HeadstartError, match=said):
+        open_job(Job.parse({"data": "nowhere", "backbone": name}), None, lambda event: None)
 
 
 def test_slices_of_the_run_before_keep_what_is_not_set_anew(other: hs.Run) -> None:
@@ -240,7 +260,7 @@ def test_slices_of_the_run_before_keep_what_is_not_set_anew(other: hs.Run) -> No
 
 
 def test_a_missing_file_of_weights_is_told_before_the_pictures_are_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"yolox_s\.pth: there is no such weights file"):
+    with pytest.raises(ConfigError, match=r"yolox_s\.pth: there is no such file of weights"):
         open_job(Job.parse({"data": "nowhere", "backbone": f"yolox_s@{tmp_path / 'yolox_s.pth'}"}), None,
                  lambda event: None)
 
@@ -319,7 +339,7 @@ def test_a_published_set_predictor_is_adapted_from_the_folder_of_its_library(tmp
         assert b.found is not None
         assert len(a.found.boxes)
         assert np.array_equal(a.found.boxes, b.found.boxes)
-    with pytest.raises(ConfigError, match="there is no such weights file"):
+    with pytest.raises(ConfigError, match="there is no such file of weights"):
         hs.reproduce(run, out=tmp_path / "again")
 
 

@@ -40,12 +40,18 @@ class Local(Source):
             return None
         from headstart.backbones import resolve
 
-        base, file = resolve.find(name), _weights_in(Path(path))
+        base, file = resolve.find(name, file=path), _weights_in(Path(path))
         base = resolve.named_source(base.source).described(base, file)
         return base.model_copy(update={
             "architecture": architecture, "source": "local", "license": OWN_FILE, "top1": None, "top1_size": None,
             "availability": "here", "hint": "", "note": "", "weights": str(file),
             "weights_sha256": sha256_file(file) if file.is_file() else None})
+
+    def refuse_absent(self, spec: BackboneSpec) -> None:
+        """Raise ConfigError where there is no such file."""
+        from headstart.backbones.state_dicts import require_file
+
+        require_file(Path(spec.weights))
 
     def build(self, architecture: str, *, channels: int = 3, pretrained: bool = True) -> Backbone:
         """Return the architecture with the file's weights; `pretrained=False` does not look for the file.

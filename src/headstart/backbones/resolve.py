@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headstart.backbones.licenses import PERMISSIVE, permitted, require_permitted
@@ -33,17 +32,21 @@ def named_source(name: str) -> Source:
     return Catalog("backbones", Source).get(name)()  # type: ignore[type-abstract]
 
 
-def find(name: str) -> BackboneSpec:
-    """Return the record of the model called `name`. Raises ConfigError with the nearest name if there is none."""
+def find(name: str, *, file: str = "") -> BackboneSpec:
+    """Return the record of the model called `name`. Raises ConfigError with the nearest name if there is none.
+
+    file: what stood behind its @, for the message.
+    """
     for origin in source_names():
         spec = named_source(origin).find(name)
         if spec:
             return spec
     names = [spec.architecture for spec in search()]
     prefixes = sorted({other.partition("/")[0] for other in names if "/" in other})
-    meant = [f"{prefix}/{name}" for prefix in prefixes if "/" not in name and _is_known(f"{prefix}/{name}")]
+    meant = [other for other in (f"{prefix}/{name}" for prefix in prefixes) if "/" not in name and _is_known(other)]
     if meant:
-        raise ConfigError(f'unknown backbone "{name}". Write {" or ".join(meant)}.')
+        written = [f"{other}@{file}" if file else other for other in meant]
+        raise ConfigError(f'unknown backbone "{name}". Write {" or ".join(written)}.')
     prefix, slash, _ = name.partition("/")
     close = [other for other in names if other.startswith(prefix + slash)] if slash else [
         other for other in names if "/" not in other]
@@ -52,6 +55,7 @@ def find(name: str) -> BackboneSpec:
 
 
 def _is_known(name: str) -> bool:
+    """Return whether a source has the name; some say with an error that they have not."""
     try:
         return any(named_source(origin).find(name) for origin in source_names())
     except ConfigError:
@@ -59,12 +63,18 @@ def _is_known(name: str) -> bool:
 
 
 def require(name: str) -> None:
-    """Raise ConfigError where there is no model called `name`, or no file behind its @."""
+    """Raise HeadstartError where there is no model called `name`, or its weights can't be had."""
     spec = find(name)
-    if "@" in name:
-        from headstart.backbones.state_dicts import require_file
+    try:
+        named_source(spec.source).refuse_absent(spec)
+    except ResourceError as error:
+        raise _unavailable(name, error) from error
 
-        require_file(Path(spec.weights))
+
+def _unavailable(name: str, error: ResourceError) -> ResourceError:
+    """Return the error with the models whose weights are here."""
+    here = [item.architecture for item in search(available=True)]
+    return ResourceError(f"backbone {name}: {error}\nModels whose weights are here:\n{listed(here, shown=10)}")
 
 
 def search(text: str = "", *, source: str | None = None, max_params: float | None = None,
@@ -123,9 +133,7 @@ def load(name: str = AUTO, *, channels: int = 3, size: int | None = None, pretra
     try:
         backbone = named_source(spec.source).build(name, channels=channels, pretrained=pretrained)
     except ResourceError as error:
-        here = [item.architecture for item in search(available=True)]
-        raise ResourceError(f"backbone {name}: {error}\nModels whose weights are here:\n"
-                            f"{listed(here, shown=10)}") from error
+        raise _unavailable(name, error) from error
     return _described(backbone, backbone.spec, channels, size), "\n".join(filter(None, (note, *backbone.notes)))
 
 

@@ -79,6 +79,9 @@ class Source(Part, ABC):
         """
         return spec
 
+    def refuse_absent(self, spec: BackboneSpec) -> None:
+        """Raise ConfigError or ResourceError where it is known, without loading them, that the weights can't be had."""
+
     def find(self, architecture: str) -> BackboneSpec | None:
         """Return the record of one model, or None if this source has no such name.
 

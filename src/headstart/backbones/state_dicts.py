@@ -22,7 +22,7 @@ Tensors = dict[str, torch.Tensor]
 def require_file(path: Path) -> None:
     """Raise ConfigError where there is no file at the path."""
     if not path.is_file():
-        raise ConfigError(f"{path}: there is no such weights file. Check the path after the @.")
+        raise ConfigError(f"{path}: there is no such file of weights, or folder. Check the path after the @.")
 
 
 def read_tensors(path: Path) -> Tensors:

@@ -62,8 +62,7 @@ class TransformersDetectors(Source):
                 architecture, [one.architecture for one in self.specs()]))
         if not pretrained and spec.configuration:
             return self.assemble(spec, channels=channels)
-        if not spec.weights:
-            raise ConfigError(f"{architecture}: an architecture without weights; {spec.hint}.")
+        self.refuse_absent(spec)
         spec = self.described(spec, hub.fetch(spec.weights, (CONFIG,)))
         if not pretrained:
             return self.assemble(spec, channels=channels)
@@ -73,6 +72,11 @@ class TransformersDetectors(Source):
         backbone = TransformersDetectorBackbone(spec, channels=channels)
         backbone.take(read_tensors(hub.fetch(spec.weights)), label=architecture)
         return backbone
+
+    def refuse_absent(self, spec: BackboneSpec) -> None:
+        """Raise ConfigError for an architecture without weights."""
+        if not spec.weights:
+            raise ConfigError(f"{spec.architecture}: an architecture without weights; {spec.hint}.")
 
     def assemble(self, spec: BackboneSpec, *, channels: int) -> Backbone:
         """Return the architecture of the record's configuration."""

@@ -19,6 +19,11 @@ class Yolox(Source):
         """Return the record of each size."""
         return records.specs("yolox")
 
+    def refuse_absent(self, spec: BackboneSpec) -> None:
+        """Raise ResourceError: they come from a file only."""
+        raise ResourceError(f"its weights come from a file: fetch {spec.weights} from the release of YOLOX, or take "
+                            f"one of your own, and name it after an @, as {spec.architecture}@{spec.weights}.")
+
     def build(self, architecture: str, *, channels: int = 3, pretrained: bool = True) -> Backbone:
         """Return the trunk with fresh weights. Raises ResourceError for pretrained ones, which no hub has."""
         rows = {row["architecture"]: row for row in records.table("yolox")}
@@ -26,8 +31,7 @@ class Yolox(Source):
         if spec is None:
             raise ConfigError(f'there is no YOLOX "{architecture}".' + nearest(architecture, list(rows)))
         if pretrained:
-            raise ResourceError(f"its weights come from a file: fetch {spec.weights} from the release of YOLOX, or "
-                                f"take one of your own, and name it after an @, as {architecture}@{spec.weights}.")
+            self.refuse_absent(spec)
         from headstart.backbones.yolox_backbone import YoloxBackbone
         from headstart.backbones.yolox_network import Scaling
 

@@ -100,13 +100,15 @@ def _labels(model: Model, paths: list[Path], listen: Listen) -> _Found:
 
 def _boxes(model: Model, paths: list[Path], listen: Listen) -> _Found:
     """Return the boxes from the thresholds of the run on."""
-    from headstart.box_predictions import FORMATS, boxes_csv, coco_dataset, predict_boxes, shown, upright, write_boxes
+    from headstart.box_predictions import boxes_csv, coco_dataset, predict_boxes, shown, upright, write_boxes
 
-    found = shown(model, predict_boxes(model, paths, listen=listen))
+    every = predict_boxes(model, paths, listen=listen)
+    found = shown(model, every)
     counts = Counter(model.classes[int(label)] for one in found if one.found is not None for label in one.found.labels)
     said = ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "no object reaches the score from " \
         "which its class is shown"
     return _Found([one.error for one in found], f": {said}",
                   coco_dataset(found, model.classes), boxes_csv(found, model.classes),
-                  lambda folder: write_boxes(folder, found, model.classes, formats=tuple(FORMATS),
-                                             open_picture=upright))
+                  lambda folder: (write_boxes(folder, found, model.classes, formats=("coco", "csv", "yolo", "pictures"),
+                                              open_picture=upright),
+                                  write_boxes(folder, every, model.classes, formats=("results",))))
