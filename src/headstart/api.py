@@ -21,6 +21,7 @@ from headstart.errors import ConfigError
 from headstart.evaluation.intervals import Interval
 from headstart.events import Listen, Note, silent
 from headstart.job import Job, build_job
+from headstart.mask_predictions import MaskPrediction, predict_masks
 from headstart.part import words
 from headstart.run import repeat, run
 from headstart.run import resume as resume_run
@@ -187,7 +188,7 @@ def evaluate(run: str | Path | Run, data: str | Path, *, split: str | None = Non
 
 def predict(run: str | Path | Run, images: Sequence[str | Path], *, slices: int | None = None,
             allow_licenses: Sequence[str] = PERMISSIVE,
-            listen: Listen = silent) -> list[Prediction] | list[BoxPrediction]:
+            listen: Listen = silent) -> list[Prediction] | list[BoxPrediction] | list[MaskPrediction]:
     """Return one prediction per image, in order; `error` is set where an image can't be read.
 
     A detector's are all boxes that it tells, however unsure: `model.task.thresholds` says from which score on to
@@ -201,6 +202,8 @@ def predict(run: str | Path | Run, images: Sequence[str | Path], *, slices: int 
     model = model if slices is None else in_slices(model, slices)
     if model.task.part_name == "detection":
         return predict_boxes(model, images, listen=listen)
+    if model.task.part_name == "semantic":
+        return predict_masks(model, images, listen=listen)
     return model.predict(images, listen=listen)
 
 

@@ -10,14 +10,17 @@ from headstart.data.dataset import Dataset
 from headstart.data.findings import OVERRULABLE
 from headstart.data.fingerprint import content_hashes
 from headstart.data.load import load_data
+from headstart.data.pixel_classes import relabelled
 from headstart.detecting import detect
 from headstart.errors import ConfigError, DataError
 from headstart.evaluation.boxes import evaluate_detections
 from headstart.evaluation.evaluate import evaluate
 from headstart.evaluation.intervals import Interval
+from headstart.evaluation.masks import evaluate_masks
 from headstart.events import Listen, Note
 from headstart.metrics.boxes import truths_of
 from headstart.runs import Metrics, Run
+from headstart.segmenting import judge
 from headstart.tasks.detection import Detection
 
 
@@ -27,7 +30,9 @@ def assess(run: Run, path: str, *, format: str | None, split: str | None, skip_b
 
     Classes are matched by name. Raises DataError for a class that the run does not know.
     """
-    found = load_data(path, format=format, task=run.data["task"], skip_bad=skip_bad)
+    # What the numbers of masks mean is seldom written beside new ones.
+    known = run.job.reader if run.data["task"] == "semantic" and format in (None, run.job.format) else None
+    found = load_data(path, format=format, settings=known, task=run.data["task"], skip_bad=skip_bad)
     dataset = by_class_name(found, tuple(run.data["classes"]))
     report = check(dataset, listen=listen, quick=True)
     # Nothing is learnt here, so that leaks between the splits of these data do no harm.
@@ -37,6 +42,8 @@ def assess(run: Run, path: str, *, format: str | None, split: str | None, skip_b
     _say_overlap(run, dataset, listen)
     if dataset.task == "detection":
         return _boxes(run, _parts(mended(dataset, report.sizes), split), listen)
+    if dataset.task == "semantic":
+        return _masks(run, _parts(dataset, split), listen)
     evaluations = {}
     for name, part in _parts(dataset, split).items():
         logits = run.model.logits([sample.source for sample in part.samples], listen=listen, step=f"evaluate {name}")
@@ -58,6 +65,14 @@ def _boxes(run: Run, parts: dict[str, Dataset], listen: Listen) -> tuple[dict[st
     return ({name: one.metrics for name, one in found.items()}, {name: one.to_json() for name, one in found.items()})
 
 
+def _masks(run: Run, parts: dict[str, Dataset], listen: Listen) -> tuple[dict[str, dict[str, Interval]], Metrics]:
+    """Return what `assess` does, for a segmenter."""
+    found = {name: evaluate_masks(judge(run.model, part, listen=listen, step=f"evaluate {name}").confusions,
+                                  part.classes, groups=part.groups(), seed=run.job.seed)
+             for name, part in parts.items()}
+    return ({name: one.metrics for name, one in found.items()}, {name: one.to_json() for name, one in found.items()})
+
+
 def by_class_name(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
     """Return the data with labels as positions in `classes`."""
     unknown = [name for name in dataset.classes if name not in classes]
@@ -65,9 +80,12 @@ def by_class_name(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
         raise DataError(f"{dataset.root}: the run does not know the classes {', '.join(unknown)}; it knows "
                         f"{', '.join(classes)}. Rename the classes, or leave these images out.")
     place = [classes.index(name) for name in dataset.classes]
+    masks = iter(relabelled([sample.mask for sample in dataset.samples if sample.mask is not None],
+                            dict(enumerate(place))))
     return replace(dataset, classes=classes, samples=tuple(
         replace(sample, label=tuple(sorted(place[i] for i in sample.label)) if isinstance(sample.label, tuple)
                 else place[int(sample.label)],  # type: ignore[arg-type]
+                mask=None if sample.mask is None else next(masks),
                 objects=None if sample.objects is None else tuple(
                     replace(one, label=place[one.label]) for one in sample.objects))
         for sample in dataset.samples))

@@ -10,7 +10,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from headstart.data.slices import Slices
 from headstart.detecting import detect
 from headstart.errors import ConfigError, nearest
 from headstart.events import Listen, silent
-from headstart.files import atomic_write, write_text
+from headstart.files import atomic_write, distinct_stems, write_text
 from headstart.images import ImageError, decode
 from headstart.model import Model
 from headstart.tasks.detection import Detection
@@ -158,14 +158,15 @@ def _csv(predictions: Sequence[BoxPrediction], classes: Sequence[str], _: Open) 
 
 
 def _yolo(predictions: Sequence[BoxPrediction], classes: Sequence[str], _: Open) -> Files:
-    for name, one in zip(_names(predictions, taken={"classes"}), predictions, strict=True):
+    names = distinct_stems([one.image for one in predictions], taken={"classes"})
+    for name, one in zip(names, predictions, strict=True):
         if one.found is not None:
             yield f"labels/{name}.txt", yolo_lines(one)
     yield "labels/classes.txt", "".join(f"{name}\n" for name in classes)
 
 
 def _pictures(predictions: Sequence[BoxPrediction], classes: Sequence[str], open_picture: Open) -> Files:
-    for name, one in zip(_names(predictions, taken=set()), predictions, strict=True):
+    for name, one in zip(distinct_stems([one.image for one in predictions]), predictions, strict=True):
         picture = open_picture(one.image) if one.found is not None else None
         if picture is not None and one.found is not None:
             yield f"pictures/{name}.jpg", draw_boxes(picture, one.found, classes)
@@ -173,21 +174,6 @@ def _pictures(predictions: Sequence[BoxPrediction], classes: Sequence[str], open
 
 FORMATS: dict[str, Callable[[Sequence[BoxPrediction], Sequence[str], Open], Files]] = {
     "coco": _coco, "results": _results, "csv": _csv, "yolo": _yolo, "pictures": _pictures}
-
-
-def _names(predictions: Sequence[BoxPrediction], *, taken: set[str]) -> list[str]:
-    """Return a file name without ending for each image: its own, with a number where others have the same."""
-    names = []
-    for one in predictions:
-        stem = PurePath(one.image).stem or "image"
-        name, number = stem, 1
-        # As file systems that do not tell cases apart see them.
-        while name.lower() in taken:
-            number += 1
-            name = f"{stem}-{number}"
-        taken.add(name.lower())
-        names.append(name)
-    return names
 
 
 def _rows(prediction: BoxPrediction) -> Iterator[tuple[list[float], float, int]]:

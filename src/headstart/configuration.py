@@ -13,7 +13,8 @@ from headstart.errors import ConfigError
 
 LISTS = {"method": "method", "baselines": "method", "regularisers": "regulariser"}
 """Settings that are lists of parts, and the key that holds the name of each; a word stands for a list of one."""
-WORDS = {"mix": "mix", "loss": "loss", "average": "average", "detector": "detector", "slices": "size"}
+WORDS = {"mix": "mix", "loss": "loss", "average": "average", "detector": "detector", "slices": "size",
+         "segmenter": "segmenter"}
 """Settings that hold settings of their own, and the one that a value alone stands for: `mix: mixup` is {mix: mixup}."""
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from headstart.catalog import Catalog
 from headstart.errors import ConfigError
 from headstart.evaluation.boxes import compare_detections, detections_in, truth_in
 from headstart.evaluation.comparison import Difference, compare_tables
+from headstart.evaluation.masks import compare_masks
+from headstart.metrics.masks import Overlaps
 from headstart.runs import Run
 from headstart.tasks.task import ImageTask, Task
 
@@ -28,25 +32,39 @@ def confront(runs: Sequence[Run], *, metric: str | None = None) -> list[dict[str
                                   f"({run.data[key]} against {first.data[key]}).")
     task = Catalog("tasks", Task).get(first.data["task"])()  # type: ignore[type-abstract]
     if not isinstance(task, ImageTask):
-        return [_boxes(run, first, metric or task.monitor) for run in runs[1:]]
+        one = _boxes if task.part_name == "detection" else _masks
+        return [one(run, first, metric or task.monitor) for run in runs[1:]]
     return [_one(run, first, task, metric or task.monitor) for run in runs[1:]]
 
 
 def _boxes(run: Run, first: Run, metric: str) -> dict[str, Any]:
     """Return the paired difference of two detectors on their test images. Raises ConfigError where those differ."""
+    rows, groups = _shared(run, first)
+    mine, theirs = ([detections_in(row) for row in table] for table in rows)
+    found = compare_detections(mine, theirs, [truth_in(row) for row in rows[1]], first.data["classes"], metric=metric,
+                               seed=first.job.seed, groups=groups)
+    return _told(run, first, metric, found)
+
+
+def _masks(run: Run, first: Run, metric: str) -> dict[str, Any]:
+    """Return the paired difference of two segmenters on their test images. Raises ConfigError where those differ."""
+    rows, groups = _shared(run, first)
+    mine, theirs = ([np.array([row[name] for row in table]) for name in ("right_pixels", "true_pixels",
+                                                                        "predicted_pixels")] for table in rows)
+    found = compare_masks(Overlaps(*mine), Overlaps(*theirs), metric=metric, seed=first.job.seed, groups=groups)
+    return _told(run, first, metric, found)
+
+
+def _shared(run: Run, first: Run) -> tuple[list[list[Any]], list[object] | None]:
+    """Return the rows of both runs' test images, in one order, and the groups of these, if any."""
     tables = [table[table["split"] == "test"].set_index("id").sort_index() for table in (run.predictions,
                                                                                          first.predictions)]
     if list(tables[0].index) != list(tables[1].index):
         raise ConfigError(f"{run} and {first} can't be compared: their test images differ. Make both runs with the "
                           "same data and seed.")
-    samples = first.samples.set_index("id")
-    groups = samples["group"].reindex(tables[1].index)
-    rows: list[list[Any]] = [table.to_dict("records") for table in tables]
-    mine, theirs = ([detections_in(row) for row in table] for table in rows)
-    found = compare_detections(mine, theirs, [truth_in(row) for row in rows[1]],
-                               first.data["classes"], metric=metric, seed=first.job.seed,
-                               groups=None if groups.isna().all() else groups.fillna(groups.index.to_series()).tolist())
-    return _told(run, first, metric, found)
+    groups = first.samples.set_index("id")["group"].reindex(tables[1].index)
+    return ([table.to_dict("records") for table in tables],
+            None if groups.isna().all() else groups.fillna(groups.index.to_series()).tolist())
 
 
 def _one(run: Run, first: Run, task: ImageTask, metric: str) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from torch.nn import functional
 
+from headstart.canvas import on_canvas
 from headstart.data.transforms import Preprocessing, to_tensor
 from headstart.detectors.head import DetectionHead, Target
 from headstart.errors import DataError
@@ -21,8 +21,6 @@ from headstart.types import Detections, ImageSource
 
 # B images, K boxes, H and W pixels
 
-MULTIPLE = 32
-"""Sides of a canvas are multiples of it, so that every map has whole cells."""
 BATCH = 8
 
 
@@ -125,17 +123,6 @@ def answers(model: Model, small: Sequence[np.ndarray], device: str) -> list[Targ
 def nothing() -> Detections:
     """Return no detections."""
     return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
-
-
-def on_canvas(images: Sequence[torch.Tensor], preprocessing: Preprocessing) -> torch.Tensor:
-    """Return float32 [B, C, H, W], the normalised images on one canvas, filled with zeros to the right and below.
-
-    images: uint8 [C, h, w] each. H and W are the largest h and w, rounded up to multiples of 32.
-    """
-    height, width = (-(-max(image.shape[side] for image in images) // MULTIPLE) * MULTIPLE for side in (-2, -1))
-    laid = [functional.pad(preprocessing.normalise(image), (0, width - image.shape[-1], 0, height - image.shape[-2]))
-            for image in images]
-    return torch.stack(laid).contiguous(memory_format=torch.channels_last)
 
 
 def to_original(found: Target, shown: tuple[int, int], original: tuple[int, int]) -> Detections:

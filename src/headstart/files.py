@@ -9,8 +9,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Container, Iterator
-from pathlib import Path
+from collections.abc import Collection, Container, Iterator, Sequence
+from pathlib import Path, PurePath
 from typing import IO, Any
 
 from headstart.errors import ConfigError, IntegrityError, ResourceError
@@ -177,3 +177,21 @@ def cache_folder() -> Path:
     own = os.environ.get("HEADSTART_CACHE")
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(own) if own else Path(base) / "headstart"
+
+
+def distinct_stems(paths: Sequence[str], *, taken: Collection[str] = ()) -> list[str]:
+    """Return a file name without ending for each path: its own, with a number where others have the same.
+
+    taken: names, lower case, that none may have.
+    """
+    used, names = set(taken), []
+    for path in paths:
+        stem = PurePath(path).stem or "image"
+        name, number = stem, 1
+        # As file systems that do not tell cases apart see them.
+        while name.lower() in used:
+            number += 1
+            name = f"{stem}-{number}"
+        used.add(name.lower())
+        names.append(name)
+    return names

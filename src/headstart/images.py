@@ -24,7 +24,7 @@ from PIL import Image
 
 from headstart.errors import ConfigError, DataError
 from headstart.events import Finished, Listen, Progress, Started, silent
-from headstart.pixels import Window, orientation, region, upright_size, whole_array
+from headstart.pixels import Window, has_late_exif, orientation, region, stored_values, upright_size, whole_array
 from headstart.signatures import kind_of, lacks_end, opener_of
 from headstart.types import ImageSource
 
@@ -90,6 +90,19 @@ def decode(source: ImageSource, *, channels: int = 3, background: int = 255) -> 
         return picture.array()
 
 
+def decode_values(source: ImageSource, *, colours: bool = False) -> np.ndarray:
+    """Return the numbers that a mask has as its pixels, upright: uint8 or int32 [H, W].
+
+    Of a palette they are the positions in it. colours: red * 65536 + green * 256 + blue instead, int32 [H, W].
+    Raises ImageError, also for colours where numbers are asked for."""
+    with contextlib.ExitStack() as held, _opened(source) as image:
+        _wait_if_large(image, held)
+        _load(image)
+        if not (colours or image.mode in ("1", "L", "P", "LA", "PA") or image.mode.startswith("I")):
+            raise ImageError(f"{title(source)}: a mask in colours ({image.mode}). Say which colour is which class.")
+        return stored_values(image, orientation(image), colours=colours)
+
+
 class Picture:
     """A decoded picture as Pillow keeps it, upright; arrays are made of what is asked for alone."""
 
@@ -142,24 +155,12 @@ def _wait_if_large(image: Image.Image, held: contextlib.ExitStack) -> None:
 def size_of(source: ImageSource) -> tuple[int, int]:
     """Return height and width of the upright picture, from what stands around its pixels. Raises ImageError."""
     with _opened(source) as image:
-        if image.format == "PNG" and "exif" not in image.info and _has_late_exif(image):
+        if image.format == "PNG" and "exif" not in image.info and has_late_exif(image):
             image.load()
         # Of a TIFF, Pillow says the upright size before it has turned the picture.
         plain = image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info)
         turned = 1 if plain else orientation(image)
         return upright_size(image.width, image.height, turned)
-
-
-def _has_late_exif(image: Image.Image) -> bool:
-    """Return whether a PNG's EXIF stands behind its pixels, where Pillow comes only by decoding them."""
-    file = cast(IO[bytes], image.fp)  # type: ignore[attr-defined]
-    position, found = file.tell(), False
-    file.seek(8)
-    while not found and len(head := file.read(8)) == 8:
-        found = head[4:] == b"eXIf"
-        file.seek(int.from_bytes(head[:4]) + 4, os.SEEK_CUR)
-    file.seek(position)
-    return found
 
 
 def probe(source: ImageSource) -> ImageInfo:
@@ -201,8 +202,7 @@ def _inspect(source: ImageSource, measure: Callable[[np.ndarray], Any] | None) -
 
 
 def _describe(image: Image.Image) -> ImageInfo:
-    # Asked for the EXIF that a PNG has not shown yet, Pillow would decode it.
-    unknown = image.format == "PNG" and "exif" not in image.info
+    unknown = image.format == "PNG" and "exif" not in image.info  # asked for it, Pillow would decode
     return ImageInfo(image.format or "", image.mode, image.width, image.height, int(getattr(image, "n_frames", 1)),
                      1 if unknown else orientation(image))
 

@@ -18,6 +18,7 @@ from headstart.errors import ConfigError
 from headstart.methods.method import Method
 from headstart.part import Part, Words, words
 from headstart.past_runs import RunPath
+from headstart.segmenters.segmenter import ChosenSegmenter
 
 METHODS: Catalog[Method] = Catalog("methods", Method)  # type: ignore[type-abstract]
 
@@ -52,11 +53,14 @@ class Job(Part):
     reader: dict[str, Any] = Field(default_factory=dict)
     """Settings of the reader, such as the columns of a table."""
     task: str | None = None
-    """`classification`, `multilabel` or `detection`; None finds it out."""
+    """`classification`, `multilabel`, `detection` or `semantic`; None finds it out."""
     detector: ChosenDetector | None = None
     """For detection: what finds boxes on the backbone's maps, such as {detector: yolox, width: 0.5}; None: yolox."""
     slices: ChosenSlices | None = None
     """For detection: cuts large pictures into overlapping parts, such as {size: 640, overlap: 0.2}; None: the whole."""
+    segmenter: ChosenSegmenter | None = None
+    """For semantic segmentation: what tells classes on the backbone's maps, such as {segmenter: unet, width: 64}; None:
+    unet."""
     backbone: str = "auto"
     """Name of a pretrained model; `headstart models` lists them; `auto` takes the best that is here."""
     image_size: int | None = Field(None, ge=8, le=4096)

@@ -64,8 +64,8 @@ def open_job(job: Job, dataset: Dataset | None, listen: Listen, *, methods: Sequ
                           f"{dataset.task}, whose head is another one. Start from a run of {dataset.task}, or leave "
                           "init_from out.")
     job = _for_task(job, dataset.task)
-    if methods and dataset.task == "detection":
-        raise ConfigError("a search for settings can't judge detectors yet. Use `headstart adapt` with your own.")
+    if methods and dataset.whole:
+        raise ConfigError(f"a search for settings can't judge {dataset.task} yet. Use `headstart adapt` with your own.")
     splits, parts = _divide(job, dataset, listen, searched=bool(methods))
     for part in (splits, *parts):
         _refuse_weightless(part)
@@ -86,7 +86,7 @@ def _chosen(job: Job, dataset: Dataset, findings: list[dict[str, Any]], splits: 
                           "method, or leave init_from out.")
     if job.advise:
         return follow(job, pool_of(job, dataset, findings, splits), listen)
-    if job.backbone == AUTO and not job.init_from and dataset.task != "detection" and Path(FOLDER).is_dir():
+    if job.backbone == AUTO and not job.init_from and not dataset.whole and Path(FOLDER).is_dir():
         return take_ranked(job, pool_of(job, dataset, findings, splits), listen)
     return job, None
 
@@ -115,19 +115,22 @@ def _refuse_weightless(splits: Splits) -> None:
 
 def _for_task(job: Job, task: str) -> Job:
     """Return the job with the task's own defaults. Raises ConfigError for settings that have no effect on the task."""
-    if task == "detection":
+    whole = task in ("detection", "semantic")
+    if whole:
         idle = [name for name in ("folds", "advise") if getattr(job, name)]
         if idle:
-            raise ConfigError(f"{' and '.join(idle)}: not for detection yet. Leave it out, and name a method.")
+            raise ConfigError(f"{' and '.join(idle)}: not for {task} yet. Leave it out, and name a method.")
         if job.fit not in (None, "pad"):
-            raise ConfigError(f"fit {job.fit}: a detector sees the whole picture in its proportions. Leave it out.")
-    elif job.detector is not None:
-        raise ConfigError(f"detector {job.detector.part_name}: has no effect on {task}. Leave it out.")
-    elif job.slices is not None:
-        raise ConfigError(f"slices {job.slices.size}: has no effect on {task}. Leave it out.")
-    # What always answers the same class says nothing of where objects are.
+            raise ConfigError(f"fit {job.fit}: a model for {task} sees the whole picture in its proportions. Leave it "
+                              "out.")
+    for name, of in (("detector", "detection"), ("slices", "detection"), ("segmenter", "semantic")):
+        value = getattr(job, name)
+        if task != of and value is not None:
+            said = getattr(value, "size", value.part_name)
+            raise ConfigError(f"{name} {said}: has no effect on {task}. Leave it out.")
+    # What always answers the same class says nothing of where things are.
     baselines = tuple(method.for_task(task) for method in job.baselines
-                      if task != "detection" or method.part_name != "majority")
+                      if not whole or method.part_name != "majority")
     return job.model_copy(update={"method": tuple(method.for_task(task) for method in job.method),
                                   "baselines": baselines})
 

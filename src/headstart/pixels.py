@@ -6,7 +6,9 @@ a band of BAND pixels.
 
 from __future__ import annotations
 
+import os
 import struct
+from typing import IO, cast
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -32,6 +34,18 @@ def orientation(image: Image.Image) -> int:
     except (SyntaxError, ValueError, TypeError, KeyError, IndexError, struct.error):
         return 1  # broken metadata around a sound picture: as if there were none
     return found if found in TURNS else 1
+
+
+def has_late_exif(image: Image.Image) -> bool:
+    """Return whether a PNG's EXIF stands behind its pixels, where Pillow comes only by decoding them."""
+    file = cast(IO[bytes], image.fp)  # type: ignore[attr-defined]
+    position, found = file.tell(), False
+    file.seek(8)
+    while not found and len(head := file.read(8)) == 8:
+        found = head[4:] == b"eXIf"
+        file.seek(int.from_bytes(head[:4]) + 4, os.SEEK_CUR)
+    file.seek(position)
+    return found
 
 
 def upright_size(width: int, height: int, turned: int) -> tuple[int, int]:
@@ -60,6 +74,29 @@ def region(image: Image.Image, turned: int, window: Window, mode: str, backgroun
         end = min(start + rows, bottom)
         found[start - top:end - top] = region(image, turned, (left, start, right, end), mode, background)
     return found
+
+
+def stored_values(image: Image.Image, turned: int, *, colours: bool) -> np.ndarray:
+    """Return the upright picture's own numbers, uint8 or int32 [H, W], its palette and transparency left aside.
+
+    colours: red * 65536 + green * 256 + blue, int32 [H, W], instead.
+    """
+    upright = image if turned == 1 else image.transpose(TURNS[turned])
+    if image.format == "GIF" and upright.mode == "P":  # which has no grey of its own: its palette says which grey it is
+        grey = upright.convert("RGB")
+        upright = grey.convert("L") if _is_grey(grey) else upright
+    if colours:
+        found = np.asarray(upright.convert("RGB")).astype(np.int32)
+        return found[..., 0] << 16 | found[..., 1] << 8 | found[..., 2]
+    if upright.mode in ("LA", "PA"):
+        return np.ascontiguousarray(np.asarray(upright)[..., 0])
+    found = np.asarray(upright)
+    return found.astype(np.int32 if upright.mode.startswith("I") else np.uint8)
+
+
+def _is_grey(image: Image.Image) -> bool:
+    red, green, blue = (band.tobytes() for band in image.split())
+    return red == green == blue
 
 
 def _stored(window: Window, width: int, height: int, turned: int) -> Window:

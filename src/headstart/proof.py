@@ -20,6 +20,7 @@ from headstart.evaluation.gap import watch_gap
 from headstart.evaluation.thresholds import choose_thresholds
 from headstart.events import Listen, Note
 from headstart.job import Job
+from headstart.mask_proof import ProvenMasks, prove_masks
 from headstart.report import words
 from headstart.runs import Metrics, read_history
 from headstart.seeds import derive
@@ -44,10 +45,12 @@ class Proven:
 
 
 def prove(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directory: Path,
-          listen: Listen) -> Sequence[Proven | ProvenBoxes]:
+          listen: Listen) -> Sequence[Proven | ProvenBoxes | ProvenMasks]:
     """Return all models with their proof, the last being the result; what was found is written into `directory`."""
     if splits.test.task == "detection":
         return prove_boxes(job, adapted, splits, directory=directory, listen=listen)
+    if splits.test.task == "semantic":
+        return prove_masks(job, adapted, splits, directory=directory, listen=listen)
     proven = [measure(job, item, splits, listen) for item in adapted]
     history = read_history(directory)
     verdicts: dict[str, Any] = {}

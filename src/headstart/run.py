@@ -19,6 +19,7 @@ from headstart.errors import ConfigError, DataError, HeadstartError, Interrupted
 from headstart.events import Listen, Note, RunFinished, RunStarted, silent
 from headstart.files import exclusive, refuse_foreign, write_json
 from headstart.job import Job, countdown
+from headstart.mask_proof import ProvenMasks
 from headstart.opening import Opened, open_job
 from headstart.proof import Proven, prove
 from headstart.receipts import environment, sample_table, seal
@@ -81,7 +82,7 @@ def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Liste
         job, model, splits = opened.job, opened.model, opened.splits
         with _recorded(record, job, resumed=resumed):
             _write_inputs(directory, opened, found, resumed=resumed)
-            proven: Sequence[Proven | ProvenBoxes]
+            proven: Sequence[Proven | ProvenBoxes | ProvenMasks]
             if opened.parts:
                 proven = cross_validate(job, model, splits, opened.parts, directory=directory, listen=record.listen,
                                         remaining=remaining)
@@ -101,7 +102,7 @@ def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Liste
 
 def _foretell(opened: Opened, directory: Path, listen: Listen) -> None:
     """Write forecast.json where a probe has read the features that it needs, and the images are enough."""
-    if opened.dataset.task == "detection" or opened.job.init_from:
+    if opened.dataset.whole or opened.job.init_from:
         return
     if not any(method.part_name == "probe" for method in opened.job.method):
         return

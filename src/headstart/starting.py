@@ -22,7 +22,9 @@ from headstart.job import Job
 from headstart.model import Model
 from headstart.runs import load_run
 from headstart.seeds import derive
+from headstart.segmenters.head import SegmentationHead
 from headstart.tasks.detection import Detection
+from headstart.tasks.semantic import Semantic
 from headstart.tasks.task import Task
 
 
@@ -42,6 +44,9 @@ def as_before(job: Job, before: Model) -> Job:
     if isinstance(before.task, Detection) and job.detector not in (None, before.task.detector):
         asked["detector"] = job.detector.part_name  # type: ignore[union-attr]
         known["detector"] = f"{before.task.detector.part_name} as it is"
+    if isinstance(before.task, Semantic) and job.segmenter not in (None, before.task.segmenter):
+        asked["segmenter"] = job.segmenter.part_name  # type: ignore[union-attr]
+        known["segmenter"] = f"{before.task.segmenter.part_name} as it is"
     for name, value in asked.items():
         if value not in (None, known[name]):
             raise ConfigError(f"{name} {value}: {job.init_from} has {known[name]}, which a run that starts from it "
@@ -65,18 +70,18 @@ def starting_model(job: Job, dataset: Dataset, listen: Listen, before: Model | N
     if job.init_from:
         fresh = _start_from(before or load_run(job.init_from).model, dataset, _task(job, dataset.task), listen)
         listen(Note(f"starting from {job.init_from}: {fresh.backbone.spec.architecture}"))
-        if isinstance(fresh.task, Detection):
+        if dataset.whole:
             listen(Note(_why(job, fresh.task, fresh.preprocessing.size)))
         return fresh, job
     own = find(job.backbone).detector if job.backbone != AUTO and dataset.task == "detection" else ""
     task = _task(job, dataset.task, own)
-    size = wanted_size(job, own) if dataset.task == "detection" else job.image_size
+    size = wanted_size(job, own) if dataset.whole else job.image_size
     backbone, note = load(job.backbone, channels=job.channels, size=size,
                           allow_licenses=job.allow_licenses)
     if note:
         listen(Note(note))
     preprocessing = backbone.spec.preprocessing
-    fit = "pad" if dataset.task == "detection" else job.fit
+    fit = "pad" if dataset.whole else job.fit
     if fit:
         preprocessing = preprocessing.model_copy(update={"fit": fit})
     with torch.random.fork_rng(devices=[]):
@@ -85,7 +90,7 @@ def starting_model(job: Job, dataset: Dataset, listen: Listen, before: Model | N
             fresh = _start_from(_published(backbone, task, preprocessing), dataset, task, listen)
         else:
             fresh = Model.fresh(backbone, task, dataset.classes, preprocessing=preprocessing)
-    if dataset.task == "detection":
+    if dataset.whole:
         listen(Note(_why(job, task, size or backbone.spec.preprocessing.size)))
     if job.detector and not _reads(job, own or job.detector.part_name):
         listen(Note(f"{backbone.spec.architecture}: of this detector only the part up to its maps is used; detector "
@@ -97,12 +102,19 @@ def starting_model(job: Job, dataset: Dataset, listen: Listen, before: Model | N
 def _task(job: Job, name: str, own: str = "") -> Task:
     """Return the task with what the job says of it. own: the detector that the backbone brings."""
     made = Catalog("tasks", Task).get(name)  # type: ignore[type-abstract]
-    given = {"detector": job.detector or own or None, "slices": job.slices} if name == "detection" else {}
-    return made.parse({key: value for key, value in given.items() if value})
+    given: dict[str, dict[str, Any]] = {
+        "detection": {"detector": job.detector or own or None, "slices": job.slices},
+        "semantic": {"segmenter": job.segmenter}}
+    return made.parse({key: value for key, value in given.get(name, {}).items() if value})
 
 
 def _why(job: Job, task: Task, size: int) -> str:
-    """Return a sentence on the detector and the size of its input, and why they were taken."""
+    """Return a sentence on the architecture and the size of its input, and why they were taken."""
+    if isinstance(task, Semantic):
+        said = f"segmenter {task.segmenter.part_name} on pictures of {size} pixels on their longer side"
+        return f"{said}." if job.segmenter or job.image_size or job.init_from else (
+            f"{said}: what two cores train in minutes. Fine structures want more: --set image_size={2 * size} costs "
+            "four times as much.")
     assert isinstance(task, Detection), task
     seen = f"slices of {task.slices.size} pixels, each brought to {size}" if task.slices else \
         f"pictures of {size} pixels on their longer side"
@@ -132,10 +144,12 @@ def _start_from(model: Model, dataset: Dataset, task: Task, listen: Listen) -> M
     """Return `model` with its head mapped to the data's classes by name; rows of new classes are zero."""
     if isinstance(model.task, Detection):
         task = model.task.model_copy(update={"thresholds": (), "slices": getattr(task, "slices", None)})
+    if isinstance(model.task, Semantic):
+        task = model.task
     fresh = Model.fresh(model.backbone, task, dataset.classes, preprocessing=model.preprocessing)
     pairs = matched(dataset.classes, model.classes)
-    if isinstance(fresh.head, DetectionHead) and isinstance(model.head, DetectionHead):
-        fresh.head.take_over(model.head, pairs)
+    if isinstance(fresh.head, DetectionHead | SegmentationHead):
+        fresh.head.take_over(model.head, pairs)  # type: ignore[arg-type]
     else:
         with torch.no_grad():
             for mine, its in zip(fresh.head.parameters(), model.head.parameters(), strict=True):

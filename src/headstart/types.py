@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -19,6 +19,8 @@ ImageSource = Path | Callable[[], bytes]
 """A file, or a picklable call that returns the encoded bytes (an image inside a table or an archive)."""
 
 
+IGNORED, UNMARKED = 255, 254
+"""In an array of class indices: a pixel of no class; one that this file leaves to the others of the picture."""
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels of the upright picture. They are edges, not pixel numbers: the first pixel reaches
 from 0 to 1, the whole picture is (0, 0, W, H), and the width is right - left."""
@@ -52,6 +54,32 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Codes:
+    """What the numbers in a mask file mean."""
+
+    labels: Mapping[int, int]
+    """Number -> class index, or UNMARKED; of colours the number is red * 65536 + green * 256 + blue."""
+    ignored: frozenset[int] = frozenset()
+    """Numbers of pixels that are of no class: neither learned nor judged."""
+    others: int | None = None
+    """Class index of every number that is not named, where the file marks one class; None forbids them."""
+    colours: bool = False
+    """Whether the numbers are colours."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFiles:
+    """The class of each pixel of an image, as files have it."""
+
+    sources: tuple[ImageSource, ...]
+    """One file, or one for each class, of which later ones lie over earlier ones."""
+    codes: tuple[Codes, ...]
+    """Of each file."""
+    unmarked: int = IGNORED
+    """Class index of a pixel that no file marks."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One image and what is known of it."""
 
@@ -59,7 +87,8 @@ class Sample:
     """Unique in its dataset and printable: the path relative to the root, or `row 12`."""
     source: ImageSource
     label: int | tuple[int, ...] | None
-    """Class index; a tuple of them for multi-label, and of those that `objects` show; None where unlabelled."""
+    """Class index; a tuple of them for multi-label, and of those that `objects` or `mask` show; None where unlabelled.
+    """
     split: SplitName | None = None
     """The split that the data came with, if any."""
     group: str | None = None
@@ -72,6 +101,8 @@ class Sample:
     """Height and width of the picture, as its annotation says; None where it says nothing."""
     where: str = ""
     """Where its annotation stands, for messages: a file, with the row or the id."""
+    mask: MaskFiles | None = None
+    """For semantic segmentation: the class of each pixel."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,12 @@ DOORS = {
     "rich": "cli/",
     "scipy.fft": "data/duplicates.py",
     "scipy.linalg": "scores/",
+    "scipy.ndimage": ("data/mask_findings.py", "mask_losses/"),
     "scipy.optimize": ("evaluation/calibration.py", "selection/laws.py"),  # a root; least squares
     "scipy.sparse": "data/duplicates.py",
     "scipy.special": ("held_out.py", "scores/"),
     "scipy.stats": ("evaluation/spread.py", "scores/"),
+    "segmentation_models_pytorch": "segmenters/head.py",
     "sklearn.datasets": "digits.py",
     "sklearn.exceptions": ("logistic.py", "scores/"),
     "sklearn.linear_model": "logistic.py",
@@ -40,8 +42,8 @@ DOORS = {
     "torchvision.models": ("backbones/torchvision_backbone.py", "backbones/torchvision_detectors_backbone.py"),
     "torchvision.ops": ("backbones/drop_path.py", "detectors/", "merging.py"),
     # one image at a time; an image with its boxes; whole batches
-    "torchvision.transforms": ("data/augment.py", "data/augment_boxes.py", "mixes/"),
-    "torchvision": "data/augment_boxes.py",  # its tv_tensors, imported as a name
+    "torchvision.transforms": ("data/augment.py", "data/augment_boxes.py", "data/augment_masks.py", "mixes/"),
+    "torchvision": ("data/augment_boxes.py", "data/augment_masks.py"),  # its tv_tensors, imported as a name
     "transformers": "backbones/transformers_detectors_backbone.py",
     "typer": "cli/",
     "yaml": "configuration.py",

@@ -21,6 +21,7 @@ from headstart.data.dataset import Splits
 from headstart.errors import ConfigError, ResourceError
 from headstart.job import METHODS, Job
 from headstart.losses.loss import LOSSES
+from headstart.mask_losses.mask_loss import MASK_LOSSES
 from headstart.methods.method import Method
 from headstart.mixes.mix import MIXES
 from headstart.model import Model
@@ -32,8 +33,9 @@ from tests.training.killing import in_child, kill_at_step
 from tests.training.small import Events, context, digest, model
 
 NAMES = METHODS.names()
-# Detectors are trained in tests/training/test_box_lesson.py: they need pictures with boxes, and give no logits.
-PAIRS = [(name, task) for name, part in METHODS.all().items() for task in part.tasks if task != "detection"]
+# Detectors and segmenters are trained in tests/training and tests/e2e: they need marks, and give no logits of an image.
+PAIRS = [(name, task) for name, part in METHODS.all().items() for task in part.tasks
+         if task not in ("detection", "semantic")]
 TRAINED = [(name, part.tasks[0]) for name, part in METHODS.all().items() if issubclass(part, Plan)]
 QUICK = {"epochs": 2, "batch_size": 5, "lr_head": 1e-2, "monitor": "loss", "checkpoint_seconds": 0.001}
 """A training as short as may be, for those that have such settings."""
@@ -168,7 +170,7 @@ def test_a_killed_training_resumes_to_the_same_bits(fitted, tmp_path):
 
 def test_a_method_names_tasks_that_there_are_and_needs_that_there_are():
     assert {task for part in METHODS.all().values() for task in part.tasks} == {"classification", "multilabel",
-                                                                                "detection"}
+                                                                                "detection", "semantic"}
     assert {name for name, _ in PAIRS} == set(NAMES)
     assert {need for part in METHODS.all().values() for need in part.needs} <= set(NAMES)
 
@@ -188,7 +190,7 @@ def test_a_task_that_a_method_can_not_do_is_refused_with_those_that_can(name, ro
     assert not (tmp_path / "run" / "run.json").exists()
 
 
-PARTS = [catalog.plain(part()) for catalog in (LOSSES, MIXES, AVERAGES, REGULARISERS)
+PARTS = [catalog.plain(part()) for catalog in (LOSSES, MIXES, AVERAGES, REGULARISERS, MASK_LOSSES)
          for part in catalog.all().values()]
 VALUES = (3, 0.25, True, "last-2", "word", ["word"], *PARTS, *([part] for part in PARTS))
 """One of them is a value of any setting that has no list of words."""

@@ -172,7 +172,7 @@ def test_the_sheet_shows_boxes_and_is_the_same_each_time(tmp_path: Path) -> None
         assert (208, 32, 208) in {colour for _, colour in sheet.getcolors(1 << 24) or ()}  # the class cat
     with pytest.raises(ConfigError, match=r"a sheet is a \.png or \.jpg file"):
         draw_sheet(data, tmp_path / "sheet.gif")
-    with pytest.raises(DataError, match="data for classification have not"):
+    with pytest.raises(DataError, match="data for classification have no marks"):
         draw_sheet(replace(data, task="classification"), tmp_path / "sheet.png")
 
 

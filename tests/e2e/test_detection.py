@@ -268,7 +268,7 @@ def test_a_missing_file_of_weights_is_told_before_the_pictures_are_read(tmp_path
 @pytest.mark.parametrize(("settings", "message"), [
     ({"method": "auto"}, "advise: not for detection yet"),
     ({"folds": 3}, "folds: not for detection yet"),
-    ({"fit": "crop"}, "fit crop: a detector sees the whole picture"),
+    ({"fit": "crop"}, "fit crop: a model for detection sees the whole picture"),
     ({"method": "lora"}, "method lora can't do detection. Methods that can: "),
     ({"thresholds": "f1"}, "thresholds f1"),
     ({"method": {"method": "probe", "l2": 0.1}}, "method probe: l2: no effect on detection. Leave it out"),

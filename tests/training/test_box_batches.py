@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
+from headstart.canvas import on_canvas
 from headstart.data.dataset import Dataset, Splits
 from headstart.data.transforms import Preprocessing
-from headstart.detecting import on_canvas
 from headstart.events import silent
 from headstart.training.box_lesson import BoxLesson
 from headstart.training.box_pictures import BoxPictures

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 def predict(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run, or an adapter.safetensors.")],
     paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
-    out: Annotated[Path | None, typer.Option(help="Write here: .csv or .json by its ending; for a detector also a "
-                                                  "folder, for COCO JSON, YOLO text, CSV and drawn pictures.")] = None,
+    out: Annotated[Path | None, typer.Option(
+        help="Write here: .csv or .json by its ending; for a detector also a folder, for COCO JSON, YOLO text, CSV and "
+             "drawn pictures; for a segmenter, for masks, overlays, run lengths and CSV.")] = None,
     slices: Annotated[int | None, typer.Option(
         help="For a detector: look at large pictures in overlapping parts of so many pixels. Default: as it was "
              "trained.", show_default=False)] = None,
@@ -28,7 +29,7 @@ def predict(
              "ones.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of CSV.")] = False,
 ) -> None:
-    """Predict the class of each image, or the boxes in it; a broken one gets an `error` and does not stop the rest."""
+    """Predict the class of each image, its boxes, or the class of each pixel; a broken one gets an `error`."""
     import sys
 
     from headstart.backbones.resolve import PERMISSIVE
@@ -36,30 +37,24 @@ def predict(
     from headstart.cli.terminal import terminal
     from headstart.errors import ConfigError
     from headstart.events import Note
-    from headstart.files import write_json, write_text
     from headstart.part import words
     from headstart.predictions import expand
     from headstart.runs import load_model
 
     model = load_model(run, allow_licenses=words(allow_licenses) if allow_licenses else PERMISSIVE)
-    detects = model.task.part_name == "detection"
-    if out and out.suffix not in (".csv", ".json") and not (detects and not out.suffix):
+    find = {"detection": _boxes, "semantic": _masks}.get(model.task.part_name, _labels)
+    if out and out.suffix not in (".csv", ".json") and (find is _labels or out.suffix):
         raise ConfigError(f"--out {out}: the ending says what is written; use .csv or .json"
-                          + (", or none for a folder." if detects else "."))
+                          + ("." if find is _labels else ", or none for a folder."))
     listen = terminal()
     model = model if slices is None else _in_slices(model, slices, listen)
-    found = (_boxes if detects else _labels)(model, expand(paths), listen)
+    found = find(model, expand(paths), listen)
     broken = sum(map(bool, found.errors))
     if broken:
         listen(Note(f"{broken} of {len(found.errors)} images could not be read; each has an `error`", "warning"))
     plain = {"run": str(run), **found.plain}
-    if out and out.suffix == ".json":
-        write_json(out, plain)
-    elif out and out.suffix == ".csv":
-        write_text(out, found.csv)
-    elif out and found.write:
-        found.write(out)
     if out:
+        _write(found, plain, out)
         listen(Note(f"{len(found.errors) - broken} images{found.said}, written to {out}"))
     if json:
         print_json(plain)
@@ -90,6 +85,17 @@ class _Found:
     """Writes them into a folder, where the task has more to write than one file."""
 
 
+def _write(found: _Found, plain: dict[str, Any], out: Path) -> None:
+    from headstart.files import write_json, write_text
+
+    if out.suffix == ".json":
+        write_json(out, plain)
+    elif out.suffix == ".csv":
+        write_text(out, found.csv)
+    elif found.write:
+        found.write(out)
+
+
 def _labels(model: Model, paths: list[Path], listen: Listen) -> _Found:
     from headstart.predictions import to_csv, to_json
 
@@ -112,3 +118,15 @@ def _boxes(model: Model, paths: list[Path], listen: Listen) -> _Found:
                   lambda folder: (write_boxes(folder, found, model.classes, formats=("coco", "csv", "yolo", "pictures"),
                                               open_picture=upright),
                                   write_boxes(folder, every, model.classes, formats=("results",))))
+
+
+def _masks(model: Model, paths: list[Path], listen: Listen) -> _Found:
+    """Return the class of each pixel."""
+    from headstart.mask_predictions import masks_csv, masks_json, predict_masks, write_masks
+
+    found = predict_masks(model, paths, listen=listen)
+    shares = [sum(one.pixels[label] for one in found if one.pixels) for label in range(len(model.classes))]
+    said = ", ".join(f"{share / max(1, sum(shares)):.1%} {name}" for share, name
+                     in sorted(zip(shares, model.classes, strict=True), reverse=True) if share)
+    return _Found([one.error for one in found], f": {said}" if said else "", masks_json(found, model.classes),
+                  masks_csv(found, model.classes), lambda folder: write_masks(folder, found, model.classes))

@@ -172,3 +172,14 @@ def _factor(strength: float) -> float:
 
 def _bytes(pixels: torch.Tensor) -> torch.Tensor:
     return pixels.round_().clamp_(0, 255).to(torch.uint8)
+
+
+def colours(preset: Preset, channels: int, factor: float) -> list[Transform]:
+    """Return the changes of brightness and colour of a preset where places have labels of their own."""
+    if preset == "none":
+        return []
+    strength = (0.1 if preset == "light" else 0.2) * factor
+    steps: list[Transform] = [Brightness(strength), Contrast(strength)]
+    if preset != "light" and channels == 3:
+        steps.append(v2.ColorJitter(saturation=0.2 * factor, hue=0.02 * factor))
+    return steps

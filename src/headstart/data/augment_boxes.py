@@ -18,7 +18,7 @@ import torch
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 
-from headstart.data.augment import Brightness, Contrast, Preset, Transform
+from headstart.data.augment import Preset, colours
 from headstart.data.transforms import to_tensor
 
 LEAST_SIDE = 2.0
@@ -51,7 +51,7 @@ class BoxAugment:
         """The chance that the caller, before that, pastes objects of another picture in (`copy_paste`)."""
         factor = (1.5 if preset == "strong" else 1.0) * (1 + level / 2)
         self._geometry = _geometry(preset, background, factor)
-        self._colour = _colour(preset, channels, factor)
+        self._colour = colours(preset, channels, factor)
 
     def __call__(self, item: Boxed, *, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return image uint8 [C, H', W'], boxes float32 [K', 4] and labels int64 [K']; equal seeds give equal ones."""
@@ -117,16 +117,6 @@ def _geometry(preset: Preset, background: int, factor: float) -> list[v2.Transfo
         v2.RandomApply([v2.RandomIoUCrop(min_scale=max(0.2, 0.5 / factor))], p=0.5), clean,
         v2.RandomHorizontalFlip()]
     return steps if preset == "standard" else [*steps, v2.RandomVerticalFlip()]
-
-
-def _colour(preset: Preset, channels: int, factor: float) -> list[Transform]:
-    if preset == "none":
-        return []
-    strength = (0.1 if preset == "light" else 0.2) * factor
-    steps: list[Transform] = [Brightness(strength), Contrast(strength)]
-    if preset != "light" and channels == 3:
-        steps.append(v2.ColorJitter(saturation=0.2 * factor, hue=0.02 * factor))
-    return steps
 
 
 def _within(entry: dict[str, torch.Tensor], height: int, width: int) -> dict[str, torch.Tensor]:

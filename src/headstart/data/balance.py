@@ -35,7 +35,7 @@ def class_findings(dataset: Dataset, samples: Sequence[Sample]) -> list[Finding]
     by_split = counts_by_split(dataset, samples)
     total = {title: sum(counts[title] for counts in by_split.values()) for title in dataset.classes}
     return [*_number(dataset, total), *_unlabelled(dataset, samples), *_missing(by_split, total), *_few(total),
-            *_balance(total, boxes=dataset.task == "detection")]
+            *_balance(total, marked=dataset.whole)]
 
 
 def _number(dataset: Dataset, total: dict[str, int]) -> list[Finding]:
@@ -104,7 +104,7 @@ def _few(total: dict[str, int]) -> list[Finding]:
     return findings
 
 
-def _balance(total: dict[str, int], *, boxes: bool) -> list[Finding]:
+def _balance(total: dict[str, int], *, marked: bool) -> list[Finding]:
     present = {title: count for title, count in total.items() if count}
     if len(present) < 2:
         return []
@@ -113,7 +113,7 @@ def _balance(total: dict[str, int], *, boxes: bool) -> list[Finding]:
     items = tuple(f"{title}: {count}" for title, count in total.items())
     text = (f"{len(present)} classes, from {present[smallest]} ({smallest}) to {present[largest]} ({largest}) images; "
             f"{ratio:.1f} to 1.")
-    if ratio < UNBALANCED or boxes:  # of objects, what their own finding says is what counts
+    if ratio < UNBALANCED or marked:  # of objects and pixels, what their own finding says is what counts
         return [Finding(kind="class_balance", level="ok", text=text, items=items, count=len(present))]
     return [Finding(kind="class_balance", level="warning", text=text, items=items, count=len(present),
                     advice="Read balanced_accuracy and f1_macro: always answering the largest class already gives "

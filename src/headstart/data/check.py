@@ -18,6 +18,7 @@ from headstart.data.findings import CheckReport, Finding, counted, enforce
 from headstart.data.fingerprint import content_hashes
 from headstart.data.leaks import conflict_findings, duplicate_findings, leak_findings
 from headstart.data.looks import distribution, look_findings
+from headstart.data.mask_findings import mask_findings
 from headstart.data.measurements import Measured, Measurements, measure_all
 from headstart.errors import DataError, listed
 from headstart.events import Listen
@@ -42,7 +43,8 @@ def check(dataset: Dataset, *, listen: Listen, quick: bool = False, strict: bool
     double labels are one from 1 % of the images on, and near copies never.
     alike: another way than the perceptual hash to find images that look the same, such as by their features. It is
     asked once, for the images that can be read; what both ways find is told once.
-    input_size: for detection, pixels of the longer side of an image as the model gets it: what is small there is told.
+    input_size: for detection and segmentation, pixels of the longer side of an image as the model gets it: what is
+    small there is told.
     slice_size: pixels of the parts that pictures are cut into before that, if they are.
     """
     measured = measure_all(dataset, listen=listen, workers=workers)
@@ -61,6 +63,7 @@ def check(dataset: Dataset, *, listen: Listen, quick: bool = False, strict: bool
         _counts(dataset), _unreadable(measured), *class_findings(dataset, samples),
         *(box_findings(dataset, images, input_size=input_size, slice_size=slice_size)
           if dataset.task == "detection" else []),
+        *(mask_findings(dataset, images, input_size=input_size, quick=quick) if dataset.task == "semantic" else []),
         *duplicate_findings(samples, exact_ids, near_ids, identical_files=identical, ways=ways),
         *conflict_findings(dataset, samples, exact_ids, near_ids, strict=strict),
         *leak_findings(samples, exact_ids, near_ids, strict=strict), *([] if quick else look_findings(images))]

@@ -19,7 +19,7 @@ class Dataset:
     classes: tuple[str, ...]
     """Class names; a label is a position in this list."""
     task: str
-    """Name of a file in `tasks/`: `classification`, `multilabel` or `detection`."""
+    """Name of a file in `tasks/`: `classification`, `multilabel`, `detection` or `semantic`."""
     format: str
     """Name of the reader in `readers/` that made it."""
     root: Path | None = None
@@ -35,6 +35,11 @@ class Dataset:
     def several(self) -> bool:
         """Whether an image can have several labels: for detection those of all that it shows."""
         return self.task != "classification"
+
+    @property
+    def whole(self) -> bool:
+        """Whether a model sees whole pictures in their proportions, because its answers have a place in them."""
+        return self.task in ("detection", "semantic")
 
     def labels(self) -> np.ndarray:
         """Return int64 [N] class indices, or float32 [N, C] of 0 and 1 where an image has several; needs all labels."""

@@ -27,19 +27,34 @@ Stamp = tuple[int, int, int, int]
 
 
 def fingerprint(dataset: Dataset, *, hashes: Sequence[str] | None = None, cache: Path | None = None) -> str:
-    """Return a hex SHA-256 of which images have which labels, objects, weights and given splits, and of the classes.
+    """Return a hex SHA-256 of which images have which labels, marks, weights and given splits, and of the classes.
 
     Independent of paths, order and place; changes with a byte of an image, a label, a class name.
     hashes: what `content_hashes` returned, if known.
     """
     contents = content_hashes(dataset, cache=cache) if hashes is None else hashes
+    masks = _masks(dataset, cache)
     rows = []
     for sample, content in zip(dataset.samples, contents, strict=True):
         labels = sample.label if isinstance(sample.label, tuple) else (sample.label,)
         names = sorted(dataset.classes[label] for label in labels if label is not None)
         row = (content, names, sample.split, float(sample.weight))
-        rows.append(repr(row if sample.objects is None else (*row, _objects(dataset, sample.objects))))
+        marks = () if sample.objects is None else (_objects(dataset, sample.objects),)
+        rows.append(repr((*row, *marks, *masks.get(sample.id, ()))))
     return sha256_bytes("\n".join([repr((dataset.task, dataset.classes)), *sorted(rows)]).encode("utf-8", "replace"))
+
+
+def _masks(dataset: Dataset, cache: Path | None) -> dict[str, list[str]]:
+    """Return for each sample with a mask what its files hold, and what their numbers mean."""
+    marked = [(sample.id, sample.mask) for sample in dataset.samples if sample.mask is not None]
+    hashes = iter(hashes_of([source for _, mask in marked for source in mask.sources], cache=cache))
+    return {name: [repr((next(hashes), sorted((value, _named(dataset, label)) for value, label in codes.labels.items()),
+                         sorted(codes.ignored), _named(dataset, codes.others), codes.colours,
+                         _named(dataset, mask.unmarked))) for codes in mask.codes] for name, mask in marked}
+
+
+def _named(dataset: Dataset, label: int | None) -> str:
+    return dataset.classes[label] if label is not None and label < len(dataset.classes) else f"no class {label}"
 
 
 def _objects(dataset: Dataset, objects: Sequence[Instance]) -> list[str]:
@@ -48,12 +63,16 @@ def _objects(dataset: Dataset, objects: Sequence[Instance]) -> list[str]:
 
 
 def content_hashes(dataset: Dataset, *, cache: Path | None = None) -> list[str]:
-    """Return the hex SHA-256 of each sample's encoded bytes, in order.
+    """Return the hex SHA-256 of each sample's encoded bytes, in order. Raises DataError listing missing files."""
+    return hashes_of([sample.source for sample in dataset.samples], cache=cache)
+
+
+def hashes_of(sources: Sequence[ImageSource], *, cache: Path | None = None) -> list[str]:
+    """Return the hex SHA-256 of the bytes of each source, in order.
 
     cache: SQLite file that remembers the hash of a file by path, size, times and inode; None takes the user's cache.
     A cache that is damaged, busy or read-only costs time, never the result. Raises DataError listing missing files.
     """
-    sources = [sample.source for sample in dataset.samples]
     stamps = [_stamp(source) for source in sources]
     known = _recall(cache or cache_folder() / "hashes.sqlite", sources, stamps)
     now = time.time_ns()

@@ -127,7 +127,7 @@ def conflict_findings(dataset: Dataset, samples: Sequence[Sample], exact: Sets, 
     """Return images that occur with two labels, as exact copies and as images that only look the same."""
     by_id = {sample.id: sample for sample in samples}
     # Two frames of a film may well show other objects; copies of one picture show the same.
-    near = () if dataset.task == "detection" else near
+    near = () if dataset.whole else near
     same, alike = _conflicts(dataset, by_id, exact), _conflicts(dataset, by_id, near)
     findings = [Finding(kind="conflicting_labels", level="ok", text="No image occurs with two labels.")]
     if same:

@@ -14,7 +14,7 @@ from headstart.data.dataset import Dataset
 from headstart.errors import ConfigError, DataError, listed, nearest
 from headstart.readers.reader import Reader
 
-TASKS = ("classification", "multilabel", "detection")
+TASKS = ("classification", "multilabel", "detection", "semantic")
 FOREIGN = {".h5": "an HDF5 file", ".hdf5": "an HDF5 file", ".npz": "a NumPy archive", ".npy": "a NumPy array",
            ".zip": "an archive", ".tar": "an archive", ".gz": "an archive", ".7z": "an archive",
            ".mat": "a MATLAB file", ".xlsx": "a spreadsheet", ".xls": "a spreadsheet", ".tfrecord": "a TFRecord file",
@@ -30,7 +30,7 @@ def load_data(data: object, *, format: str | None = None, settings: Mapping[str,
     data: folder, table file, folder written by `datasets`, or a `datasets.Dataset`; a `Dataset` of ours comes back.
     format: name of a file in `readers/`; None asks every reader whether it knows the data.
     settings: fields of the reader, such as {"label": "species"}.
-    task: `classification`, `multilabel` or `detection`; None lets the reader infer it.
+    task: `classification`, `multilabel`, `detection` or `semantic`; None lets the reader infer it.
     skip_bad: let images that do not exist pass, for the check to leave them out.
     Raises ConfigError where format, settings or task are wrong or ambiguous, DataError where the data are.
     """
@@ -135,14 +135,14 @@ def _able(part: type[Reader], task: str | None, readers: Catalog[Reader]) -> typ
 def _sniff(path: str, readers: Catalog[Reader], task: str | None) -> str:
     """Return the name of the one reader that claims the path.
 
-    A reader for detection alone claims only what has annotations of its kind; a reader that claims any folder steps
-    back for it.
+    A reader for detection or for segmentation alone claims only what has annotations of its kind; a reader that claims
+    any folder steps back for it.
     """
     place = Path(path)
     claimed = {name: part for name, part in readers.all().items() if part.claims(path)}
     able = {name: part for name, part in claimed.items() if task is None or task in part.tasks}
-    boxes = any(part.tasks == ("detection",) for part in able.values())
-    claims = [name for name, part in able.items() if not (boxes and part.any_folder)]
+    marked = any("classification" not in part.tasks for part in able.values())
+    claims = [name for name, part in able.items() if not (marked and part.any_folder)]
     if len(claims) == 1:
         return claims[0]
     if claims:

@@ -1,4 +1,4 @@
-"""Sheet: one picture of many images with their marked objects, to look at before anything is learnt from them."""
+"""Sheet: one picture of many images with what is marked in them, to look at before anything is learnt from them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from headstart.data.boxes import mend_box
 from headstart.data.dataset import Dataset
+from headstart.data.masks import BadMask
+from headstart.data.pixel_classes import OPACITY, palette, pixel_classes, resized_classes
 from headstart.errors import ConfigError, DataError
 from headstart.files import atomic_write
 from headstart.images import ImageError, decode
-from headstart.types import Sample
+from headstart.types import IGNORED, MaskFiles, Sample
 
 MOST = 40
 CELL = 320
@@ -26,16 +29,18 @@ FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
 
 def draw_sheet(dataset: Dataset, path: Path, *, most: int = MOST) -> str:
-    """Write a picture of at most `most` images with boxes, outlines and class names; return what was drawn, in words.
+    """Write a picture of at most `most` images with boxes, outlines and class names, or with the classes of pixels in
+    colour; return what was drawn, in words.
 
     Images with faulty boxes come first, these drawn in red; then others, evenly from all of the data, so that
     each class is seen. The same data give the same sheet. Raises ConfigError for another ending than .png or .jpg,
-    DataError for data without objects.
+    DataError for data without objects or masks.
     """
     if path.suffix.lower() not in FORMATS:
         raise ConfigError(f"{path}: a sheet is a .png or .jpg file.")
-    if dataset.task != "detection":
-        raise DataError(f"a sheet shows marked objects, which data for {dataset.task} have not. Leave --sheet out.")
+    if not dataset.whole:
+        raise DataError(f"a sheet shows what is marked in images, and data for {dataset.task} have no marks. Leave "
+                        "--sheet out.")
     cells = [cell for sample in chosen(dataset, most) if (cell := _cell(sample, dataset.classes))]
     if not cells:
         raise DataError("no image can be read, so that a sheet would be empty. Mend the files.")
@@ -45,7 +50,8 @@ def draw_sheet(dataset: Dataset, path: Path, *, most: int = MOST) -> str:
         sheet.paste(cell, (number % columns * (CELL + 8), number // columns * (CELL + LINE + 8)))
     with atomic_write(path) as file:
         sheet.save(file, format=FORMATS[path.suffix.lower()])
-    return f"{path}: {len(cells)} of {len(dataset)} images with their objects"
+    return f"{path}: {len(cells)} of {len(dataset)} images with their " + (
+        "objects" if dataset.task == "detection" else "classes in colour")
 
 
 def chosen(dataset: Dataset, most: int) -> list[Sample]:
@@ -86,7 +92,7 @@ def _cell(sample: Sample, classes: Sequence[str]) -> Image.Image | None:
     picture = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
     font = ImageFont.load_default(12)
     cell = Image.new("RGB", (CELL, CELL + LINE), "white")
-    cell.paste(picture)
+    cell.paste(picture if sample.mask is None else _coloured(picture, sample.mask, len(classes)))
     pen = ImageDraw.Draw(cell)
     for found in sample.objects or ():
         box, _ = mend_box(found.box, size)
@@ -101,6 +107,17 @@ def _cell(sample: Sample, classes: Sequence[str]) -> Image.Image | None:
     pen.rectangle((0, CELL, CELL, CELL + LINE), fill="white")
     pen.text((2, CELL), sample.id[-50:], fill="black", font=font)
     return cell
+
+
+def _coloured(picture: Image.Image, mask: MaskFiles, classes: int) -> Image.Image:
+    """Return the picture with the colours of the classes on it; where nothing is marked, or can be read, as it is."""
+    try:
+        found = resized_classes(pixel_classes(mask), (picture.height, picture.width))
+    except (BadMask, ImageError):
+        return picture
+    colours = Image.fromarray(palette(classes)[found])
+    shown = Image.fromarray(np.where(found == IGNORED, 0, round(255 * OPACITY)).astype(np.uint8))
+    return Image.composite(colours, picture, shown)
 
 
 def _sorted(box: tuple[float, ...]) -> tuple[float, ...]:

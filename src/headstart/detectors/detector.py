@@ -5,16 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Annotated
 
-import torch
 from pydantic import BeforeValidator, Field, PlainSerializer
 
 from headstart.backbones.backbone import Backbone
 from headstart.catalog import Catalog
 from headstart.detectors.head import DetectionHead
 from headstart.part import Part
-
-SIDE = 64
-"""Pixels of a blank picture that shows which maps a backbone has."""
 
 
 class Detector(Part):
@@ -30,17 +26,6 @@ class Detector(Part):
     @abstractmethod
     def build(self, backbone: Backbone, classes: int) -> DetectionHead:
         """Return a fresh head for the backbone's maps. Raises ConfigError where they don't fit."""
-
-
-def channels_of(backbone: Backbone) -> dict[int, int]:
-    """Return the channels of the backbone's maps, by stride; its mode stays as it is."""
-    like, mode = next(backbone.parameters()), backbone.training
-    blank = torch.zeros(1, backbone.spec.preprocessing.channels, SIDE, SIDE, device=like.device)
-    backbone.eval()
-    with torch.no_grad():
-        found = {stride: one.shape[1] for stride, one in backbone.maps(blank).items()}
-    backbone.train(mode)
-    return found
 
 
 DETECTORS: Catalog[Detector] = Catalog("detectors", Detector)  # type: ignore[type-abstract]

@@ -10,7 +10,8 @@ from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from headstart.backbones.backbone import Backbone
-from headstart.detectors.detector import Detector, channels_of
+from headstart.backbones.maps import channels_of
+from headstart.detectors.detector import Detector
 from headstart.detectors.head import DetectionHead, TorchvisionHead
 from headstart.detectors.pyramid import STRIDES, Pyramid
 

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 from torchvision.models.detection.image_list import ImageList
 
-from headstart.detectors.pyramid import Maps, Reader
+from headstart.backbones.maps import Maps
+from headstart.detectors.pyramid import Reader
 
 # B images, K boxes
 

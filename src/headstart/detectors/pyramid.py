@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
-from torch.nn import functional
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
+from headstart.backbones.maps import Maps, at_stride, nearest
+
 # B images, C channels of a map, H and W pixels
 
-Maps = Mapping[int, torch.Tensor]
 STRIDES = (8, 16, 32)
 """Of the maps that are read, where the backbone has them."""
 
@@ -77,19 +77,4 @@ class Pyramid(Reader):
 
 def sources_of(channels: Mapping[int, int]) -> dict[int, int]:
     """Return for each of STRIDES the stride of the map that it is read from: its own, where the backbone has it."""
-    return {stride: stride if stride in channels else _nearest(stride, channels) for stride in STRIDES}
-
-
-def at_stride(maps: Maps, stride: int, source: int) -> torch.Tensor:
-    """Return the map of stride `source`, resized to `stride`."""
-    found = maps[source]
-    if source == stride:
-        return found
-    factor = source / stride
-    return functional.interpolate(found, scale_factor=factor, mode="nearest") if factor > 1 else \
-        functional.max_pool2d(found, int(1 / factor))
-
-
-def _nearest(stride: int, channels: Mapping[int, int]) -> int:
-    """Return the stride of the map that one of `stride` is made of: the nearest one, of two the finer."""
-    return min(channels, key=lambda found: (abs(found.bit_length() - stride.bit_length()), found))
+    return {stride: nearest(stride, channels) for stride in STRIDES}

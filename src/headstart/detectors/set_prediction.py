@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torchvision.ops import box_convert
 
+from headstart.backbones.maps import Maps, at_stride
 from headstart.detectors.detector import Detector
 from headstart.detectors.head import DetectionHead, Target
-from headstart.detectors.pyramid import Maps, Reader, at_stride
+from headstart.detectors.pyramid import Reader
 from headstart.errors import ConfigError
 
 # B images, Q queries, C classes, K boxes

@@ -12,7 +12,8 @@ from torchvision.models.detection.ssdlite import SSDLiteHead
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from headstart.backbones.backbone import Backbone
-from headstart.detectors.detector import Detector, channels_of
+from headstart.backbones.maps import channels_of
+from headstart.detectors.detector import Detector
 from headstart.detectors.head import DetectionHead, TorchvisionHead
 from headstart.detectors.pyramid import STRIDES, Pyramid
 

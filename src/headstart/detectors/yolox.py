@@ -10,12 +10,13 @@ import torch
 from pydantic import Field
 
 from headstart.backbones.backbone import Backbone
+from headstart.backbones.maps import Maps, at_stride, channels_of
 from headstart.backbones.yolox_backbone import YoloxBackbone
 from headstart.backbones.yolox_network import Reading, Scaling
 from headstart.detectors import simota
-from headstart.detectors.detector import Detector, channels_of
+from headstart.detectors.detector import Detector
 from headstart.detectors.head import DetectionHead, Target
-from headstart.detectors.pyramid import Maps, at_stride, sources_of
+from headstart.detectors.pyramid import sources_of
 from headstart.errors import ConfigError
 
 ELSEWHERE = Scaling(depth=1 / 3, width=0.25)

@@ -10,6 +10,7 @@ from headstart.errors import ConfigError
 from headstart.events import Kept, Note
 from headstart.methods.method import Context, Method
 from headstart.model import Model
+from headstart.tasks.task import ImageTask
 from headstart.training.interpolation import choose_alpha
 from headstart.training.plan import Plan
 from headstart.training.train import train
@@ -22,9 +23,11 @@ class Finetune(Plan, Method):
     (Kumar et al., "Fine-Tuning can Distort Pretrained Features", ICLR 2022).
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel", "detection")
-    task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {"detection": {
-        "epochs": 12, "batch_size": 8, "lr_head": 1e-3, "lr_backbone": 5e-4, "clip_norm": 5.0, "augment": "standard"}}
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel", "detection", "semantic")
+    task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "detection": {"epochs": 12, "batch_size": 8, "lr_head": 1e-3, "lr_backbone": 5e-4, "clip_norm": 5.0,
+                      "augment": "standard"},
+        "semantic": {"epochs": 12, "batch_size": 8, "lr_head": 1e-3, "lr_backbone": 5e-4, "augment": "standard"}}
     needs: ClassVar[tuple[str, ...]] = ("probe",)
 
     interpolate: Literal["none", "validation"] = "none"
@@ -32,8 +35,8 @@ class Finetune(Plan, Method):
 
     def refuse_unfit(self, model: Model, splits: Splits) -> None:
         """Raise ConfigError where `interpolate` has no two ends that fit together, or none can be judged."""
-        if self.interpolate != "none" and model.task.part_name == "detection":
-            raise ConfigError("finetune: interpolate can't judge detectors. Leave it out.")
+        if self.interpolate != "none" and not isinstance(model.task, ImageTask):
+            raise ConfigError(f"finetune: interpolate can't judge {model.task.part_name}. Leave it out.")
         if self.interpolate != "none" and self.batch_norm != "frozen":
             raise ConfigError(f"finetune: interpolate={self.interpolate} needs batch_norm=frozen: between weights with "
                               "other statistics there is none that fits. Leave out the one or the other.")

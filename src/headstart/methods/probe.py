@@ -26,7 +26,7 @@ from headstart.training.train import train as train_by_steps
 
 
 class _OnMaps(Plan):
-    """The training of a detector's head on the frozen backbone."""
+    """The training of a head on the frozen backbone's maps."""
 
     scope: Literal["head"] = "head"
     augment: Literal["none"] = "none"
@@ -37,17 +37,17 @@ class _OnMaps(Plan):
 class Probe(Method):
     """Logistic regression on cached features of the frozen backbone: seconds, deterministic, hard to overfit.
 
-    A detector's head is trained by steps instead, on the backbone's maps without augmentation.
+    A head of detection or segmentation is trained by steps instead, on the backbone's maps without augmentation.
 
     The penalty is the one with the lowest log loss on validation. The head stays fitted on train alone,
     because validation is needed once more, for calibration.
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel", "detection")
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel", "detection", "semantic")
     trains_backbone: ClassVar[bool] = False
     effective: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "l2": ("classification", "multilabel"), "class_weight": ("classification", "multilabel"),
-        "epochs": ("detection",), "lr_head": ("detection",)}
+        "epochs": ("detection", "semantic"), "lr_head": ("detection", "semantic")}
 
     l2: float | None = Field(None, gt=0, le=1e6)
     """Ridge strength against the mean loss on features of unit scale; None picks it on validation."""
@@ -55,9 +55,10 @@ class Probe(Method):
     """`balanced` makes each class count the same in the loss, however many images it has."""
 
     epochs: int = Field(10, ge=1, le=10_000)
-    """Passes over the maps of the frozen backbone, which are kept; for detection, whose head has no closed form."""
+    """Passes over the maps of the frozen backbone, which are kept; for detection and segmentation, whose heads have no
+    closed form."""
     lr_head: float = Field(2e-3, gt=0, le=10)
-    """Highest learning rate of a detector's head."""
+    """Highest learning rate of a head of detection or segmentation."""
 
     def fit(self, model: Model, splits: Splits, context: Context) -> Model:
         """Return the model with the fitted linear head.
@@ -65,7 +66,7 @@ class Probe(Method):
         Raises DataError where train has one class only or a feature is not finite, and ConfigError where there is no
         validation split to pick the penalty on.
         """
-        if model.task.part_name == "detection":
+        if not isinstance(model.task, ImageTask):
             return train_by_steps(model, splits, _OnMaps(epochs=self.epochs, lr_head=self.lr_head), context)
         began = time.monotonic()
         if self.l2 is None and not len(splits.val):

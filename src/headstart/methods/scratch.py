@@ -22,9 +22,10 @@ from headstart.training.train import train
 class Scratch(Plan, Method):
     """Trains the same architecture from random weights: what the pretrained weights are worth is the difference."""
 
-    tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel", "detection")
-    task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {"detection": {
-        "epochs": 12, "batch_size": 8, "clip_norm": 5.0, "augment": "standard"}}
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel", "detection", "semantic")
+    task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "detection": {"epochs": 12, "batch_size": 8, "clip_norm": 5.0, "augment": "standard"},
+        "semantic": {"epochs": 12, "batch_size": 8, "augment": "standard"}}
 
     lr_head: float = Field(2e-3, gt=0, le=10)
     """Highest learning rate of the head."""

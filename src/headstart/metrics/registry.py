@@ -9,6 +9,7 @@ from headstart.errors import ConfigError, nearest
 INFINITY = float("inf")
 SINGLE, MULTI, BOTH = ("classification",), ("multilabel",), ("classification", "multilabel")
 BOXES = ("detection",)
+MASKS = ("semantic",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,16 @@ def _of_boxes() -> list[Metric]:
             _down("detection_calibration_error", "mean gap between score and precision in 15 bins, IoU 0.50", BOXES)]
 
 
+def _of_masks() -> list[Metric]:
+    return [_up("miou", "intersection over union of the pixels of all images, mean over the classes", MASKS),
+            _up("mdice", "twice the overlap over the sum of both areas, mean over the classes", MASKS),
+            _up("pixel_accuracy", "share of the pixels that are right", MASKS),
+            _up("class_accuracy", "share of the pixels of a class that are found, mean over the classes", MASKS),
+            _up("fwiou", "intersection over union, mean over the classes by their true pixels", MASKS),
+            _up("miou_image", "intersection over union in each image, mean over its classes, then over the images",
+                MASKS)]
+
+
 METRICS: dict[str, Metric] = {m.name: m for m in [
     _up("accuracy", "share of images with the right class", SINGLE),
     _up("top_3_accuracy", "share of images whose class is among the 3 most probable; more than 3 classes", SINGLE),
@@ -81,6 +92,7 @@ METRICS: dict[str, Metric] = {m.name: m for m in [
     _up("cohen_kappa", "agreement with the truth beyond chance", SINGLE, -1.0),
     _up("mcc", "Matthews correlation between truth and decision", SINGLE, -1.0),
     *_of_boxes(),
+    *_of_masks(),
 ]}
 
 

@@ -16,6 +16,7 @@ from headstart.report.model_card import model_card, surroundings
 from headstart.report.rates import rate_figures
 from headstart.report.reading import Record, read
 from headstart.report.records import ClassScores, Interval
+from headstart.report.segmentation import SegmentationSections, segmentation_sections
 
 FOLDER = Path(__file__).parent
 MANY_CLASSES = 30
@@ -72,7 +73,7 @@ def _content(record: Record, images: Pictures) -> dict[str, Any]:
         "curve_ahead": forecast.figure(record.forecast) if record.forecast else "",
         "curve_said": forecast.sentences(record.forecast) if record.forecast else [],
         "confusion": confusion(record), "scores": _scores(record), "many": MANY_CLASSES, "worst": WORST,
-        "mistakes": mistakes, "wrong": wrong, "boxes": _boxes(record, images),
+        "mistakes": mistakes, "wrong": wrong, "boxes": _boxes(record, images), "masks": _masks(record, images),
         "card": model_card(record), "surroundings": surroundings(record),
         "place": shlex.quote(record.run.name),
     }
@@ -88,6 +89,15 @@ def _boxes(record: Record, images: Pictures) -> DetectionSections | None:
         details, None if table is None else table[table["split"] == record.split], classes=record.data.classes,
         error=error.value if error else None, root=Path(record.data.root) if record.data.root else None,
         pictures=images)
+
+
+def _masks(record: Record, images: Pictures) -> SegmentationSections | None:
+    details, table = record.masks.get(record.split), record.predictions
+    if details is None:
+        return None
+    return segmentation_sections(
+        details, None if table is None else table[table["split"] == record.split], classes=record.data.classes,
+        root=Path(record.data.root) if record.data.root else None, pictures=images)
 
 
 def _methods(record: Record) -> list[tuple[str, dict[str, Interval]]]:

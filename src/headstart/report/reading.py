@@ -11,7 +11,8 @@ import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
 from headstart.errors import IntegrityError
-from headstart.report.detection_records import COLUMNS, BoxDetails
+from headstart.report import detection_records, segmentation_records
+from headstart.report.detection_records import BoxDetails
 from headstart.report.records import (
     BackboneRecord,
     ChoiceRecord,
@@ -26,13 +27,18 @@ from headstart.report.records import (
     Metrics,
     RatesRecord,
     RunRecord,
+    Shape,
     Verdict,
 )
+from headstart.report.segmentation_records import MaskDetails
 
 SCHEMA = 1
 """Version of the layout of a run directory that this page reads."""
-MONITORS = {"classification": "accuracy", "multilabel": "average_precision", "detection": "ap"}
+MONITORS = {"classification": "accuracy", "multilabel": "average_precision", "detection": "ap", "semantic": "miou"}
 PREDICTION_COLUMNS = ("id", "path", "split", "label", "predicted", "confidence", "probabilities")
+SHAPES: dict[str, tuple[type[Shape], tuple[str, ...]]] = {
+    "detection": (BoxDetails, detection_records.COLUMNS), "semantic": (MaskDetails, segmentation_records.COLUMNS)}
+"""Task -> a split of details.json, and the columns of predictions.parquet, where they are its own."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,8 @@ class Record:
     """Of a classifier, by split."""
     boxes: dict[str, BoxDetails]
     """Of a detector, by split."""
+    masks: dict[str, MaskDetails]
+    """Of a segmenter, by split."""
     comparison: list[Compared]
     watch: dict[str, Verdict]
     rates: dict[str, RatesRecord]
@@ -104,7 +112,7 @@ class Record:
 def read(directory: Path) -> Record:
     """Return the run's records. Raises IntegrityError naming the file that is missing or not what a run writes."""
     data = _required(directory / "data.json", DataRecord)
-    shape, columns = (BoxDetails, COLUMNS) if data.task == "detection" else (Details, PREDICTION_COLUMNS)
+    shape, columns = SHAPES.get(data.task, (Details, PREDICTION_COLUMNS))
     details = _optional(directory / "details.json", dict[str, shape]) or {}  # type: ignore[valid-type]
     record = Record(
         directory=directory,
@@ -112,8 +120,9 @@ def read(directory: Path) -> Record:
         data=data,
         metrics=_required(directory / "metrics.json", Metrics),
         baselines=_optional(directory / "baselines.json", dict[str, Metrics]) or {},
-        details={} if shape is BoxDetails else details,
+        details=details if shape is Details else {},
         boxes=details if shape is BoxDetails else {},
+        masks=details if shape is MaskDetails else {},
         comparison=_optional(directory / "comparison.json", list[Compared]) or [],
         watch=_optional(directory / "watch.json", dict[str, Verdict]) or {},
         folds=_optional(directory / "folds.json", FoldsRecord),
@@ -211,6 +220,9 @@ def _agree(record: Record) -> None:
             raise broken(folder / "details.json", f"{split}: the confusion matrix is not "
                                                   f"{len(classes)} x {len(classes)}")
     _agree_on_boxes(record)
+    for split, masks in record.masks.items():
+        if set(masks.per_class) - set(classes) or any(len(row) != len(classes) for row in masks.confusion):
+            raise broken(folder / "details.json", f"{split}: other classes than data.json names")
     if record.folds and record.cross is None:
         raise broken(folder / "folds.json", f"it says nothing of {record.method}")
     table = record.predictions

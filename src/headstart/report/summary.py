@@ -14,7 +14,8 @@ SMALL_CLASS = 10
 WIDE = 0.1
 """Width of an interval above which the page warns."""
 MISCALIBRATED = 0.1
-CARDS = ("balanced_accuracy", "f1_macro", "auroc", "ap50", "ar100", "detection_calibration_error")
+CARDS = ("balanced_accuracy", "f1_macro", "auroc", "ap50", "ar100", "detection_calibration_error", "mdice",
+         "pixel_accuracy")
 """Metrics that get a card beside the headline, where the run has them."""
 PERMISSIVE = ("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "isc", "unlicense")
 
@@ -59,7 +60,7 @@ def _baselines(record: Record) -> str:
              if metric in splits.get(record.split, {}) and splits[record.split][metric].value is not None]
     if not known:
         return ""
-    known_as = words.METHODS_ON_BOXES if record.data.task == "detection" else words.METHODS
+    known_as = words.METHODS_OF_TASK.get(record.data.task, words.METHODS)
     told = [f"{known_as.get(name, name)}: {words.of_metric(metric, value)}" for name, value in known]
     return f"For comparison, on the same images: {'; '.join(told)}."
 
@@ -186,8 +187,8 @@ def _about_test(record: Record) -> list[str]:
 
 
 def _moved(record: Record) -> str:
-    if record.data.task == "detection":
-        return "a few objects more or less change the numbers"
+    if record.data.task in ("detection", "semantic"):
+        return f"a few {'objects' if record.boxes else 'images'} more or less change the numbers"
     return f"one image more or less right moves the accuracy by {words.number(100 / record.tested, 1)} points"
 
 

@@ -52,6 +52,13 @@ TERMS = {
        for most in (1, 10, 100)},
     **{f"ar_{size}": Term(f"Recall, {size}", f"share of {size} objects found ({pixels})")
        for size, pixels in _SIZES.items()},
+    "miou": Term("Mean IoU", "overlap of truth and answer over what either takes for the class, mean over the classes"),
+    "mdice": Term("Mean Dice", "twice the overlap over the sum of both areas, mean over the classes"),
+    "pixel_accuracy": Term("Pixel accuracy", "share of pixels that get the right class", percent=True),
+    "class_accuracy": Term("Class accuracy", "share of the pixels of a class that is found, mean over the classes",
+                           percent=True),
+    "fwiou": Term("Frequency-weighted IoU", "the same as mean IoU, but classes count by their pixels"),
+    "miou_image": Term("Mean IoU of an image", "mean IoU of each image alone, mean over the images"),
     "detection_calibration_error": Term("Calibration error", "mean gap between a box's score and how often such boxes "
                                         "are right", False),
     **{f"{part}_{average}": Term(f"{label}, {average}", f"{meaning}; {weighing}")
@@ -62,10 +69,12 @@ HEADLINES = {
     "multilabel": ("average_precision", "f1_macro", "f1_micro", "auroc", "subset_accuracy", "hamming_loss",
                    "expected_calibration_error"),
     "detection": ("ap", "ap50", "ap75", "ar100", "ap_small", "ap_medium", "ap_large", "detection_calibration_error"),
+    "semantic": ("miou", "mdice", "pixel_accuracy", "class_accuracy", "fwiou", "miou_image"),
 }
 METHODS = {"majority": "always the most frequent class", "scratch": "trained from scratch, no pretrained weights",
            "probe": "linear probe on frozen features", "finetune": "fine-tuned network"}
-METHODS_ON_BOXES = {**METHODS, "probe": "detector on the frozen backbone"}
+METHODS_OF_TASK = {"detection": {**METHODS, "probe": "detector on the frozen backbone"},
+                   "semantic": {**METHODS, "probe": "segmenter on the frozen backbone"}}
 
 
 def term(name: str) -> Term:

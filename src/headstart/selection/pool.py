@@ -78,8 +78,9 @@ def open_pool(job: Job, dataset: Dataset | None, listen: Listen) -> Pool:
 
 def pool_of(job: Job, dataset: Dataset, findings: list[dict[str, Any]], splits: Splits) -> Pool:
     """Return the pool of data that are admitted and split already. Raises DataError where they show one class only."""
-    if dataset.task == "detection":
-        raise ConfigError(f"{job.data}: holds boxes, which can't be judged by features of whole images yet. Name a "
+    if dataset.whole:
+        what = "boxes" if dataset.task == "detection" else "masks"
+        raise ConfigError(f"{job.data}: holds {what}, which can't be judged by features of whole images yet. Name a "
                           "backbone and a method to `headstart adapt`.")
     images = pooled(splits)
     labels = images.labels()

@@ -13,11 +13,11 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from headstart import seeds
-from headstart.backbones.backbone import Backbone
+from headstart.backbones.maps import Maps
+from headstart.canvas import on_canvas
 from headstart.data.dataset import Splits
-from headstart.detecting import on_canvas, to_original
+from headstart.detecting import to_original
 from headstart.detectors.head import DetectionHead, Target
-from headstart.detectors.pyramid import Maps
 from headstart.errors import ConfigError, nearest
 from headstart.methods.method import Context
 from headstart.metrics.boxes import NAMES, detection_metrics, truth_of
@@ -25,6 +25,7 @@ from headstart.model import Model
 from headstart.tasks.detection import Detection
 from headstart.training.batch_finder import available
 from headstart.training.box_pictures import BoxItem, BoxPictures, TrainBoxes, ValBoxes
+from headstart.training.frozen_maps import FrozenMaps
 from headstart.training.imbalance import train_weights
 from headstart.training.lesson import Lesson, Share
 from headstart.training.monitor import Watched
@@ -38,8 +39,6 @@ from headstart.types import Batch, Detections
 # B images in a batch, K boxes
 
 TRAIN, VAL = "train", "val"
-UNUSED = ("regularisers", "label_smoothing", "policy", "erasing", "mix", "dropout", "loss", "class_weights", "sampling")
-"""Settings of a plan that say something of logits, or of whole images, and nothing of boxes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +52,9 @@ class BoxLesson(Lesson):
     """Boxes against boxes; the detector's own losses."""
 
     pictures_type = BoxPictures
+    # What says something of logits, of whole images, or of pixels, and nothing of boxes.
+    unused = ("regularisers", "label_smoothing", "policy", "erasing", "mix", "dropout", "loss", "class_weights",
+              "sampling", "mask_losses")
     pictures: BoxPictures
     val_pictures: BoxPictures
 
@@ -75,10 +77,7 @@ class BoxLesson(Lesson):
     @classmethod
     def refuse(cls, plan: Plan, model: Model) -> None:
         """Raise ConfigError for settings that would have no effect on boxes, and for an unknown metric."""
-        changed = plan.changed()
-        idle = [name for name in UNUSED if name in changed]
-        if idle:
-            raise ConfigError(f"{plan.part_name}: {', '.join(idle)} would have no effect on detection. Leave it out.")
+        cls.refuse_unused(plan, "detection")
         if plan.batch_norm == "adapt":
             raise ConfigError(f"{plan.part_name}: batch_norm=adapt solves a linear head anew, which a detector has "
                               "not. Take frozen or train.")
@@ -212,30 +211,3 @@ def head_of(network: Network) -> DetectionHead:
     """Return the network's head, which is a detector's."""
     assert isinstance(network.head, DetectionHead), type(network.head)
     return network.head
-
-
-class FrozenMaps:
-    """The maps of images on their canvas, as far as they fit into a budget of bytes."""
-
-    def __init__(self, budget: float, finest: int) -> None:
-        """Set the budget, and the finest stride that is wanted."""
-        self._left = budget
-        self._finest = finest
-        self._kept: dict[tuple[str, int, int, int], dict[int, torch.Tensor]] = {}
-
-    def of(self, backbone: Backbone, images: torch.Tensor, keys: Sequence[tuple[str, int]]) -> Maps:
-        """Return {stride: [B, C, h, w]}; each image goes through the backbone alone: company changes nothing."""
-        found = [self._one(backbone, image[None], (*key, image.shape[-2], image.shape[-1]))
-                 for image, key in zip(images, keys, strict=True)]
-        return {stride: torch.cat([one[stride] for one in found]) for stride in found[0]}
-
-    def _one(self, backbone: Backbone, image: torch.Tensor, key: tuple[str, int, int, int]) -> dict[int, torch.Tensor]:
-        if key in self._kept:
-            return self._kept[key]
-        with torch.no_grad():
-            maps = {stride: found for stride, found in backbone.maps(image).items() if stride >= self._finest}
-        size = sum(found.nbytes for found in maps.values())
-        if size <= self._left:
-            self._left -= size
-            self._kept[key] = maps
-        return maps

@@ -28,6 +28,7 @@ from headstart.types import Batch
 class ImageLesson(Lesson):
     """Logits [B, C] against classes or labels."""
 
+    unused = ("mask_losses",)
     objective: Objective
     monitor: Monitor
 
@@ -40,6 +41,7 @@ class ImageLesson(Lesson):
     @classmethod
     def refuse(cls, plan: Plan, model: Model) -> None:
         """Raise ConfigError where plan and task do not go together."""
+        cls.refuse_unused(plan, model.task.part_name)
         check_plan(plan, model.task.part_name)
         Monitor(plan.monitor or model.task.monitor, model.answers, len(model.classes))
         refuse_lacking(plan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from headstart.data.dataset import Splits
+from headstart.errors import ConfigError
 from headstart.methods.method import Context
 from headstart.model import Model
 from headstart.training.loading import Examples
@@ -40,6 +41,8 @@ class Lesson(ABC):
 
     monitor: Watched
     pictures_type: type[Pictures] = Pictures
+    unused: ClassVar[tuple[str, ...]]
+    """Settings of a plan that have no effect on the lesson's tasks."""
 
     def __init__(self, model: Model, splits: Splits, plan: Plan, context: Context) -> None:
         self.model, self.plan, self.context = model, plan, context
@@ -53,6 +56,13 @@ class Lesson(ABC):
     @abstractmethod
     def refuse(cls, plan: Plan, model: Model) -> None:
         """Raise ConfigError where the plan can't be carried out on the model's task; reads no image."""
+
+    @classmethod
+    def refuse_unused(cls, plan: Plan, task: str) -> None:
+        """Raise ConfigError where a setting is set that would have no effect on the task."""
+        idle = [name for name in cls.unused if name in plan.changed()]
+        if idle:
+            raise ConfigError(f"{plan.part_name}: {', '.join(idle)} would have no effect on {task}. Leave it out.")
 
     def autocast(self) -> torch.autocast:
         """Return the context in which the network computes."""

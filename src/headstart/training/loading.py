@@ -15,11 +15,12 @@ from headstart.data.transforms import Preprocessing
 from headstart.errors import ResourceError, listed
 from headstart.events import Listen, Note
 from headstart.training.box_pictures import TrainBoxes
+from headstart.training.mask_pictures import TrainMasks
 from headstart.training.order import Order
 from headstart.training.pictures import Item, TrainImages, ValImages
 from headstart.types import Sample
 
-Examples = TrainImages | TrainBoxes
+Examples = TrainImages | TrainBoxes | TrainMasks
 PREFETCH = 2
 """Batches that each worker prepares ahead."""
 TIMEOUT = 120
@@ -29,7 +30,7 @@ SHARED_MEMORY = Path("/dev/shm")
 
 def train_loader(images: Examples, order: Order, *, workers: int, pinned: bool) -> DataLoader[Any]:
     """Return the batches that `order` names: images uint8 [B, C, H, W], targets and more, or a list of items."""
-    collate = images.collate if isinstance(images, TrainBoxes) else None
+    collate = None if isinstance(images, TrainImages) else images.collate
     return DataLoader(images, batch_sampler=order, num_workers=workers, pin_memory=pinned,  # type: ignore[arg-type]
                       collate_fn=collate, **_watched(workers))
 

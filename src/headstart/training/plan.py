@@ -12,6 +12,9 @@ from headstart.averages.average import ChosenAverage
 from headstart.data.augment import Policy, Preset
 from headstart.losses.cross_entropy import CrossEntropy
 from headstart.losses.loss import ChosenLoss
+from headstart.mask_losses import cross_entropy as mask_cross_entropy
+from headstart.mask_losses import dice
+from headstart.mask_losses.mask_loss import ChosenMaskLosses
 from headstart.mixes.mix import ChosenMix
 from headstart.part import Part
 from headstart.regularisers.regulariser import ChosenRegulariser
@@ -86,9 +89,12 @@ class Plan(Part):
     # Imbalance and labels
     loss: ChosenLoss = Field(default_factory=CrossEntropy)
     """What a wrong answer costs, such as focal; with settings as {loss: focal, gamma: 2}."""
+    mask_losses: ChosenMaskLosses = Field(default_factory=lambda: (mask_cross_entropy.CrossEntropy(), dice.Dice()))
+    """For semantic segmentation: what wrong pixels cost, a sum of one or more, such as cross_entropy,dice; with
+    settings as {mask_loss: dice, weight: 2}."""
     class_weights: Literal["none", "balanced", "effective"] = "none"
     """`balanced` makes every class count the same, however many images it has; `effective` does so only as far as
-    more images of a class add little that is new; classification only."""
+    more images of a class add little that is new; classification, and `balanced` for semantic segmentation, too."""
     sampling: Literal["natural", "balanced"] = "natural"
     """`balanced` draws each class equally often, rare images again and again; classification only."""
 

@@ -1,0 +1,140 @@
+"""Semantic segmentation by transfer on two cores: fine-tuned, frozen and from scratch, at the same number of epochs.
+
+    python benchmarks/bench_segmentation.py [--budget 3600] [--seeds 0,1,2] [--sets camvid]   measure what is missing
+    python benchmarks/bench_segmentation.py --table                       write the table into docs/benchmarks.md
+
+CamVid as it is divided. Of the membranes 6 slices of a seeded permutation are the test part, 4 validation; of
+Penn-Fudan 50 and 20. A run of `finetune` has the frozen baseline inside: the probe that it starts from. Results are
+appended to results/segmentation.jsonl.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import tempfile
+import time
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from side_by_side.measure import commit
+from side_by_side.results import append_row, put_table, read_rows
+
+import headstart
+from headstart.data.dataset import Dataset
+from headstart.data.load import load_data
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+RESULTS = Path(__file__).parent / "results" / "segmentation.jsonl"
+START, END = "<!-- segmentation table -->\n", "<!-- end of the segmentation table -->\n"
+READERS: dict[str, dict[str, Any]] = {
+    "membranes": {"classes": "0:membrane,255:cell"},
+    "camvid": {"classes": "sky,building,pole,road,pavement,tree,sign,fence,car,pedestrian,cyclist,void"},
+    "pennfudan": {"foreground": True, "classes": "street,person"}}
+HEADLINES = {"membranes": ("dice", "membrane"), "camvid": ("miou", ""), "pennfudan": ("iou", "person")}
+"""What the goal is set in: a metric, of one class where it has a name."""
+SIZES = {"membranes": 512, "camvid": 480, "pennfudan": 320}
+EPOCHS = {"membranes": 24, "camvid": 12, "pennfudan": 8}
+PROBE_EPOCHS = {"membranes": 6, "camvid": 4, "pennfudan": 3}
+SETTINGS: dict[str, Any] = {"segmenter": {"segmenter": "unet", "width": 64}}
+HELD_OUT = {"membranes": (6, 4), "pennfudan": (50, 20)}
+"""Images of test and of validation, where the data come without."""
+BACKBONE = "efficientnet_lite0"
+SEED = 0
+
+
+def read(name: str) -> Dataset:
+    """Return a set with its splits."""
+    dataset = load_data(DATA / name, format="masks", settings=READERS[name])
+    if name not in HELD_OUT:
+        return dataset
+    test, val = HELD_OUT[name]
+    order = np.random.default_rng(SEED).permutation(len(dataset))
+    rank = {int(row): place for place, row in enumerate(order[::-1])}
+    return replace(dataset, samples=tuple(
+        replace(sample, split="test" if rank[row] < test else "val" if rank[row] < test + val else "train")
+        for row, sample in enumerate(dataset.samples)))
+
+
+def measure(name: str, method: str, seed: int) -> list[dict[str, Any]]:
+    """Return the rows of one run: of the method, and of the frozen backbone where it started from it."""
+    dataset = read(name)
+    torch.set_num_threads(1)
+    epochs = EPOCHS[name] + (PROBE_EPOCHS[name] if method == "scratch" else 0)
+    settings = {"method": method, "epochs": epochs, "augment": "standard"}
+    chain = [settings] if method == "scratch" else [{"method": "probe", "epochs": PROBE_EPOCHS[name]}, settings]
+    with tempfile.TemporaryDirectory() as folder:
+        began, clock = time.process_time(), time.perf_counter()
+        run = headstart.adapt(dataset, method=chain, backbone=BACKBONE, seed=seed, out=Path(folder) / "run",
+                              tracking="off", image_size=SIZES[name], allow=["leak_near"], **SETTINGS)
+        spent, seconds = time.process_time() - began, time.perf_counter() - clock
+        found = {method: {key: value.to_json() for key, value in run.splits["test"].items()}}
+        if method != "scratch":
+            found["probe"] = json.loads((run.directory / "baselines.json").read_text())["probe"]["test"]
+        details = json.loads((run.directory / "details.json").read_text())["test"]["per_class"]
+        history = run.history.to_dict("records")
+    metric, label = HEADLINES[name]
+    about = {"cpu_seconds": round(spent, 1), "seconds": round(seconds, 1), "image_size": SIZES[name], **SETTINGS,
+             "epochs": epochs, "commit": commit()}
+    return [{"set": name, "method": kind, "seed": seed, **values,
+             "headline": (values[metric] if not label else details[label][metric] if kind == method else None),
+             **about, "history": [{key: row[key] for key in ("method", "epoch", "val_miou", "seconds") if key in row}
+                                  for row in history if row["method"] == kind]}
+            for kind, values in found.items()]
+
+
+def table(found: list[dict[str, Any]]) -> str:
+    """Return the headline and the mean IoU of each set and method, means over the seeds, intervals of the first."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in found:
+        groups[row["set"], row["method"]].append(row)
+    lines = ["", "| set | method | seeds | goal's metric | 95% interval, first seed | mean IoU | 95% interval, first "
+             "seed | CPU minutes of the run |", "|---|---|---|---|---|---|---|---|"]
+    for name, method in itertools.product(READERS, ("finetune", "probe", "scratch")):
+        members = sorted(groups.get((name, method), []), key=lambda row: int(row["seed"]))
+        if not members:
+            continue
+        heads = [row["headline"] for row in members]
+        known = all(head is not None for head in heads)
+        first = members[0]["miou"]
+        lines.append(
+            f"| {name} | {method} | {len(members)} | "
+            + (f"{np.mean([head['value'] for head in heads]):.3f} | {heads[0]['low']:.3f} to {heads[0]['high']:.3f} | "
+               if known else " | | ")
+            + f"{np.mean([row['miou']['value'] for row in members]):.3f} | {first['low']:.3f} to {first['high']:.3f} | "
+            f"{np.mean([row['cpu_seconds'] for row in members]) / 60:.1f} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Do what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--budget", type=float, default=3600, metavar="SECONDS")
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--sets", default=",".join(READERS))
+    parser.add_argument("--table", action="store_true")
+    words = parser.parse_args()
+    if words.table:
+        put_table(table(read_rows(RESULTS)), start=START, end=END)
+        return
+    began = time.monotonic()
+    wanted = itertools.product(("finetune", "scratch"), map(int, words.seeds.split(",")), words.sets.split(","))
+    for method, seed, name in wanted:
+        if any((row["set"], row["method"], row["seed"]) == (name, method, seed) for row in read_rows(RESULTS)):
+            continue
+        if time.monotonic() - began > words.budget:
+            return
+        for row in measure(name, method, seed):
+            append_row(RESULTS, row)
+            head = row["headline"]["value"] if row["headline"] else float("nan")
+            print(f"{name} {row['method']} {seed}: {head:.3f}, mean IoU {row['miou']['value']:.3f}, "
+                  f"{row['cpu_seconds']:.0f} CPU s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Proof of segmenters: every model of a run on validation and test, with intervals, against the baselines, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.adaptation import Adapted, choose_device
+from headstart.conclusion import write_conclusion
+from headstart.data.dataset import Dataset, Splits
+from headstart.evaluation.masks import MaskEvaluation, compare_masks, evaluate_masks
+from headstart.events import Listen
+from headstart.job import Job
+from headstart.metrics.masks import overlaps_of
+from headstart.runs import Metrics, read_history
+from headstart.seeds import derive
+from headstart.segmenting import Answers, judge
+from headstart.tasks.semantic import Semantic
+from headstart.training.watch import watch
+
+
+@dataclass(frozen=True)
+class ProvenMasks:
+    """A segmenter, and what it says of validation and test."""
+
+    adapted: Adapted
+    found: dict[str, Answers]
+    """By split."""
+    evaluations: dict[str, MaskEvaluation]
+
+    @property
+    def metrics(self) -> Metrics:
+        """Return {split: {metric: {"value", "low", "high"}}}."""
+        return {split: evaluation.to_json() for split, evaluation in self.evaluations.items()}
+
+
+def prove_masks(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directory: Path,
+                listen: Listen) -> list[ProvenMasks]:
+    """Return all models with their proof, the last being the result; what was found is written into `directory`."""
+    proven = [measure(job, item, splits, listen) for item in adapted]
+    final, others = proven[-1], proven[:-1]
+    history = read_history(directory)
+    verdicts: dict[str, Any] = {}
+    for item in proven:
+        epochs = [row for row in history if row["method"] == item.adapted.name]
+        verdicts |= {item.adapted.name: watch(epochs, monitor=Semantic.monitor).to_json()} if epochs else {}
+    differences = [_difference(job, final, other, splits.test) for other in others]
+    rows = [row for name, part in splits.items() if name in final.found
+            for row in _rows(name, part, final.found[name], final.evaluations[name])]
+    write_conclusion(final, others, details={name: found.details for name, found in final.evaluations.items()},
+                     differences=differences, verdicts=verdicts, predictions=rows, directory=directory, listen=listen)
+    return proven
+
+
+def measure(job: Job, item: Adapted, splits: Splits, listen: Listen) -> ProvenMasks:
+    """Return the model with what it says of validation and test."""
+    found = {name: judge(item.model, part, listen=listen, step=f"{item.name} on {name}",
+                         device=choose_device(job.device))
+             for name, part in (("val", splits.val), ("test", splits.test)) if len(part)}
+    parts = {name: part for name, part in splits.items() if name in found}
+    return ProvenMasks(item, found, {
+        name: evaluate_masks(found[name].confusions, part.classes, groups=part.groups(),
+                             seed=derive(job.seed, "bootstrap")) for name, part in parts.items()})
+
+
+def _rows(split: str, part: Dataset, found: Answers, evaluation: MaskEvaluation) -> list[dict[str, Any]]:
+    """Return a row per image: its own metrics, the pixels of each class, and its answer."""
+    return [{"id": sample.id, "path": str(sample.source) if isinstance(sample.source, Path) else None, "split": split,
+             "miou": float(evaluation.images["miou"][row]),
+             "pixel_accuracy": float(evaluation.images["pixel_accuracy"][row]),
+             "true_pixels": confusion.sum(axis=1).tolist(), "predicted_pixels": confusion.sum(axis=0).tolist(),
+             "right_pixels": np.diagonal(confusion).tolist(), "truth": found.shown[row][0],
+             "answer": found.shown[row][1]}
+            for row, (sample, confusion) in enumerate(zip(part.samples, found.confusions, strict=True))]
+
+
+def _difference(job: Job, final: ProvenMasks, other: ProvenMasks, test: Dataset) -> dict[str, Any]:
+    """Return the paired difference of the monitored metric, final minus other."""
+    mine, theirs = (overlaps_of(proven.found["test"].confusions) for proven in (final, other))
+    found = compare_masks(mine, theirs, metric=Semantic.monitor, groups=test.groups(),
+                          seed=derive(job.seed, "bootstrap"))
+    return {"a": final.adapted.name, "b": other.adapted.name, **found.to_json()}

@@ -1,0 +1,92 @@
+"""Metrics of semantic segmentation, from how many pixels of which class were taken for which.
+
+# N images, C classes, R resamples, H height, W width in pixels
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from headstart.data.pixel_classes import PART
+from headstart.types import IGNORED
+
+NAMES = ("miou", "mdice", "pixel_accuracy", "class_accuracy", "fwiou", "miou_image")
+"""Each in 0..1, more is better."""
+Scorer = Callable[[np.ndarray], dict[str, np.ndarray]]
+
+
+def confusion_of(truth: np.ndarray, found: np.ndarray, classes: int) -> np.ndarray:
+    """Return int64 [C, C], pixels by true class (row) and answer (column). truth, found: uint8 [H, W]; IGNORED in the
+    truth counts nothing.
+    """
+    total = np.zeros(classes * classes, np.int64)
+    flat, said = truth.reshape(-1), found.reshape(-1)
+    for start in range(0, len(flat), PART):  # a pair takes eight bytes
+        part = flat[start:start + PART]
+        counted = part != IGNORED
+        pairs = part[counted].astype(np.int64) * classes + said[start:start + PART][counted]
+        total += np.bincount(pairs, minlength=classes * classes)
+    return total.reshape(classes, classes)
+
+
+@dataclass(frozen=True)
+class Overlaps:
+    """Pixels of each image by class, int64 [N, C] each."""
+
+    right: np.ndarray
+    """Of the class in truth and answer."""
+    true: np.ndarray
+    answered: np.ndarray
+    """Where the truth is of some class."""
+
+    def __len__(self) -> int:
+        return len(self.right)
+
+
+def overlaps_of(confusions: np.ndarray) -> Overlaps:
+    """Return the sums of int64 [N, C, C], as `confusion_of` makes them."""
+    return Overlaps(np.diagonal(confusions, axis1=1, axis2=2), confusions.sum(axis=2), confusions.sum(axis=1))
+
+
+def mask_metrics(overlaps: Overlaps, names: Sequence[str] = NAMES) -> dict[str, float]:
+    """Return the metrics of N images together."""
+    found = mask_scorer(overlaps)(np.ones((1, len(overlaps))))
+    return {name: float(found[name][0]) for name in names}
+
+
+def mask_scorer(overlaps: Overlaps) -> Scorer:
+    """Return a call from weights [R, N] to {name: [R]}, with `iou 0`, `iou 1`, ... and `dice 0`, ... by class.
+
+    iou = TP / (TP + FP + FN), dice = 2 TP / (2 TP + FP + FN), over the pixels of all images; both undefined (NaN) for a
+    class that neither truth nor answer has. miou, mdice and class_accuracy (recall) are means over the classes where
+    they are defined; fwiou weighs IoU by the true pixels. miou_image is the mean over images of each one's own miou.
+    Source: Long et al., "Fully Convolutional Networks for Semantic Segmentation", CVPR 2015, section 5.
+    """
+    hits, true, answered = (part.astype(np.float64) for part in (overlaps.right, overlaps.true, overlaps.answered))
+    own = _mean(_ratio(hits, true + answered - hits))
+
+    def score(weights: np.ndarray) -> dict[str, np.ndarray]:
+        tp, t, p = (weights @ part for part in (hits, true, answered))
+        iou, dice, recall = _ratio(tp, t + p - tp), _ratio(2 * tp, t + p), _ratio(tp, t)
+        total = t.sum(axis=1)
+        counted = weights * np.isfinite(own)
+        return {"miou": _mean(iou), "mdice": _mean(dice), "class_accuracy": _mean(recall),
+                "pixel_accuracy": _ratio(tp.sum(axis=1), total),
+                "fwiou": _ratio(np.nansum(iou * t, axis=1), total),
+                "miou_image": _ratio(counted @ np.nan_to_num(own), counted.sum(axis=1)),
+                **{f"iou {c}": iou[:, c] for c in range(iou.shape[1])},
+                **{f"dice {c}": dice[:, c] for c in range(dice.shape[1])}}
+    return score
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Return the mean over the last axis of what is defined; NaN where nothing is."""
+    defined = np.isfinite(values)
+    return _ratio(np.where(defined, values, 0).sum(axis=-1), defined.sum(axis=-1))

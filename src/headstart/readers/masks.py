@@ -1,0 +1,170 @@
+"""Masks: an image file beside each image whose pixels say the class of each pixel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from headstart.data.annotations import Outside, within
+from headstart.data.dataset import Dataset
+from headstart.data.legends import Legend, find_legend, legend_of_words, read_legend
+from headstart.data.mask_coding import Coding, class_of, coding_of, values
+from headstart.data.mask_pairs import Pairs, is_mask, paired
+from headstart.data.masks import BadMask
+from headstart.data.pixel_classes import class_counts, pixel_classes, relabelled
+from headstart.data.splits import as_split
+from headstart.data.walk import Parts, shown, walk
+from headstart.errors import ConfigError, DataError, listed
+from headstart.images import ImageError, size_of
+from headstart.part import Words
+from headstart.readers.reader import Reader
+from headstart.types import IGNORED, MaskFiles, Sample, SplitName
+
+
+class Masks(Reader):
+    """Mask images: numbers, a palette or colours of classes in one file, or a file for each class."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("semantic",)
+
+    classes: Words = ()
+    """Names by number from 0 (`sky,road`), with their number (`0:membrane,255:cell`) or colour (`#ff0000:road`)."""
+    legend: str | None = None
+    """A file that says so, such as classes.txt; None takes one of the usual names in the data folder."""
+    ignore: Words = ()
+    """Numbers or colours of pixels that are of no class, such as 255; a class called `void` is ignored anyway."""
+    images: str | None = None
+    """Which files are images, as a pattern such as `training/images/*`; None goes by the names."""
+    masks: str | None = None
+    """Which files are masks, as a pattern such as `training/1st_manual/*`; None goes by the names."""
+    layers: bool = False
+    """Whether an image has several mask files, of which each marks the class that its folder is named after, by any
+    number but 0."""
+    foreground: bool = False
+    """Whether every number but 0 is one and the same class: for masks that number the objects of an image."""
+    faulty: Literal["refuse", "drop"] = "refuse"
+    """What to do with an image whose mask is missing, damaged, of another size, or holds an unknown number."""
+    outside: Outside = "refuse"
+    """Whether links that lead out of the folder are followed."""
+
+    @classmethod
+    def claims(cls, path: str) -> bool:
+        """Return whether `path` is a folder in which most masks, by their names, find their image."""
+        root = Path(path)
+        if not root.is_dir():
+            return False
+        try:
+            tree = walk(root)
+        except (DataError, OSError):
+            return False
+        masks = [parts for parts in tree.images if is_mask(parts)]
+        if not masks or len(masks) == len(tree.images):
+            return False
+        pairs = paired([parts for parts in tree.images if not is_mask(parts)], masks)
+        return len(pairs.lone) <= 0.1 * len(masks) and len(pairs.masks) >= len(pairs.bare)
+
+    def read(self, path: str, *, task: str | None = None) -> Dataset:
+        """Return the data set; raises DataError naming each image whose mask can't be used."""
+        root = Path(path)
+        if not root.is_dir():
+            raise DataError(f"{path}: masks lie in a folder, beside their images. Point at it.")
+        tree = walk(root, outside=self.outside)
+        pairs = self._pairs(tree.images, root)
+        coding = coding_of(pairs, root, self._legend(root), ignored=values(self.ignore), foreground=self.foreground,
+                           layers=self.layers, names=self.classes)
+        problems = [f"{shown(image)}: has no mask" for image in pairs.bare]
+        ordered = sorted(pairs.masks)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            found = list(pool.map(lambda image: _sample(root, image, pairs.masks[image], coding), ordered))
+        samples = [one for one in found if isinstance(one, Sample)]
+        problems += [one for one in found if isinstance(one, str)]
+        if problems and self.faulty == "refuse":
+            raise DataError(f"{path}: {len(problems)} of {len(ordered) + len(pairs.bare)} images have no mask that can "
+                            f"be used:\n{listed(problems, shown=20)}\nMend these files, say what their numbers mean "
+                            "(--set reader.classes=..., --set reader.ignore=255), or leave these images out with "
+                            "--set reader.faulty=drop.")
+        notes = [*coding.notes, *([f"{len(problems)} images left out, whose mask can't be used:\n{listed(problems)}"]
+                                  if problems else [])]
+        ignored = [*tree.ignored, *(f"{shown(mask)} (a mask without an image)" for mask in pairs.lone)]
+        return _without_unused(Dataset(tuple(samples), coding.classes, "semantic", "masks", root, tuple(notes),
+                                       tuple(ignored)))
+
+    def _pairs(self, files: Sequence[Parts], root: Path) -> Pairs:
+        chosen = {parts for parts in files if self.images and fnmatch("/".join(parts), self.images)}
+        masks = [parts for parts in files if (fnmatch("/".join(parts), self.masks) if self.masks else is_mask(parts))
+                 and parts not in chosen]
+        rest = set(files).difference(masks)
+        images = [parts for parts in files if parts in (chosen if self.images else rest)]
+        if not masks or not images:
+            what = "mask" if images else "image"
+            raise DataError(f"{root}: no {what} among its {len(files)} pictures. Say which are which, such as --set "
+                            "reader.images='images/*' --set reader.masks='masks/*'.")
+        pairs = paired(images, masks)
+        for image, own in pairs.masks.items():
+            if len(own) > 1 and not self.layers:
+                listing = ", ".join(map(shown, own))
+                raise DataError(f"{root}: {shown(image)} has {len(own)} masks ({listing}). Say which "
+                                f"are meant, such as --set 'reader.masks={shown(own[0][:-1])}/*'; or, where each marks "
+                                "the class of its folder, --set reader.layers=true.")
+        return pairs
+
+    def _legend(self, root: Path) -> Legend | None:
+        if self.classes:
+            return legend_of_words(self.classes)
+        if self.legend is None:
+            found = find_legend(root)
+            return None if found is None else read_legend(found)
+        place = next((place for place in (root / self.legend, Path(self.legend)) if place.is_file()), None)
+        if place is None:
+            raise ConfigError(f"reader.legend: {self.legend} is no file, neither here nor in {root}.")
+        if self.outside == "refuse" and place.is_symlink() and not within(place, root):
+            raise DataError(f"{place}: a link out of {root}. Copy it in, or set reader.outside=allow.")
+        return read_legend(place)
+
+
+def _sample(root: Path, image: Parts, masks: Sequence[Parts], coding: Coding) -> Sample | str:
+    """Return the sample, or what is wrong with its mask in a line. An image that can't be read is left to the check."""
+    files = sorted(masks)
+    mask = MaskFiles(tuple(root.joinpath(*parts) for parts in files), tuple(
+        coding.by_name[class_of(parts)] if coding.by_name else coding.codes for parts in files),
+        IGNORED if coding.by_name is None else 0)
+    name = shown(image)
+    try:
+        found = pixel_classes(mask)
+    except (ImageError, BadMask) as error:
+        return f"{name}: {error}"
+    try:
+        size = size_of(root.joinpath(*image))
+    except ImageError:
+        size = (found.shape[0], found.shape[1])
+    if size != found.shape:
+        turned = " (turned on its side; does the image have an EXIF orientation?)" if size == found.shape[::-1] else ""
+        return f"{name}: {size[1]}x{size[0]} pixels, its mask {found.shape[1]}x{found.shape[0]}{turned}"
+    labels = tuple(np.flatnonzero(class_counts(found, len(coding.classes))).tolist())
+    return Sample(name, root.joinpath(*image), labels, _split(image), mask=mask,
+                  where=", ".join(shown(parts) for parts in files))
+
+
+def _split(image: Parts) -> SplitName | None:
+    return next((split for name in image[:-1] if (split := as_split(name))), None)
+
+
+def _without_unused(dataset: Dataset) -> Dataset:
+    """Return the data without the classes of which there is no pixel."""
+    used = sorted({label for sample in dataset.samples for label in sample.label or ()})  # type: ignore[union-attr]
+    if len(used) == len(dataset.classes):
+        return dataset
+    place = {label: index for index, label in enumerate(used)}
+    unused = [name for label, name in enumerate(dataset.classes) if label not in place]
+    masks = relabelled([sample.mask for sample in dataset.samples if sample.mask is not None], place)
+    samples = [replace(sample, label=tuple(place[label] for label in sample.label or ()), mask=mask)  # type: ignore[union-attr]
+               for sample, mask in zip(dataset.samples, masks, strict=True)]
+    said = f"classes of which there is no pixel, left out: {', '.join(unused)}"
+    return replace(dataset, samples=tuple(samples), classes=tuple(dataset.classes[label] for label in used),
+                   notes=(*dataset.notes, said))

@@ -1,0 +1,129 @@
+"""Segmenting: a trained segmenter on pictures, in pixels of the pictures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn import functional
+
+from headstart.canvas import on_canvas
+from headstart.data.dataset import Dataset
+from headstart.data.masks import BadMask
+from headstart.data.pixel_classes import pixel_classes, resized_classes
+from headstart.data.transforms import to_tensor
+from headstart.errors import DataError
+from headstart.events import Listen, Progress, Started, silent
+from headstart.images import decode
+from headstart.metrics.masks import confusion_of
+from headstart.model import Model
+from headstart.segmenters.head import SegmentationHead
+from headstart.types import ImageSource
+
+# N images, C classes, H and W pixels of the picture, h and w of the input
+
+BAND = 16_000_000
+"""Logits that are brought to the size of the picture at once."""
+SHOWN = 480
+"""Pixels of the longer side of the masks that the report shows."""
+
+
+def segment(model: Model, sources: Sequence[ImageSource], *, listen: Listen = silent, step: str = "predict",
+            device: str = "cpu", errors: dict[int, str] | None = None) -> Iterator[np.ndarray]:
+    """Give for each picture uint8 [H, W], the class index of each of its pixels, one picture after the other.
+
+    The network sees pictures reduced to its input; its logits are brought back to their size before the class is taken.
+    A broken picture raises DataError, or is told in `errors` and gives an array of no pixels.
+    """
+    assert isinstance(model.head, SegmentationHead), type(model.head)
+    for part in (model.backbone, model.head):
+        part.to(device).eval()
+    listen(Started(step, len(sources), "images"))
+    settings = model.preprocessing
+    for row, source in enumerate(sources):
+        try:
+            picture = decode(source, channels=settings.channels, background=settings.background)
+        except DataError as error:
+            if errors is None:
+                raise
+            errors[row] = str(error)
+            yield np.zeros((0, 0), np.uint8)
+        else:
+            yield at_size(logits_of(model, settings.whole(picture), device), picture.shape[:2])
+        listen(Progress(step, row + 1))
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a segmenter says of labelled images, in their order."""
+
+    confusions: np.ndarray
+    """int64 [N, C, C]."""
+    shown: list[tuple[bytes, bytes]]
+    """Of each image the true and the answered classes, reduced, as PNGs."""
+
+
+def judge(model: Model, dataset: Dataset, *, listen: Listen = silent, step: str = "evaluate",
+          device: str = "cpu") -> Answers:
+    """Return what the model says of the images against their masks. One picture at a time is in memory.
+
+    Raises DataError for an image, or a mask, that can't be read, and for a mask of another size than its image.
+    """
+    confusions, shown = [], []
+    found = segment(model, [sample.source for sample in dataset.samples], listen=listen, step=step, device=device)
+    for sample, answer in zip(dataset.samples, found, strict=True):
+        assert sample.mask is not None, sample.id
+        try:
+            truth = pixel_classes(sample.mask)
+        except BadMask as error:
+            raise DataError(f"{sample.id}: {error}") from None
+        if truth.shape != answer.shape:
+            raise DataError(f"{sample.id}: {answer.shape[1]}x{answer.shape[0]} pixels, its mask "
+                            f"{truth.shape[1]}x{truth.shape[0]}")
+        confusions.append(confusion_of(truth, answer, len(dataset.classes)))
+        shown.append((_reduced(truth), _reduced(answer)))
+    classes = len(dataset.classes)
+    return Answers(np.array(confusions, np.int64).reshape(-1, classes, classes), shown)
+
+
+def _reduced(classes: np.ndarray) -> bytes:
+    """Return class indices uint8 [H, W] as a small PNG of grey levels."""
+    scale = min(1.0, SHOWN / max(classes.shape))
+    small = resized_classes(classes, (max(1, round(classes.shape[0] * scale)), max(1, round(classes.shape[1] * scale))))
+    file = io.BytesIO()
+    Image.fromarray(small).save(file, "PNG")
+    return file.getvalue()
+
+
+def logits_of(model: Model, small: np.ndarray, device: str) -> torch.Tensor:
+    """Return float32 [C, h, w] of one picture uint8 [h, w, channels], which the network, on the device, sees as it is.
+    """
+    images = on_canvas([to_tensor(small).to(device)], model.preprocessing)
+    with torch.inference_mode():
+        logits = model.head(model.backbone.maps(images), images)
+    found: torch.Tensor = logits[0, :, :small.shape[0], :small.shape[1]].cpu()
+    return found
+
+
+def at_size(logits: torch.Tensor, size: tuple[int, ...]) -> np.ndarray:
+    """Return uint8 [H, W], the likeliest class of each pixel, logits [C, h, w] interpolated bilinearly in between.
+
+    In bands of rows: all logits at the size of a large picture would take gigabytes.
+    """
+    height, width = size
+    classes, high, _ = logits.shape
+    found = np.empty((height, width), np.uint8)
+    place = ((torch.arange(height, dtype=torch.float64) + 0.5) * high / height - 0.5).clamp(0, high - 1)
+    above = place.floor().long()
+    below, share = (above + 1).clamp(max=high - 1), (place - above).float()
+    rows = max(1, BAND // (classes * width))
+    for start in range(0, height, rows):
+        part = slice(start, start + rows)
+        strip = torch.lerp(logits[:, above[part]], logits[:, below[part]], share[part][None, :, None])
+        wide = functional.interpolate(strip[None], size=(strip.shape[1], width), mode="bilinear", align_corners=False)
+        found[part] = wide[0].argmax(dim=0).to(torch.uint8).numpy()
+    return found

@@ -1,0 +1,105 @@
+"""Pictures with the class of each pixel for training: whole, at the size of the input, with the mask brought along."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset as TorchDataset
+
+from headstart import seeds
+from headstart.data.augment import Preset
+from headstart.data.augment_masks import Labelled, MaskAugment
+from headstart.data.dataset import Dataset
+from headstart.data.masks import BadMask
+from headstart.data.pixel_classes import pixel_classes, resized_classes
+from headstart.data.transforms import Preprocessing, to_tensor
+from headstart.errors import DataError
+from headstart.training.pictures import Pictures
+
+# N images
+
+
+@dataclass(frozen=True, slots=True)
+class MaskItem:
+    """One image with the class of each of its pixels."""
+
+    image: torch.Tensor
+    """uint8 [C, H, W]."""
+    classes: torch.Tensor
+    """uint8 [H, W], class indices or IGNORED."""
+    weight: float
+    index: int
+    """Position in the split."""
+
+
+class MaskPictures(Pictures):
+    """The pictures of a split as `Preprocessing.whole` gives them, with their masks behind the last channel."""
+
+    def __init__(self, dataset: Dataset, preprocessing: Preprocessing, *, budget: float) -> None:
+        super().__init__(dataset, preprocessing, budget=budget)
+        self._shapes: list[tuple[int, int]] = [(0, 0)] * len(dataset)
+
+    def labelled(self, position: int) -> Labelled:
+        """Return a picture with the class of each pixel."""
+        both = self[position]
+        return Labelled(both[..., :-1], both[..., -1])
+
+    def aspects(self) -> np.ndarray | None:
+        """Return int64 [N], a number for each size that occurs; None if all pictures have one. Known once decoded."""
+        kinds = sorted(set(self._shapes))
+        return np.array([kinds.index(shape) for shape in self._shapes]) if len(kinds) > 1 else None
+
+    def _reduced(self, position: int, picture: np.ndarray) -> np.ndarray:
+        sample = self.dataset.samples[position]
+        assert sample.mask is not None, sample.id
+        try:
+            classes = pixel_classes(sample.mask)
+        except BadMask as error:
+            raise DataError(f"{sample.id}: {error}") from None
+        if classes.shape != picture.shape[:2]:
+            raise DataError(f"{sample.id}: {picture.shape[1]}x{picture.shape[0]} pixels, its mask "
+                            f"{classes.shape[1]}x{classes.shape[0]}")
+        small = self.preprocessing.whole(picture)
+        self._shapes[position] = (small.shape[0], small.shape[1])
+        return np.dstack([small, resized_classes(classes, (small.shape[0], small.shape[1]))])
+
+
+class TrainMasks(TorchDataset[MaskItem]):
+    """Augmented images by (occasion, index), as `Order` names them: the same for any number of workers."""
+
+    def __init__(self, pictures: MaskPictures, weights: np.ndarray, *, preset: Preset, level: int, seed: int) -> None:
+        self.pictures, self.weights, self.seed = pictures, weights, seed
+        settings = pictures.preprocessing
+        self.augment = MaskAugment(preset, background=settings.background, channels=settings.channels, level=level)
+
+    def __len__(self) -> int:
+        return len(self.pictures.dataset)
+
+    def __getitem__(self, key: tuple[int, int]) -> MaskItem:
+        occasion, index = key
+        image, classes = self.augment(self.pictures.labelled(index),
+                                      seed=seeds.derive(self.seed, "augment", occasion, index))
+        return MaskItem(image, classes, float(self.weights[index]), index)
+
+    def collate(self, items: Sequence[MaskItem]) -> list[MaskItem]:
+        """Return the items as they are: images of several sizes make no tensor yet."""
+        return list(items)
+
+
+class ValMasks(TorchDataset[MaskItem]):
+    """Exactly what `Preprocessing.whole` gives, in the order of the split."""
+
+    def __init__(self, pictures: MaskPictures) -> None:
+        self.pictures = pictures
+        self.weights = pictures.dataset.weights()
+
+    def __len__(self) -> int:
+        return len(self.pictures.dataset)
+
+    def __getitem__(self, index: int) -> MaskItem:
+        item = self.pictures.labelled(index)
+        return MaskItem(to_tensor(item.picture), torch.from_numpy(np.ascontiguousarray(item.classes)),
+                        float(self.weights[index]), index)
