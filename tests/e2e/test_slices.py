@@ -87,7 +87,7 @@ def test_a_start_from_a_run_keeps_its_slices_unless_told_others(sliced: hs.Run, 
     kept = hs.adapt(table, out=tmp_path / "kept", **more)
     assert kept.model.task.slices == Slices(**CUT)  # type: ignore[attr-defined, arg-type]
     other = hs.adapt(table, out=tmp_path / "other", slices=96, **more)
-    assert other.model.task.slices == Slices(size=96)  # type: ignore[attr-defined]
+    assert other.model.task.slices == Slices(**{**CUT, "size": 96})  # type: ignore[attr-defined, arg-type]
 
 
 def test_the_command_line_sets_slices() -> None:

@@ -199,8 +199,9 @@ def test_yolo_coco_and_masks_among_images_are_recognised(tmp_path: Path) -> None
             picture(tmp_path / f"busi/{name}/{number}.png", seed=number)
             picture(tmp_path / f"busi/{name}/{number}_mask.png", seed=number)
     with pytest.raises(DataError, match="masks among the images, such as benign/0_mask;"):
-        load_data(tmp_path / "busi")
-    assert load_data(tmp_path / "busi", settings={"classes_at": 1}).classes == ("benign", "malignant")
+        load_data(tmp_path / "busi", format="class_folders")
+    classes = load_data(tmp_path / "busi", format="class_folders", settings={"classes_at": 1}).classes
+    assert classes == ("benign", "malignant")
 
 
 def test_classes_named_for_masks_are_classes(tmp_path: Path) -> None:

@@ -135,14 +135,15 @@ def _able(part: type[Reader], task: str | None, readers: Catalog[Reader]) -> typ
 def _sniff(path: str, readers: Catalog[Reader], task: str | None) -> str:
     """Return the name of the one reader that claims the path.
 
-    A reader for detection or for segmentation alone claims only what has annotations of its kind; a reader that claims
-    any folder steps back for it.
+    A reader of annotations claims only what has some of its kind; a reader that claims any folder steps back for it,
+    and one of whole images for one of masks.
     """
     place = Path(path)
     claimed = {name: part for name, part in readers.all().items() if part.claims(path)}
     able = {name: part for name, part in claimed.items() if task is None or task in part.tasks}
-    marked = any("classification" not in part.tasks for part in able.values())
-    claims = [name for name, part in able.items() if not (marked and part.any_folder)]
+    marked = {name: part for name, part in able.items() if "classification" not in part.tasks}
+    surest = {name: part for name, part in marked.items() if not part.any_folder} or marked
+    claims = [name for name, part in able.items() if name in surest or not (surest and part.any_folder)]
     if len(claims) == 1:
         return claims[0]
     if claims:

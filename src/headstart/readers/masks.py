@@ -32,6 +32,7 @@ class Masks(Reader):
     """Mask images: numbers, a palette or colours of classes in one file, or a file for each class."""
 
     tasks: ClassVar[tuple[str, ...]] = ("semantic",)
+    any_folder: ClassVar[bool] = True
 
     classes: Words = ()
     """Names by number from 0 (`sky,road`), with their number (`0:membrane,255:cell`) or colour (`#ff0000:road`)."""

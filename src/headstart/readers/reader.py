@@ -15,7 +15,8 @@ class Reader(Part):
     tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel")
     """What the format has labels for."""
     any_folder: ClassVar[bool] = False
-    """Whether it claims any folder of images; it then steps back for a reader of annotations for detection."""
+    """Whether it claims folders of images by their names alone; it then steps back for a reader of annotations, and one
+    of whole images for one of masks."""
 
     @classmethod
     @abstractmethod
