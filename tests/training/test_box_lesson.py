@@ -17,9 +17,10 @@ from headstart.events import EpochEnded, Progress, silent
 from headstart.methods.finetune import Finetune
 from headstart.model import Model
 from headstart.tasks.detection import Detection
-from headstart.training import box_lesson
-from headstart.training.box_lesson import BoxLesson, FrozenMaps
+from headstart.training import whole_lesson
+from headstart.training.box_lesson import BoxLesson
 from headstart.training.box_pictures import BoxPictures, TrainBoxes
+from headstart.training.frozen_maps import FrozenMaps
 from headstart.training.network import Network
 from headstart.training.train import train
 from headstart.types import Instance, Sample
@@ -126,7 +127,7 @@ def frozen(folder: Path, data: Path, **changes: object) -> tuple[str, list[dict[
 
 def test_maps_that_are_kept_train_as_maps_that_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = frozen(tmp_path / "kept", tmp_path / "data")
-    monkeypatch.setattr(box_lesson, "SHARE", 0.0)
+    monkeypatch.setattr(whole_lesson, "SHARE", 0.0)
     assert frozen(tmp_path / "anew", tmp_path / "data") == kept
 
 

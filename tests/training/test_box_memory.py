@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from headstart.events import silent
-from headstart.training import batch_finder, box_lesson
+from headstart.training import batch_finder, whole_lesson
 from headstart.training.box_lesson import BoxLesson
 from headstart.training.memory_faults import is_out_of_memory
 from headstart.training.train import train
@@ -91,7 +91,7 @@ def test_other_faults_of_cuda_are_none_of_memory() -> None:
 def test_maps_are_kept_in_the_memory_of_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They lie where the backbone computes them: how much the computer has says nothing of a small accelerator."""
     asked: list[str] = []
-    monkeypatch.setattr(box_lesson, "available", lambda device: (asked.append(device), 0.0)[1])
+    monkeypatch.setattr(whole_lesson, "available", lambda device: (asked.append(device), 0.0)[1])
     BoxLesson(model(), splits(tmp_path / "data"), plan(scope="head", augment="none"),
               context(tmp_path, silent, device="cuda"))
     assert asked == ["cuda"]

@@ -118,7 +118,7 @@ def test_frozen_maps_that_are_kept_change_no_number(tmp_path: Path, monkeypatch:
     parts, chosen = splits(tmp_path / "data"), plan(scope="head", augment="none")
     kept, anew = Events(), Events()
     train(model(), parts, chosen, context(tmp_path / "kept", kept))
-    monkeypatch.setattr("headstart.training.mask_lesson.FrozenMaps", lambda *_: None)
+    monkeypatch.setattr("headstart.training.whole_lesson.FrozenMaps", lambda *_: None)
     train(model(), parts, chosen, context(tmp_path / "anew", anew))
     assert [row["val_miou"] for row in rows(kept)] == pytest.approx([row["val_miou"] for row in rows(anew)], abs=5e-3)
 

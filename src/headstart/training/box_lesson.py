@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
 
 from headstart import seeds
 from headstart.backbones.maps import Maps
@@ -18,27 +14,22 @@ from headstart.canvas import on_canvas
 from headstart.data.dataset import Splits
 from headstart.detecting import to_original
 from headstart.detectors.head import DetectionHead, Target
-from headstart.errors import ConfigError, nearest
+from headstart.errors import ConfigError
 from headstart.methods.method import Context
 from headstart.metrics.boxes import NAMES, detection_metrics, truth_of
 from headstart.model import Model
 from headstart.tasks.detection import Detection
-from headstart.training.batch_finder import available
 from headstart.training.box_pictures import BoxItem, BoxPictures, TrainBoxes, ValBoxes
-from headstart.training.frozen_maps import FrozenMaps
-from headstart.training.imbalance import train_weights
-from headstart.training.lesson import Lesson, Share
-from headstart.training.monitor import Watched
+from headstart.training.lesson import Share
 from headstart.training.network import Network
 from headstart.training.objective import Teaching
 from headstart.training.pictures import SHARE, free_memory
 from headstart.training.plan import Plan
 from headstart.training.sliced_pictures import SlicedPictures
+from headstart.training.whole_lesson import TRAIN, VAL, WholeLesson
 from headstart.types import Batch, Detections
 
 # B images in a batch, K boxes
-
-TRAIN, VAL = "train", "val"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +39,11 @@ class BoxBatch(Batch):
     targets: list[Target]  # type: ignore[assignment]
 
 
-class BoxLesson(Lesson):
+class BoxLesson(WholeLesson):
     """Boxes against boxes; the detector's own losses."""
 
-    pictures_type = BoxPictures
+    subject, learner, metrics = "detection", "a detector", NAMES
+    pictures_type, train_type, val_type = BoxPictures, TrainBoxes, ValBoxes
     # What says something of logits, of whole images, or of pixels, and nothing of boxes.
     unused = ("regularisers", "label_smoothing", "policy", "erasing", "mix", "dropout", "loss", "class_weights",
               "sampling", "mask_losses")
@@ -67,21 +59,7 @@ class BoxLesson(Lesson):
                 SlicedPictures(part, model.preprocessing, model.task.slices, budget=SHARE * free_memory(),
                                scratch=context.workspace, seed=seed)
                 for part, seed in ((splits.train, context.seed), (splits.val, None)))
-        self.monitor = watched(plan, model)
-        assert isinstance(model.head, DetectionHead), type(model.head)
-        still = plan.scope == "head" and plan.augment == "none"
-        self._maps = FrozenMaps(SHARE * available(context.device), model.head.finest) if still else None
-        """What is kept, on the device, where the backbone gives the same maps of an image in every epoch."""
         self._truths = [truth_of(sample.objects or ()) for sample in splits.val.samples]
-
-    @classmethod
-    def refuse(cls, plan: Plan, model: Model) -> None:
-        """Raise ConfigError for settings that would have no effect on boxes, and for an unknown metric."""
-        cls.refuse_unused(plan, "detection")
-        if plan.batch_norm == "adapt":
-            raise ConfigError(f"{plan.part_name}: batch_norm=adapt solves a linear head anew, which a detector has "
-                              "not. Take frozen or train.")
-        watched(plan, model)
 
     def begin(self, network: Network, averaged: nn.Module | None, teaching: Teaching | None) -> list[nn.Module]:
         """Take the network in; return what must follow it to its device. Raises ConfigError for weights in vain."""
@@ -92,21 +70,6 @@ class BoxLesson(Lesson):
                               "all images one weight.")
         return []
 
-    def examples(self, level: int) -> TrainBoxes:
-        """Return the augmented training images."""
-        if level:
-            self._maps = None  # from the first level on the overfitting watch augments
-        weights = train_weights(self.pictures.dataset, "none")
-        return TrainBoxes(self.pictures, weights, preset=self.plan.augment, level=level, seed=self.context.seed)
-
-    def alike(self) -> np.ndarray | None:
-        """Return which pictures are of like proportions: a batch is as high and as wide as its largest ones."""
-        return self.pictures.aspects()
-
-    def val(self) -> DataLoader[Any]:
-        """Return the batches of validation."""
-        return DataLoader(ValBoxes(self.val_pictures), batch_size=self.plan.batch_size, collate_fn=list)
-
     def batch(self, items: Sequence[BoxItem]) -> BoxBatch:
         """Return the images on one canvas, on the device."""
         device = self.context.device
@@ -114,10 +77,6 @@ class BoxLesson(Lesson):
         targets = [{"boxes": item.boxes.to(device), "labels": item.labels.to(device)} for item in items]
         return BoxBatch(images, targets, torch.tensor([item.weight for item in items], device=device),
                         torch.tensor([item.index for item in items], device=device))
-
-    def prepared(self, batch: Batch) -> Batch:
-        """Return the batch as the loss wants it."""
-        return batch
 
     def backward(self, network: Network, prepared: Batch, batch: Batch, rows: torch.Tensor) -> Share:
         """Add the gradient of some rows of the batch."""
@@ -142,18 +101,9 @@ class BoxLesson(Lesson):
             found += head_of(network).detect(maps, images)
         return [self._original(one, int(index)) for one, index in zip(found, batch.indices, strict=True)], losses
 
-    def judged(self, answers: Sequence[tuple[list[Detections], list[float]]]) -> tuple[float, float]:
-        """Return the watched metric and the mean loss."""
-        found = [one for batch, _ in answers for one in batch]
-        losses = [loss for _, batch in answers for loss in batch]
-        loss = sum(losses) / len(losses)
-        if self.monitor.name == "loss":
-            return loss, loss
-        if not math.isfinite(loss):
-            return math.nan, loss
-        found_metrics = detection_metrics(self.val_pictures.gathered(found), self._truths, len(self.model.classes),
-                                          names=[self.monitor.name])
-        return found_metrics[self.monitor.name], loss
+    def _metric(self, found: list[Detections]) -> float:
+        return detection_metrics(self.val_pictures.gathered(found), self._truths, len(self.model.classes),
+                                 names=[self.monitor.name])[self.monitor.name]
 
     def blank(self, count: int) -> BoxBatch:
         """Return a batch of black images with a box each."""
@@ -184,27 +134,9 @@ class BoxLesson(Lesson):
     def _loss(self, network: Network, maps: Maps, images: torch.Tensor, targets: list[Target]) -> torch.Tensor:
         return torch.stack(list(head_of(network).losses(maps, images, targets).values())).sum()
 
-    def _seen(self, network: Network, images: torch.Tensor, keys: Sequence[tuple[str, int]]) -> Maps:
-        """Return the backbone's maps of images; where it is frozen and they do not vary, each image's from the first.
-
-        keys: part and position of each image.
-        """
-        with self.autocast():
-            if self._maps is None:
-                return network.backbone.maps(images)
-            return self._maps.of(network.backbone, images, keys)
-
     def _original(self, found: Target, index: int) -> Detections:
         original = self.val_pictures.original[index]
         return to_original(found, self.preprocessing.whole_size(*original), original)
-
-
-def watched(plan: Plan, model: Model) -> Watched:
-    """Return what validation is judged by. Raises ConfigError for a name that no detector has."""
-    name = plan.monitor or model.task.monitor
-    if name not in (*NAMES, "loss"):
-        raise ConfigError(f'monitor "{name}" is not a metric of detection.' + nearest(name, (*NAMES, "loss")))
-    return Watched(name, "min" if name == "loss" else "max")
 
 
 def head_of(network: Network) -> DetectionHead:

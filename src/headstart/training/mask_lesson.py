@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.utils.data import DataLoader
 
-from headstart.backbones.maps import Maps
 from headstart.canvas import on_canvas
-from headstart.data.dataset import Splits
 from headstart.data.pixel_classes import class_counts
-from headstart.errors import ConfigError, nearest
+from headstart.errors import ConfigError
 from headstart.mask_losses.mask_loss import total
-from headstart.methods.method import Context
 from headstart.metrics.masks import NAMES, confusion_of, mask_metrics, overlaps_of
 from headstart.model import Model
-from headstart.segmenters.head import SegmentationHead
-from headstart.training.batch_finder import available
-from headstart.training.frozen_maps import FrozenMaps
-from headstart.training.imbalance import train_weights
-from headstart.training.lesson import Lesson, Share
+from headstart.training.lesson import Share
 from headstart.training.mask_pictures import MaskItem, MaskPictures, TrainMasks, ValMasks
-from headstart.training.monitor import Watched
 from headstart.training.network import Network
 from headstart.training.objective import Teaching
-from headstart.training.pictures import SHARE
 from headstart.training.plan import Plan
+from headstart.training.whole_lesson import TRAIN, VAL, WholeLesson
 from headstart.types import IGNORED, Batch
 
 # B images in a batch, C classes, H and W pixels
-
-TRAIN, VAL = "train", "val"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,54 +36,28 @@ class MaskBatch(Batch):
     """Height and width of each picture on its canvas."""
 
 
-class MaskLesson(Lesson):
+class MaskLesson(WholeLesson):
     """Logits of each pixel against its class."""
 
-    pictures_type = MaskPictures
+    subject, learner, metrics = "semantic segmentation", "segmentation", NAMES
+    pictures_type, train_type, val_type = MaskPictures, TrainMasks, ValMasks
     # What says something of one answer for an image, and nothing of pixels.
     unused = ("regularisers", "label_smoothing", "policy", "erasing", "mix", "dropout", "loss", "sampling")
     pictures: MaskPictures
     val_pictures: MaskPictures
 
-    def __init__(self, model: Model, splits: Splits, plan: Plan, context: Context) -> None:
-        super().__init__(model, splits, plan, context)
-        self.monitor = watched(plan, model)
-        assert isinstance(model.head, SegmentationHead), type(model.head)
-        still = plan.scope == "head" and plan.augment == "none"
-        self._maps = FrozenMaps(SHARE * available(context.device), model.head.finest) if still else None
-        """What is kept, on the device, where the backbone gives the same maps of an image in every epoch."""
-
     @classmethod
     def refuse(cls, plan: Plan, model: Model) -> None:
         """Raise ConfigError for settings that would have no effect on pixels, and for an unknown metric."""
-        cls.refuse_unused(plan, "semantic segmentation")
         if plan.class_weights == "effective":
             raise ConfigError(f"{plan.part_name}: class_weights=effective counts images, which say little of pixels. "
                               "Take balanced or none.")
-        if plan.batch_norm == "adapt":
-            raise ConfigError(f"{plan.part_name}: batch_norm=adapt solves a linear head anew, which segmentation has "
-                              "not. Take frozen or train.")
-        watched(plan, model)
+        super().refuse(plan, model)
 
     def begin(self, network: Network, averaged: nn.Module | None, teaching: Teaching | None) -> list[nn.Module]:
         """Take the network in; return what must follow it to its device."""
         assert teaching is None, "no method teaches pixels"
         return []
-
-    def examples(self, level: int) -> TrainMasks:
-        """Return the augmented training images."""
-        if level:
-            self._maps = None  # from the first level on the overfitting watch augments
-        weights = train_weights(self.pictures.dataset, "none")
-        return TrainMasks(self.pictures, weights, preset=self.plan.augment, level=level, seed=self.context.seed)
-
-    def alike(self) -> np.ndarray | None:
-        """Return which pictures are of one size: others would be filled up to the largest of their batch."""
-        return self.pictures.aspects()
-
-    def val(self) -> DataLoader[Any]:
-        """Return the batches of validation."""
-        return DataLoader(ValMasks(self.val_pictures), batch_size=self.plan.batch_size, collate_fn=list)
 
     def batch(self, items: Sequence[MaskItem]) -> MaskBatch:
         """Return the images on one canvas, on the device."""
@@ -108,10 +69,6 @@ class MaskLesson(Lesson):
                                for item, (high, wide) in zip(items, sizes, strict=True)]).to(device).long()
         return MaskBatch(images, targets, torch.tensor([item.weight for item in items], device=device),
                          torch.tensor([item.index for item in items], device=device), sizes)
-
-    def prepared(self, batch: Batch) -> Batch:
-        """Return the batch as the loss wants it."""
-        return batch
 
     def backward(self, network: Network, prepared: Batch, batch: Batch, rows: torch.Tensor) -> Share:
         """Add the gradient of some rows of the batch."""
@@ -137,16 +94,8 @@ class MaskLesson(Lesson):
                 found.append(confusion_of(truth, answer[:high, :wide], len(self.model.classes)))
         return found, losses
 
-    def judged(self, answers: Sequence[tuple[list[np.ndarray], list[float]]]) -> tuple[float, float]:
-        """Return the watched metric and the mean loss."""
-        losses = [loss for _, batch in answers for loss in batch]
-        loss = sum(losses) / len(losses)
-        if self.monitor.name == "loss":
-            return loss, loss
-        if not math.isfinite(loss):
-            return math.nan, loss
-        found = overlaps_of(np.stack([one for batch, _ in answers for one in batch]))
-        return mask_metrics(found)[self.monitor.name], loss
+    def _metric(self, found: list[np.ndarray]) -> float:
+        return mask_metrics(overlaps_of(np.stack(found)))[self.monitor.name]
 
     def blank(self, count: int) -> MaskBatch:
         """Return a batch of black images of the first class."""
@@ -171,20 +120,8 @@ class MaskLesson(Lesson):
         return total(self.plan.mask_losses, logits, targets, self._class_weights)
 
     def _logits(self, network: Network, images: torch.Tensor, keys: Sequence[tuple[str, int]]) -> torch.Tensor:
-        """Return float32 [B, C, H, W]; where the backbone is frozen and images do not vary, its maps are kept.
-
-        keys: part and position of each image.
-        """
+        """Return float32 [B, C, H, W]. keys: part and position of each image."""
+        maps = self._seen(network, images, keys)
         with self.autocast():
-            maps: Maps = network.backbone.maps(images) if self._maps is None else \
-                self._maps.of(network.backbone, images, keys)
             logits: torch.Tensor = network.head(maps, images)
             return logits
-
-
-def watched(plan: Plan, model: Model) -> Watched:
-    """Return what validation is judged by. Raises ConfigError for a name that segmentation has not."""
-    name, known = plan.monitor or model.task.monitor, (*NAMES, "loss")
-    if name not in known:
-        raise ConfigError(f'monitor "{name}" is not a metric of semantic segmentation.' + nearest(name, known))
-    return Watched(name, "min" if name == "loss" else "max")
