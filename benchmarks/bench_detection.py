@@ -10,7 +10,6 @@ to results/detection.jsonl.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import re
@@ -24,7 +23,7 @@ import numpy as np
 import torch
 from PIL import Image
 from side_by_side.measure import commit
-from side_by_side.results import append_row, put_table, read_rows
+from side_by_side.seeds import run_or_table
 
 import headstart
 from headstart.data.annotations import Marked, Picture, detection
@@ -109,29 +108,11 @@ def table(found: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Do what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--budget", type=float, default=3600, metavar="SECONDS")
-    parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--sets", default=",".join(SETS))
-    parser.add_argument("--table", action="store_true")
-    words = parser.parse_args()
-    if words.table:
-        put_table(table(read_rows(RESULTS)), start=START, end=END)
-        return
-    began = time.monotonic()
-    wanted = itertools.product(("finetune", "scratch"), map(int, words.seeds.split(",")), words.sets.split(","))
-    for method, seed, name in wanted:
-        if any((row["set"], row["method"], row["seed"]) == (name, method, seed) for row in read_rows(RESULTS)):
-            continue
-        if time.monotonic() - began > words.budget:
-            return
-        for row in measure(name, method, seed):
-            append_row(RESULTS, row)
-            print(f"{name} {row['method']} {seed}: AP50 {row['ap50']['value']:.3f}, {row['cpu_seconds']:.0f} CPU s",
-                  flush=True)
+def told(row: dict[str, Any]) -> str:
+    """Return what is printed of a row."""
+    return (f"{row['set']} {row['method']} {row['seed']}: AP50 {row['ap50']['value']:.3f}, "
+            f"{row['cpu_seconds']:.0f} CPU s")
 
 
 if __name__ == "__main__":
-    main()
+    run_or_table(__doc__, sets=SETS, results=RESULTS, marks=(START, END), measure=measure, table=table, told=told)

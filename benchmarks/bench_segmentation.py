@@ -10,7 +10,6 @@ appended to results/segmentation.jsonl.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import tempfile
@@ -23,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 from side_by_side.measure import commit
-from side_by_side.results import append_row, put_table, read_rows
+from side_by_side.seeds import run_or_table
 
 import headstart
 from headstart.data.dataset import Dataset
@@ -111,30 +110,12 @@ def table(found: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Do what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--budget", type=float, default=3600, metavar="SECONDS")
-    parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--sets", default=",".join(READERS))
-    parser.add_argument("--table", action="store_true")
-    words = parser.parse_args()
-    if words.table:
-        put_table(table(read_rows(RESULTS)), start=START, end=END)
-        return
-    began = time.monotonic()
-    wanted = itertools.product(("finetune", "scratch"), map(int, words.seeds.split(",")), words.sets.split(","))
-    for method, seed, name in wanted:
-        if any((row["set"], row["method"], row["seed"]) == (name, method, seed) for row in read_rows(RESULTS)):
-            continue
-        if time.monotonic() - began > words.budget:
-            return
-        for row in measure(name, method, seed):
-            append_row(RESULTS, row)
-            head = row["headline"]["value"] if row["headline"] else float("nan")
-            print(f"{name} {row['method']} {seed}: {head:.3f}, mean IoU {row['miou']['value']:.3f}, "
-                  f"{row['cpu_seconds']:.0f} CPU s", flush=True)
+def told(row: dict[str, Any]) -> str:
+    """Return what is printed of a row."""
+    head = row["headline"]["value"] if row["headline"] else float("nan")
+    return (f"{row['set']} {row['method']} {row['seed']}: {head:.3f}, mean IoU {row['miou']['value']:.3f}, "
+            f"{row['cpu_seconds']:.0f} CPU s")
 
 
 if __name__ == "__main__":
-    main()
+    run_or_table(__doc__, sets=READERS, results=RESULTS, marks=(START, END), measure=measure, table=table, told=told)
