@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from headstart.data.boxes import mended
@@ -13,10 +14,10 @@ from headstart.data.load import load_data
 from headstart.data.pixel_classes import relabelled
 from headstart.detecting import detect
 from headstart.errors import ConfigError, DataError
-from headstart.evaluation.boxes import evaluate_detections
-from headstart.evaluation.evaluate import evaluate
+from headstart.evaluation.boxes import DetectionEvaluation, evaluate_detections
+from headstart.evaluation.evaluate import Evaluation, evaluate
 from headstart.evaluation.intervals import Interval
-from headstart.evaluation.masks import evaluate_masks
+from headstart.evaluation.masks import MaskEvaluation, evaluate_masks
 from headstart.events import Listen, Note
 from headstart.metrics.boxes import truths_of
 from headstart.runs import Metrics, Run
@@ -50,8 +51,13 @@ def assess(run: Run, path: str, *, format: str | None, split: str | None, skip_b
         evaluations[name] = evaluate(logits, part.labels(), part.classes, run.model.answers,
                                      temperature=run.model.temperature,
                                      groups=part.groups(), weights=part.weights(), seed=run.job.seed)
-    return ({name: found.metrics for name, found in evaluations.items()},
-            {name: found.to_json() for name, found in evaluations.items()})
+    return _both(evaluations)
+
+
+def _both(found: Mapping[str, Evaluation | DetectionEvaluation | MaskEvaluation]
+          ) -> tuple[dict[str, dict[str, Interval]], Metrics]:
+    """Return the metrics of each split as intervals and as plain values."""
+    return {name: one.metrics for name, one in found.items()}, {name: one.to_json() for name, one in found.items()}
 
 
 def _boxes(run: Run, parts: dict[str, Dataset], listen: Listen) -> tuple[dict[str, dict[str, Interval]], Metrics]:
@@ -62,7 +68,7 @@ def _boxes(run: Run, parts: dict[str, Dataset], listen: Listen) -> tuple[dict[st
         detect(run.model, [sample.source for sample in part.samples], listen=listen, step=f"evaluate {name}")[0],
         truths_of(part.samples), part.classes, groups=part.groups(), thresholds=task.thresholds, seed=run.job.seed)
         for name, part in parts.items()}
-    return ({name: one.metrics for name, one in found.items()}, {name: one.to_json() for name, one in found.items()})
+    return _both(found)
 
 
 def _masks(run: Run, parts: dict[str, Dataset], listen: Listen) -> tuple[dict[str, dict[str, Interval]], Metrics]:
@@ -70,7 +76,7 @@ def _masks(run: Run, parts: dict[str, Dataset], listen: Listen) -> tuple[dict[st
     found = {name: evaluate_masks(judge(run.model, part, listen=listen, step=f"evaluate {name}").confusions,
                                   part.classes, groups=part.groups(), seed=run.job.seed)
              for name, part in parts.items()}
-    return ({name: one.metrics for name, one in found.items()}, {name: one.to_json() for name, one in found.items()})
+    return _both(found)
 
 
 def by_class_name(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.adaptation import Adapted, choose_device
-from headstart.conclusion import write_conclusion
+from headstart.conclusion import fit_verdicts, write_conclusion
 from headstart.data.dataset import Dataset, Splits
 from headstart.detecting import detect
 from headstart.evaluation.boxes import (
@@ -22,10 +22,9 @@ from headstart.events import Listen, Note
 from headstart.job import Job
 from headstart.metrics.boxes import truths_of
 from headstart.report import words
-from headstart.runs import Metrics, read_history
+from headstart.runs import Metrics
 from headstart.seeds import derive
 from headstart.tasks.detection import Detection
-from headstart.training.watch import watch
 from headstart.types import Detections
 
 RESAMPLES = 500
@@ -52,11 +51,7 @@ def prove_boxes(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directo
     """Return all models with their proof, the last being the result; what was found is written into `directory`."""
     proven = [measure(job, item, splits, listen) for item in adapted]
     final, others = proven[-1], proven[:-1]
-    history = read_history(directory)
-    verdicts: dict[str, Any] = {}
-    for item in proven:
-        epochs = [row for row in history if row["method"] == item.adapted.name]
-        verdicts |= {item.adapted.name: watch(epochs, monitor=Detection.monitor).to_json()} if epochs else {}
+    verdicts = fit_verdicts(proven, directory, monitor=Detection.monitor)
     differences = [_difference(job, final, other, splits.test) for other in others]
     rows = [row for name, part in splits.items() if name in final.found
             for row in detection_rows(part.samples, final.found[name], truths_of(part.samples),

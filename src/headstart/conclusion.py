@@ -10,7 +10,8 @@ from headstart.adaptation import Adapted
 from headstart.events import Listen, Note
 from headstart.files import write_json
 from headstart.record import write_table
-from headstart.runs import Metrics
+from headstart.runs import Metrics, read_history
+from headstart.training.watch import watch
 
 
 class Measured(Protocol):
@@ -40,6 +41,16 @@ def write_conclusion(final: Measured, others: Sequence[Measured], *, details: di
     _say_fit(final.adapted.name, verdicts.get(final.adapted.name), listen)
     write_table(directory / "predictions.parquet", predictions)
     _say_negative_transfer(differences, listen)
+
+
+def fit_verdicts(measured: Sequence[Measured], directory: Path, *, monitor: str) -> dict[str, Any]:
+    """Return what the watch says of the epochs of each model, by method; nothing of one that has none."""
+    history = read_history(directory)
+    verdicts: dict[str, Any] = {}
+    for name in (item.adapted.name for item in measured):
+        epochs = [row for row in history if row["method"] == name]
+        verdicts |= {name: watch(epochs, monitor=monitor).to_json()} if epochs else {}
+    return verdicts
 
 
 def _say_fit(name: str, verdict: dict[str, Any] | None, listen: Listen) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from headstart.data.pixel_classes import OPACITY, class_counts, palette
+from headstart.data.pixel_classes import class_counts, coloured, palette
 from headstart.events import Listen, silent
 from headstart.files import atomic_write, distinct_stems, write_json, write_text
 from headstart.images import decode
@@ -102,8 +102,9 @@ def write_masks(folder: Path, predictions: Sequence[MaskPrediction], classes: Se
             continue
         with atomic_write(folder / "masks" / f"{stem}.png") as file:
             file.write(one.png)
+        overlay = coloured(Image.fromarray(decode(Path(one.image))), np.asarray(one.classes), len(classes))
         with atomic_write(folder / "overlays" / f"{stem}.jpg") as file:
-            _overlay(one, colours).save(file, format="JPEG", quality=90)
+            overlay.save(file, format="JPEG", quality=90)
     write_json(folder / "predictions.json", masks_json(predictions, classes))
     write_text(folder / "predictions.csv", masks_csv(predictions, classes))
     legend = io.StringIO()
@@ -118,10 +119,3 @@ def _png(classes: np.ndarray, colours: np.ndarray) -> bytes:
     image.putpalette(colours.tobytes())
     image.save(file, "PNG", optimize=False)
     return file.getvalue()
-
-
-def _overlay(one: MaskPrediction, colours: np.ndarray) -> Image.Image:
-    """Return the picture with the colours of the classes on it."""
-    assert one.classes is not None, one.image
-    picture = Image.fromarray(decode(Path(one.image)))
-    return Image.blend(picture, Image.fromarray(colours[one.classes]), OPACITY)

@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 
 from headstart.adaptation import Adapted, choose_device
-from headstart.conclusion import write_conclusion
+from headstart.conclusion import fit_verdicts, write_conclusion
 from headstart.data.dataset import Dataset, Splits
 from headstart.evaluation.masks import MaskEvaluation, compare_masks, evaluate_masks
 from headstart.events import Listen
 from headstart.job import Job
 from headstart.metrics.masks import overlaps_of
-from headstart.runs import Metrics, read_history
+from headstart.runs import Metrics
 from headstart.seeds import derive
 from headstart.segmenting import Answers, judge
 from headstart.tasks.semantic import Semantic
-from headstart.training.watch import watch
 
 
 @dataclass(frozen=True)
@@ -41,13 +40,9 @@ class ProvenMasks:
 def prove_masks(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directory: Path,
                 listen: Listen) -> list[ProvenMasks]:
     """Return all models with their proof, the last being the result; what was found is written into `directory`."""
-    proven = [measure(job, item, splits, listen) for item in adapted]
+    proven = [measure(job, item, splits, listen, shown=item is adapted[-1]) for item in adapted]
     final, others = proven[-1], proven[:-1]
-    history = read_history(directory)
-    verdicts: dict[str, Any] = {}
-    for item in proven:
-        epochs = [row for row in history if row["method"] == item.adapted.name]
-        verdicts |= {item.adapted.name: watch(epochs, monitor=Semantic.monitor).to_json()} if epochs else {}
+    verdicts = fit_verdicts(proven, directory, monitor=Semantic.monitor)
     differences = [_difference(job, final, other, splits.test) for other in others]
     rows = [row for name, part in splits.items() if name in final.found
             for row in _rows(name, part, final.found[name], final.evaluations[name])]
@@ -56,10 +51,10 @@ def prove_masks(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directo
     return proven
 
 
-def measure(job: Job, item: Adapted, splits: Splits, listen: Listen) -> ProvenMasks:
-    """Return the model with what it says of validation and test."""
+def measure(job: Job, item: Adapted, splits: Splits, listen: Listen, *, shown: bool) -> ProvenMasks:
+    """Return the model with what it says of validation and test. shown: whether the report shows its answers."""
     found = {name: judge(item.model, part, listen=listen, step=f"{item.name} on {name}",
-                         device=choose_device(job.device))
+                         device=choose_device(job.device), shown=shown)
              for name, part in (("val", splits.val), ("test", splits.test)) if len(part)}
     parts = {name: part for name, part in splits.items() if name in found}
     return ProvenMasks(item, found, {
@@ -70,8 +65,7 @@ def measure(job: Job, item: Adapted, splits: Splits, listen: Listen) -> ProvenMa
 def _rows(split: str, part: Dataset, found: Answers, evaluation: MaskEvaluation) -> list[dict[str, Any]]:
     """Return a row per image: its own metrics, the pixels of each class, and its answer."""
     return [{"id": sample.id, "path": str(sample.source) if isinstance(sample.source, Path) else None, "split": split,
-             "miou": float(evaluation.images["miou"][row]),
-             "pixel_accuracy": float(evaluation.images["pixel_accuracy"][row]),
+             **{metric: float(values[row]) for metric, values in evaluation.images.items()},
              "true_pixels": confusion.sum(axis=1).tolist(), "predicted_pixels": confusion.sum(axis=0).tolist(),
              "right_pixels": np.diagonal(confusion).tolist(), "truth": found.shown[row][0],
              "answer": found.shown[row][1]}

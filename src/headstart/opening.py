@@ -63,7 +63,7 @@ def open_job(job: Job, dataset: Dataset | None, listen: Listen, *, methods: Sequ
         raise ConfigError(f"init_from: {job.init_from} is a run of {before.task.part_name}, and {job.data} is data for "
                           f"{dataset.task}, whose head is another one. Start from a run of {dataset.task}, or leave "
                           "init_from out.")
-    job = _for_task(job, dataset.task)
+    job = _for_task(job, dataset)
     if methods and dataset.whole:
         raise ConfigError(f"a search for settings can't judge {dataset.task} yet. Use `headstart adapt` with your own.")
     splits, parts = _divide(job, dataset, listen, searched=bool(methods))
@@ -113,9 +113,9 @@ def _refuse_weightless(splits: Splits) -> None:
                             'or leave them out with --set reader.weight="".')
 
 
-def _for_task(job: Job, task: str) -> Job:
+def _for_task(job: Job, dataset: Dataset) -> Job:
     """Return the job with the task's own defaults. Raises ConfigError for settings that have no effect on the task."""
-    whole = task in ("detection", "semantic")
+    task, whole = dataset.task, dataset.whole
     if whole:
         idle = [name for name in ("folds", "advise") if getattr(job, name)]
         if idle:

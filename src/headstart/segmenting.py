@@ -64,16 +64,18 @@ class Answers:
     confusions: np.ndarray
     """int64 [N, C, C]."""
     shown: list[tuple[bytes, bytes]]
-    """Of each image the true and the answered classes, reduced, as PNGs."""
+    """Of each image the true and the answered classes, reduced, as PNGs; empty where they are not asked for."""
 
 
-def judge(model: Model, dataset: Dataset, *, listen: Listen = silent, step: str = "evaluate",
-          device: str = "cpu") -> Answers:
+def judge(model: Model, dataset: Dataset, *, listen: Listen = silent, step: str = "evaluate", device: str = "cpu",
+          shown: bool = False) -> Answers:
     """Return what the model says of the images against their masks. One picture at a time is in memory.
+
+    shown: whether a report will show the answers.
 
     Raises DataError for an image, or a mask, that can't be read, and for a mask of another size than its image.
     """
-    confusions, shown = [], []
+    confusions, pngs = [], []
     found = segment(model, [sample.source for sample in dataset.samples], listen=listen, step=step, device=device)
     for sample, answer in zip(dataset.samples, found, strict=True):
         assert sample.mask is not None, sample.id
@@ -85,9 +87,10 @@ def judge(model: Model, dataset: Dataset, *, listen: Listen = silent, step: str 
             raise DataError(f"{sample.id}: {answer.shape[1]}x{answer.shape[0]} pixels, its mask "
                             f"{truth.shape[1]}x{truth.shape[0]}")
         confusions.append(confusion_of(truth, answer, len(dataset.classes)))
-        shown.append((_reduced(truth), _reduced(answer)))
+        if shown:
+            pngs.append((_reduced(truth), _reduced(answer)))
     classes = len(dataset.classes)
-    return Answers(np.array(confusions, np.int64).reshape(-1, classes, classes), shown)
+    return Answers(np.array(confusions, np.int64).reshape(-1, classes, classes), pngs)
 
 
 def _reduced(classes: np.ndarray) -> bytes:

@@ -9,6 +9,7 @@ import colorsys
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+from PIL import Image
 
 from headstart.data.masks import BadMask
 from headstart.images import decode_values, title
@@ -70,6 +71,17 @@ def palette(count: int) -> np.ndarray:
         hue, lightness = (0.58 + 0.381966 * label) % 1, (0.45, 0.6, 0.35)[label % 3]
         found[label] = [round(255 * part) for part in colorsys.hls_to_rgb(hue, lightness, 0.75)]
     return found
+
+
+def coloured(picture: Image.Image, found: np.ndarray, classes: int) -> Image.Image:
+    """Return a picture in RGB with the colours of so many classes on it; what is of no class is left as it is.
+
+    found: uint8 [H, W], of the size of the picture.
+    """
+    laid = Image.blend(picture, Image.fromarray(palette(classes)[found]), OPACITY)
+    if (found == IGNORED).any():
+        laid.paste(picture, mask=Image.fromarray(found == IGNORED))
+    return laid
 
 
 def class_counts(found: np.ndarray, classes: int) -> np.ndarray:

@@ -7,17 +7,16 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from headstart.data.boxes import mend_box
 from headstart.data.dataset import Dataset
 from headstart.data.masks import BadMask
-from headstart.data.pixel_classes import OPACITY, palette, pixel_classes, resized_classes
+from headstart.data.pixel_classes import coloured, pixel_classes, resized_classes
 from headstart.errors import ConfigError, DataError
 from headstart.files import atomic_write
 from headstart.images import ImageError, decode
-from headstart.types import IGNORED, MaskFiles, Sample
+from headstart.types import MaskFiles, Sample
 
 MOST = 40
 CELL = 320
@@ -92,7 +91,7 @@ def _cell(sample: Sample, classes: Sequence[str]) -> Image.Image | None:
     picture = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
     font = ImageFont.load_default(12)
     cell = Image.new("RGB", (CELL, CELL + LINE), "white")
-    cell.paste(picture if sample.mask is None else _coloured(picture, sample.mask, len(classes)))
+    cell.paste(picture if sample.mask is None else _marked(picture, sample.mask, len(classes)))
     pen = ImageDraw.Draw(cell)
     for found in sample.objects or ():
         box, _ = mend_box(found.box, size)
@@ -109,15 +108,13 @@ def _cell(sample: Sample, classes: Sequence[str]) -> Image.Image | None:
     return cell
 
 
-def _coloured(picture: Image.Image, mask: MaskFiles, classes: int) -> Image.Image:
+def _marked(picture: Image.Image, mask: MaskFiles, classes: int) -> Image.Image:
     """Return the picture with the colours of the classes on it; where nothing is marked, or can be read, as it is."""
     try:
         found = resized_classes(pixel_classes(mask), (picture.height, picture.width))
     except (BadMask, ImageError):
         return picture
-    colours = Image.fromarray(palette(classes)[found])
-    shown = Image.fromarray(np.where(found == IGNORED, 0, round(255 * OPACITY)).astype(np.uint8))
-    return Image.composite(colours, picture, shown)
+    return coloured(picture, found, classes)
 
 
 def _sorted(box: tuple[float, ...]) -> tuple[float, ...]:

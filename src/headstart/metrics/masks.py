@@ -57,6 +57,13 @@ def mask_metrics(overlaps: Overlaps, names: Sequence[str] = NAMES) -> dict[str, 
     return {name: float(found[name][0]) for name in names}
 
 
+def of_images(overlaps: Overlaps) -> dict[str, np.ndarray]:
+    """Return `miou` and `pixel_accuracy` of each image alone, float64 [N]; NaN for one of ignored pixels alone."""
+    right, true, answered = (part.astype(np.float64) for part in (overlaps.right, overlaps.true, overlaps.answered))
+    return {"miou": _mean(_ratio(right, true + answered - right)),
+            "pixel_accuracy": _ratio(right.sum(axis=1), true.sum(axis=1))}
+
+
 def mask_scorer(overlaps: Overlaps) -> Scorer:
     """Return a call from weights [R, N] to {name: [R]}, with `iou 0`, `iou 1`, ... and `dice 0`, ... by class.
 
@@ -66,7 +73,7 @@ def mask_scorer(overlaps: Overlaps) -> Scorer:
     Source: Long et al., "Fully Convolutional Networks for Semantic Segmentation", CVPR 2015, section 5.
     """
     hits, true, answered = (part.astype(np.float64) for part in (overlaps.right, overlaps.true, overlaps.answered))
-    own = _mean(_ratio(hits, true + answered - hits))
+    own = of_images(overlaps)["miou"]
 
     def score(weights: np.ndarray) -> dict[str, np.ndarray]:
         tp, t, p = (weights @ part for part in (hits, true, answered))

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from headstart.data.pixel_classes import OPACITY, palette
+from headstart.data.pixel_classes import coloured
 from headstart.report import words
 from headstart.report.mistakes import Pictures, Thumbnail, thumbnail
 from headstart.types import IGNORED
@@ -69,10 +69,8 @@ def _overlay(row: Mapping[str, Any], classes: Sequence[str], root: Path | None, 
 
 def _laid(picture: Image.Image, found: np.ndarray, classes: int) -> Thumbnail:
     """Return the picture with the colours of the classes on it."""
-    base = np.asarray(picture.convert("RGB").resize((found.shape[1], found.shape[0]), Image.Resampling.LANCZOS))
-    mixed = np.where((found == IGNORED)[..., None], base,
-                     (1 - OPACITY) * base + OPACITY * palette(classes)[found])
-    return thumbnail(Image.fromarray(mixed.round().astype(np.uint8)), side=SIDE)
+    small = picture.convert("RGB").resize((found.shape[1], found.shape[0]), Image.Resampling.LANCZOS)
+    return thumbnail(coloured(small, found, classes), side=SIDE)
 
 
 def _told(row: Mapping[str, Any], classes: Sequence[str]) -> str:

@@ -61,7 +61,7 @@ def open_picture(path: str) -> Image.Image | None:
 def most_confident(record: Record, pictures: Pictures) -> tuple[list[Mistake], int]:
     """Return the surest mistakes of the proving split, the surest first, and how many there are in all."""
     table = record.predictions
-    if table is None or record.data.task in ("detection", "semantic"):
+    if table is None or record.whole:
         return [], 0
     table = table[table["split"] == record.split]
     find = _of_labels if record.several else _of_class

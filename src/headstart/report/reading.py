@@ -77,6 +77,11 @@ class Record:
         return self.data.task == "multilabel"
 
     @property
+    def whole(self) -> bool:
+        """Return whether the answers have a place in the image, so that it is not right or wrong as a whole."""
+        return self.data.task in SHAPES
+
+    @property
     def split(self) -> str:
         """Return the split that proves the result: `test` where there is one."""
         return "test" if "test" in self.metrics else next(iter(self.metrics))

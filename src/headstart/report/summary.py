@@ -187,7 +187,7 @@ def _about_test(record: Record) -> list[str]:
 
 
 def _moved(record: Record) -> str:
-    if record.data.task in ("detection", "semantic"):
+    if record.whole:
         return f"a few {'objects' if record.boxes else 'images'} more or less change the numbers"
     return f"one image more or less right moves the accuracy by {words.number(100 / record.tested, 1)} points"
 

@@ -18,7 +18,6 @@ class Fpn(Segmenter):
     dropout: float = Field(0.2, ge=0, lt=1)
     """Chance that a channel is left out before the last layer."""
 
-
     def build(self, backbone: Backbone, classes: int) -> SegmentationHead:
         """Return a fresh head."""
         build = library().fpn.decoder.FPNDecoder

@@ -88,6 +88,13 @@ def decoder_of(build: Callable[..., Any], backbone: Backbone, *, strides: Sequen
     return build(encoder_channels=widths, **settings), sources
 
 
+def halving_head(build: Callable[..., Any], backbone: Backbone, classes: int, width: int) -> SegmentationHead:
+    """Return the head of a U-Net: five blocks, the coarsest of `width` channels, each finer one of half as many."""
+    widths = [width >> level for level in range(5)]
+    decoder, sources = decoder_of(build, backbone, decoder_channels=widths)
+    return SegmentationHead(decoder, sources, width=widths[-1], classes=classes, kernel=3)
+
+
 def library() -> Any:
     """Return segmentation-models-pytorch. Raises ResourceError where it is not installed."""
     try:

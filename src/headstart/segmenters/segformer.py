@@ -15,7 +15,6 @@ class Segformer(Segmenter):
     width: int = Field(128, ge=16, le=1024, multiple_of=16)
     """Channels of the decoder."""
 
-
     def build(self, backbone: Backbone, classes: int) -> SegmentationHead:
         """Return a fresh head."""
         build = library().segformer.decoder.SegformerDecoder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from headstart.backbones.backbone import Backbone
-from headstart.segmenters.head import SegmentationHead, decoder_of, library
+from headstart.segmenters.head import SegmentationHead, halving_head, library
 from headstart.segmenters.segmenter import Segmenter
 
 
@@ -15,10 +15,6 @@ class Unet(Segmenter):
     width: int = Field(128, ge=16, le=1024, multiple_of=16)
     """Channels of the coarsest block of the decoder; each finer one has half as many."""
 
-
     def build(self, backbone: Backbone, classes: int) -> SegmentationHead:
         """Return a fresh head."""
-        widths = [self.width >> level for level in range(5)]
-        build = library().unet.decoder.UnetDecoder
-        decoder, sources = decoder_of(build, backbone, decoder_channels=widths)
-        return SegmentationHead(decoder, sources, width=widths[-1], classes=classes, kernel=3)
+        return halving_head(library().unet.decoder.UnetDecoder, backbone, classes, self.width)

@@ -15,7 +15,7 @@ import numpy as np
 from headstart.errors import ConfigError, DataError
 from headstart.evaluation.comparison import Difference, concluded
 from headstart.evaluation.intervals import Interval, bootstrap, effective_size, interval
-from headstart.metrics.masks import NAMES, Overlaps, mask_scorer, overlaps_of
+from headstart.metrics.masks import NAMES, Overlaps, mask_scorer, of_images, overlaps_of
 
 
 @dataclass(frozen=True)
@@ -47,22 +47,21 @@ def evaluate_masks(confusions: np.ndarray, classes: Sequence[str], *, groups: Se
     if not confusions.any():
         raise DataError("every pixel of the split is ignored, so that nothing can be measured. Are the numbers of the "
                         "masks what they should be?")
-    score = mask_scorer(overlaps_of(confusions))
+    overlaps = overlaps_of(confusions)
+    score = mask_scorer(overlaps)
     values = {name: float(value[0]) for name, value in score(np.ones((1, len(confusions)))).items()}
     replicates = bootstrap(score, len(confusions), resamples=resamples, seed=seed, groups=groups)
     size = effective_size(len(confusions), groups=groups)
     kinds = {"iou": "miou", "dice": "mdice"}  # of one class they have the range of the mean
     intervals = {name: interval(kinds.get(name.partition(" ")[0], name), value, replicates.get(name, np.zeros(0)),
                                 size=size) for name, value in values.items()}
-    alone = score(np.eye(len(confusions)))
     total = confusions.sum(axis=0)
     details = {"per_class": {name: _of_class(confusions, c, intervals) for c, name in enumerate(classes)},
                "confusion": total.tolist(),
                "undefined": [name for c, name in enumerate(classes) if math.isnan(values[f"iou {c}"])],
                "counts": {"images": len(confusions), "pixels": int(total.sum()),
                           "images_ignored": int((confusions.sum(axis=(1, 2)) == 0).sum())}}
-    return MaskEvaluation({name: intervals[name] for name in NAMES}, details,
-                          {name: alone[name] for name in ("miou", "pixel_accuracy")})
+    return MaskEvaluation({name: intervals[name] for name in NAMES}, details, of_images(overlaps))
 
 
 def compare_masks(a: Overlaps, b: Overlaps, *, metric: str = "miou", groups: Sequence[object] | None = None,
