@@ -9,7 +9,7 @@ from typing import Any, cast
 from headstart import receipts
 from headstart.assessment import assess
 from headstart.backbones.resolve import PERMISSIVE
-from headstart.box_predictions import BoxPrediction, in_slices, predict_boxes
+from headstart.box_predictions import BoxPrediction, predict_boxes
 from headstart.confrontation import confront
 from headstart.conversion import Converted, Images, write_dataset
 from headstart.data.box_findings import INPUT_SIZE
@@ -194,12 +194,12 @@ def predict(run: str | Path | Run, images: Sequence[str | Path], *, slices: int 
     A detector's are all boxes that it tells, however unsure: `model.task.thresholds` says from which score on to
     show them.
 
-    run: a finished run, or the path of an `adapter.safetensors`. slices: for a detector, pixels of the overlapping
-    parts that each picture is looked at in; None: as it was trained. allow_licenses: of the pretrained weights that an
-    adapter is put on; `any` allows all.
+    run: a finished run, or the path of an `adapter.safetensors`. slices: for boxes and masks, pixels of the
+    overlapping parts that each picture is looked at in; None: as it was trained. allow_licenses: of the pretrained
+    weights that an adapter is put on; `any` allows all.
     """
     model = run.model if isinstance(run, Run) else load_model(run, allow_licenses=allow_licenses)
-    model = model if slices is None else in_slices(model, slices)
+    model = model if slices is None else model.in_slices(slices)
     if model.task.part_name == "detection":
         return predict_boxes(model, images, listen=listen)
     if model.task.part_name == "semantic":

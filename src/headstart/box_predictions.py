@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from headstart.data.slices import Slices
 from headstart.detecting import detect
 from headstart.errors import ConfigError, nearest
 from headstart.events import Listen, silent
@@ -207,20 +206,6 @@ def predict_boxes(model: Model, images: Sequence[str | Path], *, listen: Listen 
     found, sizes = detect(model, [Path(image) for image in images], listen=listen, errors=errors)
     return [BoxPrediction(str(image), None, None, errors[row]) if row in errors
             else BoxPrediction(str(image), sizes[row], found[row]) for row, image in enumerate(images)]
-
-
-def in_slices(model: Model, size: int) -> Model:
-    """Return a detector that looks at parts of `size` pixels of each picture, each brought to the input of the model.
-
-    A model that was trained on slices keeps its other settings of them. Raises ConfigError for a model without boxes
-    and for a size that is none.
-    """
-    if not isinstance(model.task, Detection):
-        raise ConfigError("slices: only a detector looks at parts of a picture, and this model is for "
-                          f"{model.task.part_name}. Leave slices out.")
-    known = model.task.slices.model_dump() if model.task.slices else {}
-    return replace(model, task=model.task.model_copy(update={"slices": Slices.parse({**known, "size": size},
-                                                                                    where="slices")}))
 
 
 def upright(name: str) -> Image.Image | None:

@@ -57,7 +57,8 @@ class Job(Part):
     detector: ChosenDetector | None = None
     """For detection: what finds boxes on the backbone's maps, such as {detector: yolox, width: 0.5}; None: yolox."""
     slices: ChosenSlices | None = None
-    """For detection: cuts large pictures into overlapping parts, such as {size: 640, overlap: 0.2}; None: the whole."""
+    """For boxes and masks: cuts large pictures into overlapping parts, such as {size: 640, overlap: 0.2}; None: the
+    whole."""
     segmenter: ChosenSegmenter | None = None
     """For semantic segmentation: what tells classes on the backbone's maps, such as {segmenter: unet, width: 64}; None:
     unet."""

@@ -18,6 +18,7 @@ from headstart.backbones.backbone import Backbone, BackboneSpec, Source
 from headstart.backbones.resolve import PERMISSIVE
 from headstart.backbones.resolve import load as load_backbone
 from headstart.catalog import Catalog
+from headstart.data.slices import Slices
 from headstart.data.transforms import Preprocessing
 from headstart.errors import ConfigError, IntegrityError
 from headstart.events import Listen, silent
@@ -64,6 +65,19 @@ class Model:
             raise ConfigError(f"a {self.task.part_name} model has no one answer for a whole image, so that this can't "
                               "be done with it.")
         return self.task
+
+    def in_slices(self, size: int) -> Self:
+        """Return a model that looks at parts of `size` pixels of each picture, each brought to the input of the model.
+
+        One that was trained on slices keeps its other settings of them. Raises ConfigError for a model that says
+        something of whole images, and for a size that is none.
+        """
+        if isinstance(self.task, ImageTask):
+            raise ConfigError("slices: only what says something of places looks at parts of a picture, and this model "
+                              f"is for {self.task.part_name}. Leave slices out.")
+        known: Slices | None = getattr(self.task, "slices", None)
+        slices = Slices.parse({**(known.model_dump() if known else {}), "size": size}, where="slices")
+        return dataclasses.replace(self, task=self.task.model_copy(update={"slices": slices}))
 
     def logits(self, sources: Sequence[ImageSource], *, listen: Listen = silent, step: str = "predict",
                device: str = "cpu", workers: int = 0, errors: dict[int, str] | None = None) -> np.ndarray:

@@ -123,11 +123,17 @@ def _for_task(job: Job, dataset: Dataset) -> Job:
         if job.fit not in (None, "pad"):
             raise ConfigError(f"fit {job.fit}: a model for {task} sees the whole picture in its proportions. Leave it "
                               "out.")
-    for name, of in (("detector", "detection"), ("slices", "detection"), ("segmenter", "semantic")):
+    for name, tasks in (("detector", ("detection",)), ("segmenter", ("semantic",)),
+                        ("slices", ("detection", "semantic"))):
         value = getattr(job, name)
-        if task != of and value is not None:
+        if task not in tasks and value is not None:
             said = getattr(value, "size", value.part_name)
             raise ConfigError(f"{name} {said}: has no effect on {task}. Leave it out.")
+    if task == "semantic" and job.slices:
+        idle = [name for name in ("whole", "merge", "iou") if name in job.slices.changed()]
+        if idle:
+            raise ConfigError(f"slices: {' and '.join(idle)} would have no effect on {task}, whose slices are blended. "
+                              "Leave it out.")
     # What always answers the same class says nothing of where things are.
     baselines = tuple(method.for_task(task) for method in job.baselines
                       if not whole or method.part_name != "majority")

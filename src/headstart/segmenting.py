@@ -11,21 +11,25 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
+from headstart.blending import blended
 from headstart.canvas import on_canvas
 from headstart.data.dataset import Dataset
-from headstart.data.masks import BadMask
-from headstart.data.pixel_classes import pixel_classes, resized_classes
+from headstart.data.pixel_classes import classes_of, resized_classes
 from headstart.data.transforms import to_tensor
 from headstart.errors import DataError
 from headstart.events import Listen, Progress, Started, silent
-from headstart.images import decode
+from headstart.images import Picture, decode, opened, title
 from headstart.metrics.masks import confusion_of
 from headstart.model import Model
+from headstart.pixels import Window
 from headstart.segmenters.head import SegmentationHead
+from headstart.tasks.semantic import Semantic
 from headstart.types import ImageSource
 
 # N images, C classes, H and W pixels of the picture, h and w of the input
 
+AT_ONCE = 4
+"""Slices of a picture that the network sees at once."""
 BAND = 16_000_000
 """Logits that are brought to the size of the picture at once."""
 SHOWN = 480
@@ -36,25 +40,49 @@ def segment(model: Model, sources: Sequence[ImageSource], *, listen: Listen = si
             device: str = "cpu", errors: dict[int, str] | None = None) -> Iterator[np.ndarray]:
     """Give for each picture uint8 [H, W], the class index of each of its pixels, one picture after the other.
 
-    The network sees pictures reduced to its input; its logits are brought back to their size before the class is taken.
+    The network sees pictures reduced to its input, or with the task's `slices` their parts, one after the other; its
+    logits are brought back to their size before the class is taken.
     A broken picture raises DataError, or is told in `errors` and gives an array of no pixels.
     """
     assert isinstance(model.head, SegmentationHead), type(model.head)
     for part in (model.backbone, model.head):
         part.to(device).eval()
     listen(Started(step, len(sources), "images"))
-    settings = model.preprocessing
     for row, source in enumerate(sources):
         try:
-            picture = decode(source, channels=settings.channels, background=settings.background)
+            classes = _classes_of(model, source, device)
         except DataError as error:
             if errors is None:
                 raise
             errors[row] = str(error)
             yield np.zeros((0, 0), np.uint8)
         else:
-            yield at_size(logits_of(model, settings.whole(picture), device), picture.shape[:2])
+            yield classes
         listen(Progress(step, row + 1))
+
+
+def _classes_of(model: Model, source: ImageSource, device: str) -> np.ndarray:
+    """Return uint8 [H, W] of one picture."""
+    assert isinstance(model.task, Semantic), type(model.task)
+    settings, slices = model.preprocessing, model.task.slices
+    form = {"channels": settings.channels, "background": settings.background}
+    if slices is None:
+        picture = decode(source, **form)
+        return at_size(logits_of(model, [settings.whole(picture)], device)[0], picture.shape[:2])
+    with opened(source, **form) as large:
+        windows = slices.windows(large.size, name=title(source))
+        return blended(_probabilities(model, large, windows, device), windows, large.size, margin=slices.shared)
+
+
+def _probabilities(model: Model, picture: Picture, windows: Sequence[Window], device: str) -> Iterator[torch.Tensor]:
+    """Give float32 [C, h, w] of each window, in pixels of the picture."""
+    for start in range(0, len(windows), AT_ONCE):
+        some = windows[start:start + AT_ONCE]
+        small = [model.preprocessing.whole(picture.region(window)) for window in some]
+        for logits, (left, top, right, bottom) in zip(logits_of(model, small, device), some, strict=True):
+            large = functional.interpolate(logits[None], size=(bottom - top, right - left), mode="bilinear",
+                                           align_corners=False)
+            yield large[0].softmax(dim=0)
 
 
 @dataclass(frozen=True)
@@ -78,14 +106,7 @@ def judge(model: Model, dataset: Dataset, *, listen: Listen = silent, step: str 
     confusions, pngs = [], []
     found = segment(model, [sample.source for sample in dataset.samples], listen=listen, step=step, device=device)
     for sample, answer in zip(dataset.samples, found, strict=True):
-        assert sample.mask is not None, sample.id
-        try:
-            truth = pixel_classes(sample.mask)
-        except BadMask as error:
-            raise DataError(f"{sample.id}: {error}") from None
-        if truth.shape != answer.shape:
-            raise DataError(f"{sample.id}: {answer.shape[1]}x{answer.shape[0]} pixels, its mask "
-                            f"{truth.shape[1]}x{truth.shape[0]}")
+        truth = classes_of(sample, answer.shape)
         confusions.append(confusion_of(truth, answer, len(dataset.classes)))
         if shown:
             pngs.append((_reduced(truth), _reduced(answer)))
@@ -102,13 +123,14 @@ def _reduced(classes: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def logits_of(model: Model, small: np.ndarray, device: str) -> torch.Tensor:
-    """Return float32 [C, h, w] of one picture uint8 [h, w, channels], which the network, on the device, sees as it is.
+def logits_of(model: Model, small: Sequence[np.ndarray], device: str) -> torch.Tensor:
+    """Return float32 [N, C, h, w] of pictures uint8 [h, w, channels] of one size, which the network, on the device,
+    sees as they are.
     """
-    images = on_canvas([to_tensor(small).to(device)], model.preprocessing)
+    images = on_canvas([to_tensor(one).to(device) for one in small], model.preprocessing)
     with torch.inference_mode():
         logits = model.head(model.backbone.maps(images), images)
-    found: torch.Tensor = logits[0, :, :small.shape[0], :small.shape[1]].cpu()
+    found: torch.Tensor = logits[:, :, :small[0].shape[0], :small[0].shape[1]].cpu()
     return found
 
 

@@ -104,20 +104,20 @@ def _task(job: Job, name: str, own: str = "") -> Task:
     made = Catalog("tasks", Task).get(name)  # type: ignore[type-abstract]
     given: dict[str, dict[str, Any]] = {
         "detection": {"detector": job.detector or own or None, "slices": job.slices},
-        "semantic": {"segmenter": job.segmenter}}
+        "semantic": {"segmenter": job.segmenter, "slices": job.slices}}
     return made.parse({key: value for key, value in given.get(name, {}).items() if value})
 
 
 def _why(job: Job, task: Task, size: int) -> str:
     """Return a sentence on the architecture and the size of its input, and why they were taken."""
-    if isinstance(task, Semantic):
-        said = f"segmenter {task.segmenter.part_name} on pictures of {size} pixels on their longer side"
-        return f"{said}." if job.segmenter or job.image_size or job.init_from else (
-            f"{said}: what two cores train in minutes. Fine structures want more: --set image_size={2 * size} costs "
-            "four times as much.")
-    assert isinstance(task, Detection), task
+    assert isinstance(task, Detection | Semantic), task
     seen = f"slices of {task.slices.size} pixels, each brought to {size}" if task.slices else \
         f"pictures of {size} pixels on their longer side"
+    if isinstance(task, Semantic):
+        said = f"segmenter {task.segmenter.part_name} on {seen}"
+        return f"{said}." if job.segmenter or job.image_size or task.slices or job.init_from else (
+            f"{said}: what two cores train in minutes. Fine structures want more: --set image_size={2 * size} costs "
+            "four times as much.")
     said = f"detector {task.detector.part_name} on {seen}"
     if job.detector or job.image_size or task.slices or job.init_from or not isinstance(task.detector, Yolox):
         return f"{said}."
@@ -145,7 +145,7 @@ def _start_from(model: Model, dataset: Dataset, task: Task, listen: Listen) -> M
     if isinstance(model.task, Detection):
         task = model.task.model_copy(update={"thresholds": (), "slices": getattr(task, "slices", None)})
     if isinstance(model.task, Semantic):
-        task = model.task
+        task = model.task.model_copy(update={"slices": getattr(task, "slices", None)})
     fresh = Model.fresh(model.backbone, task, dataset.classes, preprocessing=model.preprocessing)
     pairs = matched(dataset.classes, model.classes)
     if isinstance(fresh.head, DetectionHead | SegmentationHead):

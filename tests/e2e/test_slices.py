@@ -14,6 +14,7 @@ from headstart.data.slices import Slices
 from headstart.errors import ConfigError
 from headstart.job import build_job
 from tests.e2e.test_detection import COLOURS, SMALL
+from tests.e2e.test_semantic import write_masks
 
 CUT = {"size": 64, "overlap": 0.25}
 PROBE = [{"method": "probe", "epochs": 1}]
@@ -88,6 +89,27 @@ def test_a_start_from_a_run_keeps_its_slices_unless_told_others(sliced: hs.Run, 
     assert kept.model.task.slices == Slices(**CUT)  # type: ignore[attr-defined, arg-type]
     other = hs.adapt(table, out=tmp_path / "other", slices=96, **more)
     assert other.model.task.slices == Slices(**{**CUT, "size": 96})  # type: ignore[attr-defined, arg-type]
+
+
+def test_masks_are_learnt_proven_and_told_in_slices(tmp_path: Path) -> None:
+    masks = write_masks(tmp_path / "masks")
+    run = hs.adapt(masks, method=PROBE, baselines="", slices=CUT, out=tmp_path / "run", backbone="efficientnet_lite0",
+                   tracking="off", segmenter={"segmenter": "unet", "width": 16})
+    assert run.model.task.slices == Slices(**CUT)  # type: ignore[attr-defined, arg-type]
+    assert run.model.preprocessing.size == 64
+    rows = run.predictions.query("split == 'test'")
+    for found, stored in zip(hs.predict(run, list(rows["path"])), rows.itertuples(), strict=True):
+        assert found.size == (64, 96)  # type: ignore[union-attr]
+        assert list(found.pixels) == list(np.bincount(np.asarray(found.classes).ravel(), minlength=3))  # type: ignore[union-attr]
+        # The first row of a picture is of no class, so that the proof does not count it.
+        counted = np.bincount(np.asarray(found.classes)[1:].ravel(), minlength=3)  # type: ignore[union-attr]
+        assert counted.tolist() == list(stored.predicted_pixels)
+    kept = hs.adapt(masks, init_from=str(run.directory), method=PROBE, baselines="", out=tmp_path / "kept",
+                    tracking="off", slices=96)
+    assert kept.model.task.slices == Slices(**{**CUT, "size": 96})  # type: ignore[attr-defined, arg-type]
+    assert kept.model.preprocessing.size == 64, "a start keeps the size of its input"
+    with pytest.raises(ConfigError, match="slices: merge would have no effect on semantic"):
+        hs.adapt(masks, slices={"size": 64, "merge": "wbf"}, out=tmp_path / "never")
 
 
 def test_the_command_line_sets_slices() -> None:

@@ -19,7 +19,7 @@ from headstart.tasks.detection import Detection
 from headstart.training import box_lesson, sliced_pictures
 from headstart.training.box_lesson import BoxLesson
 from headstart.training.box_pictures import TrainBoxes
-from headstart.training.sliced_pictures import SlicedPictures
+from headstart.training.sliced_boxes import SlicedBoxes
 from headstart.training.train import train
 from headstart.types import Instance, Sample
 from tests.training.killing import in_child, kill_at_step
@@ -56,11 +56,11 @@ def slicing(cut: Slices = CUT) -> Model:
     return replace(made, task=made.task.model_copy(update={"slices": cut}))
 
 
-def pictures(dataset: Dataset, folder: Path, **changes: object) -> SlicedPictures:
-    return SlicedPictures(dataset, SETTINGS, CUT, **{"budget": 1e9, "scratch": folder, "seed": None, **changes})  # type: ignore[arg-type]
+def pictures(dataset: Dataset, folder: Path, **changes: object) -> SlicedBoxes:
+    return SlicedBoxes(dataset, SETTINGS, CUT, **{"budget": 1e9, "scratch": folder, "seed": None, **changes})  # type: ignore[arg-type]
 
 
-def loaded(found: SlicedPictures) -> SlicedPictures:
+def loaded(found: SlicedBoxes) -> SlicedBoxes:
     found.load(step="decoding", listen=silent, check=lambda: None)
     return found
 

@@ -63,11 +63,11 @@ def predict(
 
 
 def _in_slices(model: Model, size: int, listen: Listen) -> Model:
-    from headstart.box_predictions import in_slices
     from headstart.events import Note
 
-    sliced = in_slices(model, size)
-    listen(Note("from which score a box is shown was chosen without these slices", "warning"))
+    sliced = model.in_slices(size)
+    if model.task.part_name == "detection":
+        listen(Note("from which score a box is shown was chosen without these slices", "warning"))
     return sliced
 
 

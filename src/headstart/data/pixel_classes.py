@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image
 
 from headstart.data.masks import BadMask
+from headstart.errors import DataError
 from headstart.images import decode_values, title
-from headstart.types import IGNORED, UNMARKED, Codes, ImageSource, MaskFiles
+from headstart.types import IGNORED, UNMARKED, Codes, ImageSource, MaskFiles, Sample
 
 FEW = 8
 """Unknown numbers that a message tells."""
@@ -44,6 +45,21 @@ def pixel_classes(mask: MaskFiles) -> np.ndarray:
         found[marked] = layer[marked]
     assert found is not None, "a mask without a file"
     found[found == UNMARKED] = mask.unmarked
+    return found
+
+
+def classes_of(sample: Sample, size: tuple[int, ...]) -> np.ndarray:
+    """Return `pixel_classes` of a sample with a mask. Raises DataError where it can't be read, or has another size.
+
+    size: height and width of the picture.
+    """
+    assert sample.mask is not None, sample.id
+    try:
+        found = pixel_classes(sample.mask)
+    except BadMask as error:
+        raise DataError(f"{sample.id}: {error}") from None
+    if found.shape != tuple(size):
+        raise DataError(f"{sample.id}: {size[1]}x{size[0]} pixels, its mask {found.shape[1]}x{found.shape[0]}")
     return found
 
 

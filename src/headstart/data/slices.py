@@ -35,6 +35,11 @@ class Slices(Part):
     iou: float = Field(0.5, gt=0, lt=1)
     """Intersection over union from which two boxes of a class are of one object."""
 
+    @property
+    def shared(self) -> int:
+        """Pixels that a slice has in common with the next one, at the least."""
+        return math.ceil(self.overlap * self.size)
+
     def windows(self, size: tuple[int, int], *, name: str = "a picture") -> list[Window]:
         """Return the parts of a picture of this height and width that are looked at, row by row.
 
@@ -54,7 +59,7 @@ class Slices(Part):
 
     def _starts(self, side: int) -> list[int]:
         """Return where the slices of a side of so many pixels begin."""
-        step = max(1, self.size - math.ceil(self.overlap * self.size))
+        step = max(1, self.size - self.shared)
         last = max(0, side - self.size)
         return [*range(0, last, step), last]
 

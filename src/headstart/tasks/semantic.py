@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import nn
 
 from headstart.backbones.backbone import Backbone
+from headstart.data.slices import ChosenSlices
 from headstart.errors import ConfigError
 from headstart.segmenters.segmenter import ChosenSegmenter
 from headstart.segmenters.unet import Unet
@@ -21,6 +22,8 @@ class Semantic(Task):
 
     segmenter: ChosenSegmenter = Field(default_factory=Unet)
     """The architecture of the head, such as unet; with settings as {segmenter: unet, width: 64}."""
+    slices: ChosenSlices | None = None
+    """How a large picture is cut into parts, which the network sees one by one; None shows it the whole, shrunk."""
 
     def head(self, backbone: Backbone, classes: int) -> nn.Module:
         """Return a fresh head for the backbone's maps. Raises ConfigError for one that takes one size only."""

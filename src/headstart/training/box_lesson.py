@@ -25,7 +25,7 @@ from headstart.training.network import Network
 from headstart.training.objective import Teaching
 from headstart.training.pictures import SHARE, free_memory
 from headstart.training.plan import Plan
-from headstart.training.sliced_pictures import SlicedPictures
+from headstart.training.sliced_boxes import SlicedBoxes
 from headstart.training.whole_lesson import TRAIN, VAL, WholeLesson
 from headstart.types import Batch, Detections
 
@@ -56,8 +56,8 @@ class BoxLesson(WholeLesson):
         if model.task.slices is not None:
             # Validation sees every slice; of those to learn from, the ones without objects are thinned out.
             self.pictures, self.val_pictures = (
-                SlicedPictures(part, model.preprocessing, model.task.slices, budget=SHARE * free_memory(),
-                               scratch=context.workspace, seed=seed)
+                SlicedBoxes(part, model.preprocessing, model.task.slices, budget=SHARE * free_memory(),
+                            scratch=context.workspace, seed=seed)
                 for part, seed in ((splits.train, context.seed), (splits.val, None)))
         self._truths = [truth_of(sample.objects or ()) for sample in splits.val.samples]
 

@@ -12,16 +12,21 @@ from torch import nn
 from torch.nn import functional
 
 from headstart.canvas import on_canvas
+from headstart.data.dataset import Splits
 from headstart.data.pixel_classes import class_counts
 from headstart.errors import ConfigError
 from headstart.mask_losses.mask_loss import total
+from headstart.methods.method import Context
 from headstart.metrics.masks import NAMES, confusion_of, mask_metrics, overlaps_of
 from headstart.model import Model
+from headstart.tasks.semantic import Semantic
 from headstart.training.lesson import Share
 from headstart.training.mask_pictures import MaskItem, MaskPictures, TrainMasks, ValMasks
 from headstart.training.network import Network
 from headstart.training.objective import Teaching
+from headstart.training.pictures import SHARE, free_memory
 from headstart.training.plan import Plan
+from headstart.training.sliced_masks import SlicedMasks
 from headstart.training.whole_lesson import TRAIN, VAL, WholeLesson
 from headstart.types import IGNORED, Batch
 
@@ -53,6 +58,15 @@ class MaskLesson(WholeLesson):
             raise ConfigError(f"{plan.part_name}: class_weights=effective counts images, which say little of pixels. "
                               "Take balanced or none.")
         super().refuse(plan, model)
+
+    def __init__(self, model: Model, splits: Splits, plan: Plan, context: Context) -> None:
+        super().__init__(model, splits, plan, context)
+        assert isinstance(model.task, Semantic), type(model.task)
+        if model.task.slices is not None:
+            self.pictures, self.val_pictures = (
+                SlicedMasks(part, model.preprocessing, model.task.slices, budget=SHARE * free_memory(),
+                            scratch=context.workspace, once=once)
+                for part, once in ((splits.train, False), (splits.val, True)))
 
     def begin(self, network: Network, averaged: nn.Module | None, teaching: Teaching | None) -> list[nn.Module]:
         """Take the network in; return what must follow it to its device."""
@@ -95,7 +109,7 @@ class MaskLesson(WholeLesson):
         return found, losses
 
     def _metric(self, found: list[np.ndarray]) -> float:
-        return mask_metrics(overlaps_of(np.stack(found)))[self.monitor.name]
+        return mask_metrics(overlaps_of(np.stack(self.val_pictures.gathered(found))))[self.monitor.name]
 
     def blank(self, count: int) -> MaskBatch:
         """Return a batch of black images of the first class."""

@@ -13,10 +13,8 @@ from headstart import seeds
 from headstart.data.augment import Preset
 from headstart.data.augment_masks import Labelled, MaskAugment
 from headstart.data.dataset import Dataset
-from headstart.data.masks import BadMask
-from headstart.data.pixel_classes import pixel_classes, resized_classes
+from headstart.data.pixel_classes import classes_of, resized_classes
 from headstart.data.transforms import Preprocessing, to_tensor
-from headstart.errors import DataError
 from headstart.training.pictures import Pictures
 
 # N images
@@ -52,16 +50,15 @@ class MaskPictures(Pictures):
         kinds = sorted(set(self._shapes))
         return np.array([kinds.index(shape) for shape in self._shapes]) if len(kinds) > 1 else None
 
+    def gathered(self, found: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the confusion of each picture of the split, from that of each that is shown."""
+        return list(found)
+
     def _reduced(self, position: int, picture: np.ndarray) -> np.ndarray:
-        sample = self.dataset.samples[position]
-        assert sample.mask is not None, sample.id
-        try:
-            classes = pixel_classes(sample.mask)
-        except BadMask as error:
-            raise DataError(f"{sample.id}: {error}") from None
-        if classes.shape != picture.shape[:2]:
-            raise DataError(f"{sample.id}: {picture.shape[1]}x{picture.shape[0]} pixels, its mask "
-                            f"{classes.shape[1]}x{classes.shape[0]}")
+        return self._both(position, picture, classes_of(self.dataset.samples[position], picture.shape[:2]))
+
+    def _both(self, position: int, picture: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """Return a picture uint8 [H, W, C] and its classes [H, W] at the size of the input, behind one another."""
         small = self.preprocessing.whole(picture)
         self._shapes[position] = (small.shape[0], small.shape[1])
         return np.dstack([small, resized_classes(classes, (small.shape[0], small.shape[1]))])

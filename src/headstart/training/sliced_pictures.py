@@ -1,34 +1,31 @@
 """Slices of large pictures for training: each decoded picture is cut once, and its slices kept, in memory or on disk.
 
-A slice is a sample of its own: it has its part of the boxes, its turn in every epoch, and a place in the maps that a
-frozen backbone gives. Which slices there are follows from the headers of the files and the seed, so that a resumed
+A slice is a sample of its own: it has its part of what is marked, its turn in every epoch, and a place in the maps that
+a frozen backbone gives. Which slices there are follows from the headers of the files and the seed, so that a resumed
 training has the same ones.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from headstart import seeds
 from headstart.data.dataset import Dataset
-from headstart.data.slices import Slices, seen_through
-from headstart.data.transforms import Preprocessing
+from headstart.data.slices import Slices
 from headstart.errors import DataError
 from headstart.events import Listen, Note, Progress, Started
-from headstart.images import ImageError, Picture, opened, size_of
-from headstart.merging import merged
+from headstart.images import ImageError, opened, size_of
 from headstart.pixels import Window
-from headstart.training.box_pictures import BoxPictures
-from headstart.training.pictures import unreadable
-from headstart.types import Detections, Sample
+from headstart.training.pictures import Pictures, unreadable
+from headstart.types import Sample
 
 AT_ONCE = 32
 """Slices that are cut before they are stored."""
@@ -45,37 +42,32 @@ class Place:
     """Height and width of the picture."""
 
 
-class SlicedPictures(BoxPictures):
-    """What `BoxPictures` is, of the slices of a split. `dataset` has them as samples, picture after picture."""
+class SlicedPictures(Pictures):
+    """What `Pictures` is, of the slices of a split: mixed into the pictures of a kind of task.
 
-    def __init__(self, split: Dataset, preprocessing: Preprocessing, slices: Slices, *, budget: float, scratch: Path,
-                 seed: int | None) -> None:
-        """scratch: folder for slices beyond the budget. seed: draws the slices without objects; None keeps all."""
-        self.slices, self.scratch = slices, scratch
-        self.places, samples = _cut(split, slices)
-        self._count = len(self.places)
-        if seed is not None:
-            kept = _balanced(samples, self.places, seed)
-            if not kept:
-                raise DataError("no slice of the training pictures shows an object that was marked alone. Mark some, "
-                                "or leave slices out.")
-            self.places, samples = [self.places[row] for row in kept], [samples[row] for row in kept]
-        super().__init__(replace(split, samples=tuple(samples)), preprocessing, budget=budget)
-        self.original = [(bottom - top, right - left) for left, top, right, bottom in
-                         (place.window for place in self.places)]
-        self._disk: _Disk | None = None
+    `dataset` has them as samples, picture after picture.
+    """
+
+    places: list[Place]
+    slices: Slices
+    scratch: Path
+    """Folder for slices beyond the budget."""
+    left_out = 0
+    """Slices that are not looked at."""
+    _disk: _Disk | None = None
 
     def load(self, *, step: str, listen: Listen, check: Callable[[], None]) -> int:
         """Decode every file once, one after the other, cut it and keep its slices: see `Pictures.load`."""
         if self.used is not None:
             return self.used
-        dropped = self._count - len(self.places)
-        listen(Note(f"{step}: {len({place.picture for place in self.places})} pictures give {self._count} slices of up "
-                    f"to {self.slices.size} pixels" + (f"; {dropped} without objects are left out" if dropped else "")))
+        count = len(self.places) + self.left_out
+        listen(Note(f"{step}: {len({place.picture for place in self.places})} pictures give {count} slices of up to "
+                    f"{self.slices.size} pixels"
+                    + (f"; {self.left_out} without objects are left out" if self.left_out else "")))
         listen(Started(step, len(self.places), "slices"))
         used, broken = 0, []
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-            for rows in _by_picture(self.places):
+            for rows in by_picture(self.places):
                 check()
                 try:
                     used += self._keep(rows, pool, self.budget - used)
@@ -91,11 +83,6 @@ class SlicedPictures(BoxPictures):
         self.used = used
         return used
 
-    def gathered(self, found: Sequence[Detections]) -> list[Detections]:
-        """Return what was found in all slices of each picture, merged, in the order of the split."""
-        return [merged([found[row] for row in rows], [self.places[row].window for row in rows], self.slices,
-                       self.places[rows[0]].size) for rows in _by_picture(self.places)]
-
     def __getitem__(self, position: int) -> np.ndarray:
         kept = self._kept[position]
         if kept is None and self._disk is not None:
@@ -103,24 +90,26 @@ class SlicedPictures(BoxPictures):
         return self._decode(position) if kept is None else kept
 
     def _decode(self, position: int) -> np.ndarray:
-        with self._opened(position) as picture:
-            return self._small(picture, position)
+        with self._opened(position) as large:
+            return self._small(large, position)
 
-    def _opened(self, position: int):  # type: ignore[no-untyped-def]
+    def _opened(self, position: int) -> contextlib.AbstractContextManager[Any]:
+        """Give what the slices of a picture are cut out of. position: of any of its slices."""
         settings = self.preprocessing
         return opened(self.dataset.samples[position].source, channels=settings.channels,
                       background=settings.background)
 
-    def _small(self, picture: Picture, position: int) -> np.ndarray:
-        return self.preprocessing.whole(picture.region(self.places[position].window))
+    def _small(self, large: Any, position: int) -> np.ndarray:
+        """Return what is kept of a slice, uint8 [H, W, C]. large: what `_opened` gave."""
+        return self.preprocessing.whole(large.region(self.places[position].window))
 
     def _keep(self, rows: Sequence[int], pool: ThreadPoolExecutor, room: float) -> int:
         """Cut the slices of one picture; return the bytes that were kept in memory."""
         used = 0
-        with self._opened(rows[0]) as picture:
+        with self._opened(rows[0]) as large:
             for start in range(0, len(rows), AT_ONCE):
                 some = rows[start:start + AT_ONCE]
-                for row, small in zip(some, pool.map(lambda row: self._small(picture, row), some), strict=True):
+                for row, small in zip(some, pool.map(lambda row: self._small(large, row), some), strict=True):
                     if used + small.nbytes <= room:
                         used += small.nbytes
                         self._kept[row] = small
@@ -165,40 +154,27 @@ class _Disk:
         return found
 
 
-def _cut(split: Dataset, slices: Slices) -> tuple[list[Place], list[Sample]]:
-    """Return all slices of all pictures, and each as a sample with its part of the objects."""
-    places, samples = [], []
+def places_of(split: Dataset, slices: Slices) -> list[Place]:
+    """Return all slices of all pictures, picture after picture."""
+    places = []
     for number, sample in enumerate(split.samples):
         try:
             size = size_of(sample.source)
         except ImageError:
             size = (1, 1)  # `load` reads it, and names it with all others
-        windows = slices.windows(size, name=sample.id)
-        for window in windows:
-            seen = seen_through(window, sample.objects or ())
-            name = sample.id if len(windows) == 1 else f"{sample.id} [{','.join(map(str, window))}]"
-            places.append(Place(number, window, size))
-            samples.append(replace(sample, id=name, objects=seen, label=tuple(sorted({one.label for one in seen}))))
-    return places, samples
+        places += [Place(number, window, size) for window in slices.windows(size, name=sample.id)]
+    return places
 
 
-def _balanced(samples: Sequence[Sample], places: Sequence[Place], seed: int) -> list[int]:
-    """Return the slices to learn from: all that show objects, and of the others of large pictures as many at most.
-
-    A picture that is one slice stays, whatever it shows. A slice that shows crowds alone teaches nothing of either.
-    """
-    pictures = [place.picture for place in places]
-    alone = {picture for picture, count in Counter(pictures).items() if count == 1}
-    shows = [any(not one.crowd for one in sample.objects or ()) for sample in samples]
-    empty = [row for row, sample in enumerate(samples) if not sample.objects and pictures[row] not in alone]
-    most = max(1, sum(shows))
-    if len(empty) > most:
-        drawn = seeds.generator(seed, "slices").permutation(len(empty))[:most]
-        empty = [empty[place] for place in drawn]
-    return sorted({row for row in range(len(samples)) if shows[row] or pictures[row] in alone} | set(empty))
+def named(sample: Sample, place: Place) -> str:
+    """Return the name of a slice: that of its picture, with the part of it that is looked at."""
+    left, top, right, bottom = place.window
+    whole = (bottom - top, right - left) == place.size
+    return sample.id if whole else f"{sample.id} [{left},{top},{right},{bottom}]"
 
 
-def _by_picture(places: Sequence[Place]) -> list[list[int]]:
+def by_picture(places: Sequence[Place]) -> list[list[int]]:
+    """Return the positions of the slices of each picture."""
     groups: dict[int, list[int]] = {}
     for row, place in enumerate(places):
         groups.setdefault(place.picture, []).append(row)
