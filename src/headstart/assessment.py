@@ -14,7 +14,7 @@ from headstart.data.load import load_data
 from headstart.data.pixel_classes import relabelled
 from headstart.detecting import detect
 from headstart.errors import ConfigError, DataError
-from headstart.evaluation.boxes import DetectionEvaluation, evaluate_detections
+from headstart.evaluation.boxes import DetectionEvaluation, evaluate_detections, pixels_of
 from headstart.evaluation.evaluate import Evaluation, evaluate
 from headstart.evaluation.intervals import Interval
 from headstart.evaluation.masks import MaskEvaluation, evaluate_masks
@@ -64,11 +64,17 @@ def _boxes(run: Run, parts: dict[str, Dataset], listen: Listen) -> tuple[dict[st
     """Return what `assess` does, for a detector with the thresholds that it was saved with."""
     task = run.model.task
     assert isinstance(task, Detection), task
-    found = {name: evaluate_detections(
-        detect(run.model, [sample.source for sample in part.samples], listen=listen, step=f"evaluate {name}")[0],
-        truths_of(part.samples), part.classes, groups=part.groups(), thresholds=task.thresholds, seed=run.job.seed)
-        for name, part in parts.items()}
-    return _both(found)
+    evaluations = {}
+    for name, part in parts.items():
+        found, sizes = detect(run.model, [sample.source for sample in part.samples], listen=listen,
+                              step=f"evaluate {name}")
+        pixels = pixels_of(found, part.samples, sizes, task.thresholds)
+        if pixels is None and getattr(run.model.head, "tells_masks", False):
+            listen(Note(f"{name}: some objects have a box and neither outline nor mask, so that boxes alone are judged",
+                        "warning"))
+        evaluations[name] = evaluate_detections(found, truths_of(part.samples), part.classes, pixels=pixels,
+                                                groups=part.groups(), thresholds=task.thresholds, seed=run.job.seed)
+    return _both(evaluations)
 
 
 def _masks(run: Run, parts: dict[str, Dataset], listen: Listen) -> tuple[dict[str, dict[str, Interval]], Metrics]:

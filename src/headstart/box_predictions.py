@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
+from headstart.data.pixel_classes import OPACITY
+from headstart.data.regions import decoded
+from headstart.data.run_lengths import area, compressed
 from headstart.detecting import detect
 from headstart.errors import ConfigError, nearest
 from headstart.events import Listen, silent
@@ -23,7 +26,7 @@ from headstart.files import atomic_write, distinct_stems, write_text
 from headstart.images import ImageError, decode
 from headstart.model import Model
 from headstart.tasks.detection import Detection
-from headstart.types import Detections
+from headstart.types import Detections, Rle
 
 COLUMNS = ("image", "label", "score", "left", "top", "right", "bottom", "error")
 COLOURS = ("#0072b2", "#c65102", "#00755a", "#cc79a7", "#56b4e9", "#e69f00", "#f0e442", "#000000")
@@ -48,11 +51,14 @@ class BoxPrediction:
 def coco_results(predictions: Sequence[BoxPrediction], *, ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
     """Return COCO's list of results, as its evaluation reads it: a dictionary for each detection.
 
-    category_id is the position of the class + 1. ids: of the images; None numbers them from 1 in their order.
+    category_id is the position of the class + 1; `segmentation` is the mask as run lengths, from a detector that tells
+    masks. ids: of the images; None numbers them from 1 in their order.
     """
-    return [{"image_id": image, "category_id": int(label) + 1, "bbox": _sides(box), "score": float(score)}
+    return [{"image_id": image, "category_id": int(label) + 1, "bbox": _sides(box), "score": float(score),
+             **({} if mask is None else {"segmentation": {"size": [mask.height, mask.width],
+                                                          "counts": compressed(mask)}})}
             for image, one in zip(ids or range(1, len(predictions) + 1), predictions, strict=True)
-            for box, score, label in _rows(one)]
+            for (box, score, label), mask in zip(_rows(one), _masks(one), strict=True)]
 
 
 def coco_dataset(predictions: Sequence[BoxPrediction], classes: Sequence[str], *,
@@ -62,8 +68,10 @@ def coco_dataset(predictions: Sequence[BoxPrediction], classes: Sequence[str], *
     images = [{"id": number, "file_name": one.image, "height": one.size[0] if one.size else None,
                "width": one.size[1] if one.size else None, "error": one.error}
               for number, one in zip(numbers, predictions, strict=True)]
-    annotations = [{"id": n, **row, "area": row["bbox"][2] * row["bbox"][3], "iscrowd": 0}
-                   for n, row in enumerate(coco_results(predictions, ids=ids), 1)]
+    areas = [area(mask) for one in predictions for mask in _masks(one) if mask is not None]
+    rows = coco_results(predictions, ids=ids)
+    annotations = [{"id": n, **row, "iscrowd": 0, "area": areas[n - 1] if areas else row["bbox"][2] * row["bbox"][3]}
+                   for n, row in enumerate(rows, 1)]
     return {"images": images, "categories": [{"id": c, "name": name} for c, name in enumerate(classes, 1)],
             "annotations": annotations}
 
@@ -97,6 +105,8 @@ def boxes_csv(predictions: Sequence[BoxPrediction], classes: Sequence[str]) -> s
 def draw_boxes(picture: Image.Image, found: Detections, classes: Sequence[str]) -> Image.Image:
     """Return a copy in RGB with each box, its class and its score; the surest lie on top. The given one stays."""
     drawn = picture.convert("RGB")
+    if found.masks is not None:
+        drawn = _with_masks(drawn, found)
     pen = ImageDraw.Draw(drawn)
     side = max(drawn.size)
     thick = max(2, round(side / 400))
@@ -112,6 +122,17 @@ def draw_boxes(picture: Image.Image, found: Detections, classes: Sequence[str]) 
         pen.rectangle((at[0], at[1], at[0] + width + 4, at[1] + height + 4), fill=colour)
         pen.text((at[0] + 2, at[1] + 2), words, fill="#000000" if _light(colour) else "#ffffff", font=font)
     return drawn
+
+
+def _with_masks(picture: Image.Image, found: Detections) -> Image.Image:
+    """Return the picture with the pixels of each detection in the colour of its class; the surest lie on top."""
+    pixels = np.asarray(picture).astype(np.float32)
+    assert found.masks is not None, "drawn where there are masks"
+    for place in np.argsort(found.scores, kind="stable"):
+        colour = np.array(ImageColor.getrgb(COLOURS[int(found.labels[place]) % len(COLOURS)]), np.float32)
+        mask = decoded(found.masks[place])
+        pixels[mask] = (1 - OPACITY) * pixels[mask] + OPACITY * colour
+    return Image.fromarray(np.rint(pixels).astype(np.uint8))
 
 
 def write_boxes(folder: Path, predictions: Sequence[BoxPrediction], classes: Sequence[str], *,
@@ -182,6 +203,11 @@ def _rows(prediction: BoxPrediction) -> Iterator[tuple[list[float], float, int]]
                        strict=True)
 
 
+def _masks(prediction: BoxPrediction) -> Sequence[Rle | None]:
+    found = prediction.found
+    return () if found is None else found.masks or [None] * len(found.scores)
+
+
 def _sides(box: Sequence[float]) -> list[float]:
     left, top, right, bottom = box
     return [left, top, right - left, bottom - top]
@@ -225,6 +251,6 @@ def shown(model: Model, predictions: Sequence[BoxPrediction]) -> list[BoxPredict
     for one in predictions:
         if one.found is not None:
             sure = one.found.scores >= least[one.found.labels]
-            one = replace(one, found=Detections(one.found.boxes[sure], one.found.scores[sure], one.found.labels[sure]))
+            one = replace(one, found=one.found.some(sure))
         kept.append(one)
     return kept

@@ -13,14 +13,16 @@ from headstart.data.dataset import Dataset, Splits
 from headstart.detecting import detect
 from headstart.evaluation.boxes import (
     DetectionEvaluation,
+    Pixels,
     choose_detection_thresholds,
     compare_detections,
     detection_rows,
     evaluate_detections,
+    pixels_of,
 )
 from headstart.events import Listen, Note
 from headstart.job import Job
-from headstart.metrics.boxes import truths_of
+from headstart.metrics.boxes import MaskOverlaps, truths_of
 from headstart.report import words
 from headstart.runs import Metrics
 from headstart.seeds import derive
@@ -39,6 +41,13 @@ class ProvenBoxes:
     found: dict[str, list[Detections]]
     """Split -> detections of each image."""
     evaluations: dict[str, DetectionEvaluation]
+    pixels: dict[str, Pixels | None]
+    """How the masks lie on the objects, of a detector that tells masks."""
+
+    def overlaps(self, split: str) -> Sequence[MaskOverlaps] | None:
+        """Return how the masks of each image lie on the objects; None from a detector of boxes alone."""
+        found = self.pixels[split]
+        return found.overlaps if found else None
 
     @property
     def metrics(self) -> Metrics:
@@ -55,7 +64,7 @@ def prove_boxes(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directo
     differences = [_difference(job, final, other, splits.test) for other in others]
     rows = [row for name, part in splits.items() if name in final.found
             for row in detection_rows(part.samples, final.found[name], truths_of(part.samples),
-                                      final.evaluations[name].errors, split=name)]
+                                      final.evaluations[name].errors, split=name, overlaps=final.overlaps(name))]
     write_conclusion(final, others, details={name: found.details for name, found in final.evaluations.items()},
                      differences=differences, verdicts=verdicts, predictions=rows, directory=directory, listen=listen)
     return proven
@@ -65,9 +74,10 @@ def measure(job: Job, item: Adapted, splits: Splits, listen: Listen) -> ProvenBo
     """Return the model with thresholds chosen on validation, and what it says of validation and test."""
     task = item.model.task
     assert isinstance(task, Detection), task
-    found = {name: detect(item.model, [sample.source for sample in part.samples], listen=listen,
-                          step=f"{item.name} on {name}", device=choose_device(job.device))[0]
-             for name, part in (("val", splits.val), ("test", splits.test)) if len(part)}
+    looked = {name: detect(item.model, [sample.source for sample in part.samples], listen=listen,
+                           step=f"{item.name} on {name}", device=choose_device(job.device))
+              for name, part in (("val", splits.val), ("test", splits.test)) if len(part)}
+    found = {name: detections for name, (detections, _) in looked.items()}
     thresholds = choose_detection_thresholds(found["val"], truths_of(splits.val.samples), splits.val.classes)
     told = words.named([f"{name} {value:.2f}" for name, value in zip(splits.val.classes, thresholds, strict=True)],
                        shown=10)
@@ -75,10 +85,12 @@ def measure(job: Job, item: Adapted, splits: Splits, listen: Listen) -> ProvenBo
                 f"images: {told}"))
     model = replace(item.model, task=task.model_copy(update={"thresholds": thresholds}))
     parts = {name: part for name, part in splits.items() if name in found}
+    pixels = {name: pixels_of(found[name], part.samples, looked[name][1], thresholds) for name, part in parts.items()}
     return ProvenBoxes(replace(item, model=model), found, {
-        name: evaluate_detections(found[name], truths_of(part.samples), part.classes, groups=part.groups(),
-                                  thresholds=thresholds, seed=derive(job.seed, "bootstrap"), resamples=RESAMPLES)
-        for name, part in parts.items()})
+        name: evaluate_detections(found[name], truths_of(part.samples), part.classes, pixels=pixels[name],
+                                  groups=part.groups(), thresholds=thresholds, seed=derive(job.seed, "bootstrap"),
+                                  resamples=RESAMPLES)
+        for name, part in parts.items()}, pixels)
 
 
 def _difference(job: Job, final: ProvenBoxes, other: ProvenBoxes, test: Dataset) -> dict[str, Any]:

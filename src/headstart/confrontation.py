@@ -9,7 +9,7 @@ import numpy as np
 
 from headstart.catalog import Catalog
 from headstart.errors import ConfigError
-from headstart.evaluation.boxes import compare_detections, detections_in, truth_in
+from headstart.evaluation.boxes import compare_detections, detections_in, overlaps_in, truth_in
 from headstart.evaluation.comparison import Difference, compare_tables
 from headstart.evaluation.masks import compare_masks
 from headstart.metrics.masks import Overlaps
@@ -41,8 +41,9 @@ def _boxes(run: Run, first: Run, metric: str) -> dict[str, Any]:
     """Return the paired difference of two detectors on their test images. Raises ConfigError where those differ."""
     rows, groups = _shared(run, first)
     mine, theirs = ([detections_in(row) for row in table] for table in rows)
+    on = [[one for row in table if (one := overlaps_in(row)) is not None] for table in rows]
     found = compare_detections(mine, theirs, [truth_in(row) for row in rows[1]], first.data["classes"], metric=metric,
-                               seed=first.job.seed, groups=groups)
+                               masks=(on[0], on[1]) if all(map(len, on)) else None, seed=first.job.seed, groups=groups)
     return _told(run, first, metric, found)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from headstart.canvas import on_canvas
+from headstart.data.mask_crops import pasted
 from headstart.data.transforms import Preprocessing, to_tensor
 from headstart.detectors.head import DetectionHead, Target
 from headstart.errors import DataError
@@ -137,5 +138,8 @@ def to_original(found: Target, shown: tuple[int, int], original: tuple[int, int]
     scores, labels = found["scores"].detach().float().cpu().numpy(), found["labels"].cpu().numpy()
     # What lay on the canvas around the picture has no area in it.
     kept = (boxes[:, 2] - boxes[:, 0] > 0) & (boxes[:, 3] - boxes[:, 1] > 0)
-    order = np.argsort(-scores[kept], kind="stable")
-    return Detections(boxes[kept][order].astype(np.float32), scores[kept][order], labels[kept][order])
+    order = np.flatnonzero(kept)[np.argsort(-scores[kept], kind="stable")]
+    masks = None if "masks" not in found else tuple(
+        pasted(square, box, original) for square, box in zip(
+            found["masks"].detach().float().cpu().numpy()[order], boxes[order], strict=True))
+    return Detections(boxes[order].astype(np.float32), scores[order], labels[order], masks)

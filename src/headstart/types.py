@@ -149,3 +149,11 @@ class Detections:
     """float32 [K], 0..1."""
     labels: np.ndarray
     """int64 [K] class indices."""
+    masks: tuple[Rle, ...] | None = None
+    """The pixels of each, in the picture; None from a detector that tells boxes alone."""
+
+    def some(self, rows: np.ndarray) -> Detections:
+        """Return those of the rows, int64 [K'] or bool [K]."""
+        places = rows.nonzero()[0] if rows.dtype == bool else rows
+        return Detections(self.boxes[rows], self.scores[rows], self.labels[rows],
+                          None if self.masks is None else tuple(self.masks[place] for place in places))

@@ -11,7 +11,7 @@ as in `augment`. A picture never grows: what comes out fits into the height and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -37,6 +37,22 @@ class Boxed:
     """float32 [K, 4], each left, top, right, bottom in pixels of the picture."""
     labels: np.ndarray
     """int64 [K]."""
+    masks: np.ndarray | None = field(default=None, kw_only=True)
+    """bool [K, H, W], the pixels of each object, where they are to be learned."""
+
+
+@dataclass(frozen=True)
+class Varied:
+    """A picture with its boxes as it is learned from."""
+
+    image: torch.Tensor
+    """uint8 [C, H', W']."""
+    boxes: torch.Tensor
+    """float32 [K', 4]."""
+    labels: torch.Tensor
+    """int64 [K']."""
+    masks: torch.Tensor | None = None
+    """uint8 [K', H', W'], 1 for the pixels of each object."""
 
 
 class BoxAugment:
@@ -53,12 +69,13 @@ class BoxAugment:
         self._geometry = _geometry(preset, background, factor)
         self._colour = colours(preset, channels, factor)
 
-    def __call__(self, item: Boxed, *, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return image uint8 [C, H', W'], boxes float32 [K', 4] and labels int64 [K']; equal seeds give equal ones."""
+    def __call__(self, item: Boxed, *, seed: int) -> Varied:
+        """Return the picture, varied; equal seeds give equal ones. Masks are never interpolated."""
         image, height, width = to_tensor(item.picture), *item.picture.shape[:2]
         boxes, labels = torch.from_numpy(item.boxes).float(), torch.from_numpy(item.labels)
+        masks = None if item.masks is None else torch.from_numpy(np.ascontiguousarray(item.masks, np.uint8))
         if not self._geometry and not self._colour:
-            return image, boxes, labels
+            return Varied(image, boxes, labels, masks)
         # Only the CPU generator is borrowed: torch.manual_seed would also disturb the accelerator's.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
@@ -66,11 +83,14 @@ class BoxAugment:
                 image = step(image)
             entry = {"image": tv_tensors.Image(image), "labels": labels, "boxes": tv_tensors.BoundingBoxes(
                 boxes.reshape(-1, 4), format="XYXY", canvas_size=(height, width))}  # type: ignore[call-overload]
+            if masks is not None:
+                entry["masks"] = tv_tensors.Mask(masks)
             for transform in self._geometry:
                 entry = transform(entry)
             entry = _within(entry, height, width)
-        return (entry["image"].as_subclass(torch.Tensor).contiguous(), entry["boxes"].as_subclass(torch.Tensor),
-                entry["labels"])
+        return Varied(entry["image"].as_subclass(torch.Tensor).contiguous(),
+                      entry["boxes"].as_subclass(torch.Tensor), entry["labels"],
+                      None if masks is None else entry["masks"].as_subclass(torch.Tensor).contiguous())
 
 
 def mosaic(items: list[Boxed], *, background: int, rng: np.random.Generator) -> Boxed:
@@ -105,15 +125,16 @@ def scaled(picture: np.ndarray, scale: float) -> np.ndarray:
 
 def _geometry(preset: Preset, background: int, factor: float) -> list[v2.Transform]:
     clean = v2.SanitizeBoundingBoxes(min_size=LEAST_SIDE)
+    fill = {tv_tensors.Image: background, tv_tensors.Mask: 0}
     if preset == "none":
         return []
     if preset == "light":
         shift, zoom = min(0.3, 0.08 * factor), min(0.3, 0.1 * factor)
-        affine = v2.RandomAffine(0, translate=(shift, shift), scale=(1 - zoom, 1 + zoom), fill=background,
+        affine = v2.RandomAffine(0, translate=(shift, shift), scale=(1 - zoom, 1 + zoom), fill=fill,
                                  interpolation=InterpolationMode.BILINEAR)
         return [affine, v2.ClampBoundingBoxes(), clean]
     steps: list[v2.Transform] = [
-        v2.RandomZoomOut(fill=background, side_range=(1.0, 1 + 0.5 * factor), p=0.3),
+        v2.RandomZoomOut(fill=fill, side_range=(1.0, 1 + 0.5 * factor), p=0.3),
         v2.RandomApply([v2.RandomIoUCrop(min_scale=max(0.2, 0.5 / factor))], p=0.5), clean,
         v2.RandomHorizontalFlip()]
     return steps if preset == "standard" else [*steps, v2.RandomVerticalFlip()]

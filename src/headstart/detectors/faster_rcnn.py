@@ -7,16 +7,12 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FasterRCNN as Made
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.ops import MultiScaleRoIAlign
-from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.maps import channels_of
 from headstart.detectors.detector import Detector
 from headstart.detectors.head import DetectionHead, TorchvisionHead
-from headstart.detectors.pyramid import STRIDES, Pyramid
-
-POOLED = 7
-"""Side of what is cut out of a map for a region."""
+from headstart.detectors.pyramid import regions_of
 
 
 class FasterRCNN(Detector):
@@ -34,15 +30,12 @@ class FasterRCNN(Detector):
 
     def build(self, backbone: Backbone, classes: int) -> DetectionHead:
         """Return a fresh head."""
-        pyramid = Pyramid(channels_of(backbone), self.width, LastLevelMaxPool())
-        sizes = tuple((4 * stride,) for stride in (*STRIDES, 64))
-        names = [str(stride) for stride in STRIDES]
+        regions = regions_of(channels_of(backbone), self.width)
         model = Made(
-            pyramid, rpn_anchor_generator=AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes)),
-            box_roi_pool=MultiScaleRoIAlign(names, output_size=POOLED, sampling_ratio=2),
-            box_head=TwoMLPHead(self.width * POOLED ** 2, self.hidden),
-            box_predictor=FastRCNNPredictor(self.hidden, classes + 1), rpn_pre_nms_top_n_train=1000,
-            rpn_pre_nms_top_n_test=1000, rpn_post_nms_top_n_train=self.proposals,
-            rpn_post_nms_top_n_test=self.proposals, rpn_batch_size_per_image=128, box_batch_size_per_image=128,
-            box_score_thresh=self.confidence, box_nms_thresh=self.overlap, box_detections_per_img=self.most)
+            regions.pyramid, rpn_anchor_generator=AnchorGenerator(regions.sizes, regions.ratios),
+            box_roi_pool=MultiScaleRoIAlign(regions.names, output_size=regions.pooled, sampling_ratio=2),
+            box_head=TwoMLPHead(self.width * regions.pooled ** 2, self.hidden),
+            box_predictor=FastRCNNPredictor(self.hidden, classes + 1),
+            box_score_thresh=self.confidence, box_nms_thresh=self.overlap, box_detections_per_img=self.most,
+            **regions.settings(self.proposals))
         return TorchvisionHead(model, classes=classes, first_label=1)

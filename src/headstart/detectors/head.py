@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import torch
 from torch import nn
+from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.image_list import ImageList
 
 from headstart.backbones.maps import Maps
@@ -18,7 +19,9 @@ from headstart.detectors.pyramid import Reader
 # B images, K boxes
 
 Target = dict[str, torch.Tensor]
-"""`boxes` float32 [K, 4] (left, top, right, bottom) in pixels of the input, `labels` int64 [K] class indices."""
+"""`boxes` float32 [K, 4] (left, top, right, bottom) in pixels of the input, `labels` int64 [K] class indices; for a
+detector that tells masks `masks`: of a truth uint8 [K, H, W], 1 for its pixels; of an answer float32 [K, M, M] in 0..1,
+squares that are stretched over the boxes."""
 
 
 class DetectionHead(nn.Module, ABC):
@@ -32,6 +35,8 @@ class DetectionHead(nn.Module, ABC):
     """Rows for something else before that of the first class: 1 where 0 is the background."""
     finest: int
     """Stride of the finest map that is looked at."""
+    tells_masks: bool = False
+    """Whether it learns and tells the pixels of each object, too."""
 
     @abstractmethod
     def losses(self, maps: Maps, images: torch.Tensor, targets: Sequence[Target]) -> dict[str, torch.Tensor]:
@@ -72,7 +77,7 @@ class TorchvisionHead(DetectionHead):
 
     # `rpn.head.cls_logits` only tells objects from nothing.
     tells_classes = re.compile(r"(classification_head\.(cls_logits|module_list\.\d+\.1)|"
-                               r"box_predictor\.(cls_score|bbox_pred))\.")
+                               r"box_predictor\.(cls_score|bbox_pred)|mask_predictor\.mask_fcn_logits)\.")
 
     def __init__(self, model: nn.Module, *, classes: int, first_label: int) -> None:
         super().__init__()
@@ -80,6 +85,7 @@ class TorchvisionHead(DetectionHead):
         self.classes = classes
         self.first_label = first_label
         self.finest = self.reader.finest
+        self.tells_masks = isinstance(model, MaskRCNN)
         model.transform = Untouched()
 
     @property
@@ -91,7 +97,7 @@ class TorchvisionHead(DetectionHead):
 
     def losses(self, maps: Maps, images: torch.Tensor, targets: Sequence[Target]) -> dict[str, torch.Tensor]:
         """Return the losses that the library names."""
-        shifted = [{"boxes": target["boxes"], "labels": target["labels"] + self.first_label} for target in targets]
+        shifted = [{**target, "labels": target["labels"] + self.first_label} for target in targets]
         with self._answering("losses"):
             found: dict[str, torch.Tensor] = self._run(maps, images, shifted)
         return found
@@ -100,7 +106,8 @@ class TorchvisionHead(DetectionHead):
         """Return the boxes of each image."""
         with self._answering("boxes"):
             found: list[Target] = self._run(maps, images, None)
-        return [{**one, "labels": one["labels"] - self.first_label} for one in found]
+        return [{**one, "labels": one["labels"] - self.first_label,
+                 **({"masks": one["masks"][:, 0]} if self.tells_masks else {})} for one in found]
 
     def _run(self, maps: Maps, images: torch.Tensor, targets: list[Target] | None):  # type: ignore[no-untyped-def]
         self.reader.feed({stride: found.float() for stride, found in maps.items()})

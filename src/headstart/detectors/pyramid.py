@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torchvision.ops import FeaturePyramidNetwork
-from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
+from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, LastLevelMaxPool
 
 from headstart.backbones.maps import Maps, at_stride, nearest
 
@@ -73,6 +74,33 @@ class Pyramid(Reader):
                             for stride, source in self.sources.items())
         made: OrderedDict[str, torch.Tensor] = self.fpn(found)
         return made
+
+
+@dataclass(frozen=True)
+class Regions:
+    """What detectors that propose regions have in common."""
+
+    pyramid: Pyramid
+    names: list[str]
+    """Of the maps that regions are cut out of."""
+    sizes: tuple[tuple[int], ...]
+    """Sides of the boxes that are proposed on each map of the pyramid, in pixels."""
+    ratios: tuple[tuple[float, float, float], ...]
+    pooled: int = 7
+    """Side of what is cut out of a map for a region."""
+
+    def settings(self, proposals: int) -> dict[str, int]:
+        """Return torchvision's settings for so many regions at most."""
+        return {"rpn_pre_nms_top_n_train": 1000, "rpn_pre_nms_top_n_test": 1000,
+                "rpn_post_nms_top_n_train": proposals, "rpn_post_nms_top_n_test": proposals,
+                "rpn_batch_size_per_image": 128, "box_batch_size_per_image": 128}
+
+
+def regions_of(channels: Mapping[int, int], width: int) -> Regions:
+    """Return the pyramid, of `width` channels, on a backbone's maps, and what is proposed on it."""
+    sizes = tuple((4 * stride,) for stride in (*STRIDES, 64))
+    return Regions(Pyramid(channels, width, LastLevelMaxPool()), [str(stride) for stride in STRIDES], sizes,
+                   ((0.5, 1.0, 2.0),) * len(sizes))
 
 
 def sources_of(channels: Mapping[int, int]) -> dict[int, int]:

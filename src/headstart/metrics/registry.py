@@ -9,6 +9,8 @@ from headstart.errors import ConfigError, nearest
 INFINITY = float("inf")
 SINGLE, MULTI, BOTH = ("classification",), ("multilabel",), ("classification", "multilabel")
 BOXES = ("detection",)
+INSTANCES = ("instances",)
+"""Of a detector that tells masks, too."""
 MASKS = ("semantic",)
 
 
@@ -62,7 +64,20 @@ def _of_boxes() -> list[Metric]:
             *(_up(f"ap_{size}", f"{precision}objects {text}", BOXES) for size, text in sizes.items()),
             *(_up(f"ar{most}", f"{recall}by at most {most} of a class in an image", BOXES) for most in (1, 10, 100)),
             *(_up(f"ar_{size}", f"{recall}objects {text}", BOXES) for size, text in sizes.items()),
-            _down("detection_calibration_error", "mean gap between score and precision in 15 bins, IoU 0.50", BOXES)]
+            _down("detection_calibration_error", "mean gap between score and precision in 15 bins, IoU 0.50", BOXES),
+            *_of_objects_masks()]
+
+
+def _of_objects_masks() -> list[Metric]:
+    precision = "the same of masks: average precision, mean over the classes, "
+    return [_up("mask_ap", precision + "mean over IoU 0.50 to 0.95", INSTANCES),
+            _up("mask_ap50", precision + "IoU 0.50", INSTANCES), _up("mask_ap75", precision + "IoU 0.75", INSTANCES),
+            *(_up(f"mask_ap_{size}", f"{precision}{size} objects", INSTANCES) for size in ("small", "medium", "large")),
+            _up("mask_ar100", "share of the objects found by their masks, mean over the classes and IoU 0.50 to 0.95",
+                INSTANCES),
+            _up("pq", "panoptic quality of the masks that are shown, mean over the classes: sq x rq", INSTANCES),
+            _up("sq", "intersection over union of the masks that are found (segmentation quality)", INSTANCES),
+            _up("rq", "F1 of the masks at IoU above 0.50 (recognition quality)", INSTANCES)]
 
 
 def _of_masks() -> list[Metric]:

@@ -20,6 +20,8 @@ from headstart.errors import ResourceError
 
 # B images, C classes, H and W pixels
 
+LEAST = 16
+"""Channels of the last block of a U-Net at least: of 4, eleven classes can't be told (CamVid's sky was never found)."""
 STRIDES = (2, 4, 8, 16, 32)
 """Of the maps that are read, where the backbone has them."""
 
@@ -89,8 +91,10 @@ def decoder_of(build: Callable[..., Any], backbone: Backbone, *, strides: Sequen
 
 
 def halving_head(build: Callable[..., Any], backbone: Backbone, classes: int, width: int) -> SegmentationHead:
-    """Return the head of a U-Net: five blocks, the coarsest of `width` channels, each finer one of half as many."""
-    widths = [width >> level for level in range(5)]
+    """Return the head of a U-Net: five blocks, the coarsest of `width` channels, each finer one of half as many, down
+    to LEAST.
+    """
+    widths = [max(width >> level, LEAST) for level in range(5)]
     decoder, sources = decoder_of(build, backbone, decoder_channels=widths)
     return SegmentationHead(decoder, sources, width=widths[-1], classes=classes, kernel=3)
 

@@ -13,7 +13,7 @@ class Unet(Segmenter):
     """Source: Ronneberger et al., "U-Net", MICCAI 2015; the decoder is the library's."""
 
     width: int = Field(128, ge=16, le=1024, multiple_of=16)
-    """Channels of the coarsest block of the decoder; each finer one has half as many."""
+    """Channels of the coarsest block of the decoder; each finer one has half as many, 16 at least."""
 
     def build(self, backbone: Backbone, classes: int) -> SegmentationHead:
         """Return a fresh head."""

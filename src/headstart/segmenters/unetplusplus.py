@@ -13,7 +13,7 @@ class Unetplusplus(Segmenter):
     """Source: Zhou et al., "UNet++", DLMIA 2018; the decoder is the library's."""
 
     width: int = Field(128, ge=16, le=1024, multiple_of=16)
-    """Channels of the coarsest block of the decoder; each finer one has half as many."""
+    """Channels of the coarsest block of the decoder; each finer one has half as many, 16 at least."""
 
     def build(self, backbone: Backbone, classes: int) -> SegmentationHead:
         """Return a fresh head."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from headstart import seeds
 from headstart.backbones.maps import Maps
@@ -14,9 +15,9 @@ from headstart.canvas import on_canvas
 from headstart.data.dataset import Splits
 from headstart.detecting import to_original
 from headstart.detectors.head import DetectionHead, Target
-from headstart.errors import ConfigError
+from headstart.errors import ConfigError, DataError, listed
 from headstart.methods.method import Context
-from headstart.metrics.boxes import NAMES, detection_metrics, truth_of
+from headstart.metrics.boxes import MASK, MASK_NAMES, NAMES, detection_metrics, mask_overlaps, truth_of
 from headstart.model import Model
 from headstart.tasks.detection import Detection
 from headstart.training.box_pictures import BoxItem, BoxPictures, TrainBoxes, ValBoxes
@@ -27,7 +28,7 @@ from headstart.training.pictures import SHARE, free_memory
 from headstart.training.plan import Plan
 from headstart.training.sliced_boxes import SlicedBoxes
 from headstart.training.whole_lesson import TRAIN, VAL, WholeLesson
-from headstart.types import Batch, Detections
+from headstart.types import Batch, Detections, Sample
 
 # B images in a batch, K boxes
 
@@ -42,7 +43,7 @@ class BoxBatch(Batch):
 class BoxLesson(WholeLesson):
     """Boxes against boxes; the detector's own losses."""
 
-    subject, learner, metrics = "detection", "a detector", NAMES
+    subject, learner = "detection", "a detector"
     pictures_type, train_type, val_type = BoxPictures, TrainBoxes, ValBoxes
     # What says something of logits, of whole images, or of pixels, and nothing of boxes.
     unused = ("regularisers", "label_smoothing", "policy", "erasing", "mix", "dropout", "loss", "class_weights",
@@ -53,13 +54,26 @@ class BoxLesson(WholeLesson):
     def __init__(self, model: Model, splits: Splits, plan: Plan, context: Context) -> None:
         super().__init__(model, splits, plan, context)
         assert isinstance(model.task, Detection), type(model.task)
+        self.masks = tells_masks(model)
+        if self.masks:
+            self.wanted = {"masks": True}
+            _refuse_bare([*splits.train.samples, *splits.val.samples])
         if model.task.slices is not None:
             # Validation sees every slice; of those to learn from, the ones without objects are thinned out.
             self.pictures, self.val_pictures = (
                 SlicedBoxes(part, model.preprocessing, model.task.slices, budget=SHARE * free_memory(),
                             scratch=context.workspace, seed=seed)
                 for part, seed in ((splits.train, context.seed), (splits.val, None)))
-        self._truths = [truth_of(sample.objects or ()) for sample in splits.val.samples]
+        self._objects = [sample.objects or () for sample in splits.val.samples]
+        self._truths = [truth_of(objects) for objects in self._objects]
+
+    @classmethod
+    def refuse(cls, plan: Plan, model: Model) -> None:
+        """Raise ConfigError for settings that would have no effect on boxes, for slices of masks, an unknown metric."""
+        if tells_masks(model) and getattr(model.task, "slices", None):
+            raise ConfigError("slices: a detector that tells masks (mask_rcnn) can't put them together again yet. "
+                              "Leave slices out, or take another detector.")
+        super().refuse(plan, model)
 
     def begin(self, network: Network, averaged: nn.Module | None, teaching: Teaching | None) -> list[nn.Module]:
         """Take the network in; return what must follow it to its device. Raises ConfigError for weights in vain."""
@@ -74,7 +88,10 @@ class BoxLesson(WholeLesson):
         """Return the images on one canvas, on the device."""
         device = self.context.device
         images = on_canvas([item.image.to(device, non_blocking=True) for item in items], self.preprocessing)
-        targets = [{"boxes": item.boxes.to(device), "labels": item.labels.to(device)} for item in items]
+        height, width = images.shape[-2:]
+        targets = [{"boxes": item.boxes.to(device), "labels": item.labels.to(device),
+                    **({} if item.masks is None else {"masks": on_whole(item.masks, height, width).to(device)})}
+                   for item in items]
         return BoxBatch(images, targets, torch.tensor([item.weight for item in items], device=device),
                         torch.tensor([item.index for item in items], device=device))
 
@@ -102,8 +119,18 @@ class BoxLesson(WholeLesson):
         return [self._original(one, int(index)) for one, index in zip(found, batch.indices, strict=True)], losses
 
     def _metric(self, found: list[Detections]) -> float:
+        name = self.monitor.name.removeprefix(MASK)
+        masks = None
+        if name != self.monitor.name:
+            masks = [mask_overlaps(said, objects, size) for said, objects, size in zip(
+                found, self._objects, self.val_pictures.original, strict=True)]
         return detection_metrics(self.val_pictures.gathered(found), self._truths, len(self.model.classes),
-                                 names=[self.monitor.name])[self.monitor.name]
+                                 names=[name], masks=masks)[name]
+
+    @classmethod
+    def metrics_of(cls, model: Model) -> tuple[str, ...]:
+        """Return the names of what validation may be judged by, besides the loss."""
+        return (*NAMES, *MASK_NAMES) if tells_masks(model) else NAMES
 
     def blank(self, count: int) -> BoxBatch:
         """Return a batch of black images with a box each."""
@@ -112,7 +139,9 @@ class BoxLesson(WholeLesson):
         side = settings.size / 2
         box, label = torch.tensor([[0.0, 0.0, side, side]]), torch.tensor([0])
         # At no position of the data: maps that are kept must not be taken for those of a picture.
-        return self.batch([BoxItem(image, box, label, 1.0, -1) for _ in range(count)])
+        mask = torch.zeros(1, settings.size, settings.size, dtype=torch.uint8)
+        mask[:, :settings.size // 2, :settings.size // 2] = 1
+        return self.batch([BoxItem(image, box, label, 1.0, -1, mask if self.masks else None) for _ in range(count)])
 
     def _weighted(self, network: Network, maps: Maps, images: torch.Tensor, targets: list[Target],
                   weights: torch.Tensor) -> torch.Tensor:
@@ -137,6 +166,27 @@ class BoxLesson(WholeLesson):
     def _original(self, found: Target, index: int) -> Detections:
         original = self.val_pictures.original[index]
         return to_original(found, self.preprocessing.whole_size(*original), original)
+
+
+def _refuse_bare(samples: Sequence[Sample]) -> None:
+    """Raise DataError where the pixels of an object are not known."""
+    bare = [f"{sample.id}: {count} of {len(sample.objects or ())} objects" for sample in samples
+            if (count := sum(not (one.polygons or one.rle or one.crowd) for one in sample.objects or ()))]
+    if bare:
+        raise DataError(f"{len(bare)} images have objects with a box and neither outline nor mask, from which masks "
+                        f"can't be learned:\n{listed(bare)}\nMark them, leave these images out, or take a detector of "
+                        "boxes.")
+
+
+def tells_masks(model: Model) -> bool:
+    """Return whether a detector learns the pixels of each object, too."""
+    assert isinstance(model.head, DetectionHead), type(model.head)
+    return model.head.tells_masks
+
+
+def on_whole(masks: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Return uint8 [K, H, W] of [K, h, w], filled with zeros to the right and below."""
+    return functional.pad(masks, (0, width - masks.shape[2], 0, height - masks.shape[1]))
 
 
 def head_of(network: Network) -> DetectionHead:

@@ -35,6 +35,8 @@ class BoxItem:
     weight: float
     index: int
     """Position in the split."""
+    masks: torch.Tensor | None = None
+    """uint8 [K, H, W], 1 for the pixels of each object, where they are to be learned."""
 
 
 class BoxPictures(Pictures):
@@ -67,6 +69,11 @@ class BoxPictures(Pictures):
         return Outlined(item.picture, item.boxes, item.labels, np.array(regions, bool).reshape(-1, *size),
                         masked=all(mask is not None for mask in masks))
 
+    def masked(self, position: int) -> Boxed:
+        """Return a picture with the pixels of each object, to be learned."""
+        item = self.outlined(position)
+        return Boxed(item.picture, item.boxes, item.labels, masks=item.regions)
+
     def learned(self, position: int) -> list[Instance]:
         """Return what was marked on a picture, but crowds."""
         return [one for one in self.dataset.samples[position].objects or () if not one.crowd]
@@ -88,8 +95,10 @@ class BoxPictures(Pictures):
 class TrainBoxes(TorchDataset[BoxItem]):
     """Augmented images by (occasion, index), as `Order` names them: the same for any number of workers."""
 
-    def __init__(self, pictures: BoxPictures, weights: np.ndarray, *, preset: Preset, level: int, seed: int) -> None:
-        self.pictures, self.weights, self.seed = pictures, weights, seed
+    def __init__(self, pictures: BoxPictures, weights: np.ndarray, *, preset: Preset, level: int, seed: int,
+                 masks: bool = False) -> None:
+        """masks: whether the pixels of each object are learned, too; then nothing is pasted and no mosaic made."""
+        self.pictures, self.weights, self.seed, self.masks = pictures, weights, seed, masks
         settings = pictures.preprocessing
         self.background = settings.background
         self.augment = BoxAugment(preset, background=settings.background, channels=settings.channels, level=level)
@@ -101,15 +110,15 @@ class TrainBoxes(TorchDataset[BoxItem]):
 
     def __getitem__(self, key: tuple[int, int]) -> BoxItem:
         occasion, index = key
-        item = self._with_pasted(occasion, index)
-        if self.augment.mosaic:
+        item = self.pictures.masked(index) if self.masks else self._with_pasted(occasion, index)
+        if self.augment.mosaic and not self.masks:
             rng = seeds.generator(self.seed, "mosaic", occasion, index)
             if rng.random() < self.augment.mosaic:
                 others = rng.integers(len(self), size=3)
                 item = mosaic([item, *(self.pictures.boxed(int(other)) for other in others)],
                               background=self.background, rng=rng)
-        image, boxes, labels = self.augment(item, seed=seeds.derive(self.seed, "augment", occasion, index))
-        return BoxItem(image, boxes, labels, float(self.weights[index]), index)
+        found = self.augment(item, seed=seeds.derive(self.seed, "augment", occasion, index))
+        return BoxItem(found.image, found.boxes, found.labels, float(self.weights[index]), index, found.masks)
 
     def _with_pasted(self, occasion: int, index: int) -> Boxed:
         """Return a picture, by chance with objects of another one in it."""
@@ -129,14 +138,15 @@ class TrainBoxes(TorchDataset[BoxItem]):
 class ValBoxes(TorchDataset[BoxItem]):
     """Exactly what `Preprocessing.whole` gives, in the order of the split."""
 
-    def __init__(self, pictures: BoxPictures) -> None:
-        self.pictures = pictures
+    def __init__(self, pictures: BoxPictures, *, masks: bool = False) -> None:
+        self.pictures, self.masks = pictures, masks
         self.weights = pictures.dataset.weights()
 
     def __len__(self) -> int:
         return len(self.pictures.dataset)
 
     def __getitem__(self, index: int) -> BoxItem:
-        item = self.pictures.boxed(index)
+        item = self.pictures.masked(index) if self.masks else self.pictures.boxed(index)
+        masks = None if item.masks is None else torch.from_numpy(item.masks.astype(np.uint8))
         return BoxItem(to_tensor(item.picture), torch.from_numpy(item.boxes), torch.from_numpy(item.labels),
-                       float(self.weights[index]), index)
+                       float(self.weights[index]), index, masks)

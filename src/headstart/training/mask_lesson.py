@@ -44,7 +44,7 @@ class MaskBatch(Batch):
 class MaskLesson(WholeLesson):
     """Logits of each pixel against its class."""
 
-    subject, learner, metrics = "semantic segmentation", "segmentation", NAMES
+    subject, learner = "semantic segmentation", "segmentation"
     pictures_type, train_type, val_type = MaskPictures, TrainMasks, ValMasks
     # What says something of one answer for an image, and nothing of pixels.
     unused = ("regularisers", "label_smoothing", "policy", "erasing", "mix", "dropout", "loss", "sampling")
@@ -107,6 +107,11 @@ class MaskLesson(WholeLesson):
                 truth = batch.targets[row, :high, :wide].cpu().numpy()
                 found.append(confusion_of(truth, answer[:high, :wide], len(self.model.classes)))
         return found, losses
+
+    @classmethod
+    def metrics_of(cls, model: Model) -> tuple[str, ...]:
+        """Return the names of what validation may be judged by, besides the loss."""
+        return NAMES
 
     def _metric(self, found: list[np.ndarray]) -> float:
         return mask_metrics(overlaps_of(np.stack(self.val_pictures.gathered(found))))[self.monitor.name]

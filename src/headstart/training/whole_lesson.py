@@ -40,8 +40,6 @@ class WholeLesson(Lesson):
     """What is learnt, for messages, such as `detection`."""
     learner: ClassVar[str]
     """What learns it, such as `a detector`."""
-    metrics: ClassVar[tuple[str, ...]]
-    """Names of what validation may be judged by, besides the loss."""
     train_type: ClassVar[type[TrainBoxes] | type[TrainMasks]]
     val_type: ClassVar[type[ValBoxes] | type[ValMasks]]
     pictures: BoxPictures | MaskPictures
@@ -50,6 +48,8 @@ class WholeLesson(Lesson):
     def __init__(self, model: Model, splits: Splits, plan: Plan, context: Context) -> None:
         super().__init__(model, splits, plan, context)
         self.monitor = self._watched(plan, model)
+        self.wanted: dict[str, bool] = {}
+        """What else the examples hold."""
         still = plan.scope == "head" and plan.augment == "none"
         finest: int = model.head.finest  # type: ignore[assignment]
         self._maps = FrozenMaps(SHARE * available(context.device), finest) if still else None
@@ -67,10 +67,15 @@ class WholeLesson(Lesson):
     @classmethod
     def _watched(cls, plan: Plan, model: Model) -> Watched:
         """Return what validation is judged by. Raises ConfigError for a name that is no metric of the subject."""
-        name, known = plan.monitor or model.task.monitor, (*cls.metrics, "loss")
+        name, known = plan.monitor or model.task.monitor, (*cls.metrics_of(model), "loss")
         if name not in known:
             raise ConfigError(f'monitor "{name}" is not a metric of {cls.subject}.' + nearest(name, known))
         return Watched(name, "min" if name == "loss" else "max")
+
+    @classmethod
+    @abstractmethod
+    def metrics_of(cls, model: Model) -> tuple[str, ...]:
+        """Return the names of what validation may be judged by, besides the loss."""
 
     def examples(self, level: int) -> TrainBoxes | TrainMasks:
         """Return the augmented training images."""
@@ -78,7 +83,7 @@ class WholeLesson(Lesson):
             self._maps = None  # from the first level on the overfitting watch augments
         weights = train_weights(self.pictures.dataset, "none")
         return self.train_type(self.pictures, weights, preset=self.plan.augment, level=level,  # type: ignore[arg-type]
-                               seed=self.context.seed)
+                               seed=self.context.seed, **self.wanted)
 
     def alike(self) -> np.ndarray | None:
         """Return which pictures share a batch: others would be filled up to the largest of theirs."""
@@ -86,7 +91,7 @@ class WholeLesson(Lesson):
 
     def val(self) -> DataLoader[Any]:
         """Return the batches of validation."""
-        return DataLoader(self.val_type(self.val_pictures),  # type: ignore[arg-type]
+        return DataLoader(self.val_type(self.val_pictures, **self.wanted),  # type: ignore[arg-type]
                           batch_size=self.plan.batch_size, collate_fn=list)
 
     def prepared(self, batch: Batch) -> Batch:

@@ -159,5 +159,5 @@ def test_a_lower_calibration_error_is_better(given):
 
 
 def test_a_metric_of_another_task_is_refused(given):
-    with pytest.raises(ConfigError, match="accuracy is no metric of detection"):
+    with pytest.raises(ConfigError, match="accuracy is no metric by which these detectors"):
         compare_detections(given.found, given.found, given.truths, CLASSES, metric="accuracy")

@@ -20,13 +20,16 @@ from headstart.evaluation.boxes.tide import ImageErrors, errors_at, tide
 from headstart.evaluation.comparison import Difference, concluded
 from headstart.evaluation.intervals import Interval, bootstrap, effective_size, interval
 from headstart.metrics.boxes.calibrated import calibration_bins, calibration_scorer
+from headstart.metrics.boxes.masks import PANOPTIC, MaskOverlaps, Segments, mask_overlaps, segments
 from headstart.metrics.boxes.matching import Matches, match
-from headstart.metrics.boxes.precision import NAMES, detection_scorer, over_classes
+from headstart.metrics.boxes.precision import MASK, MASK_NAMES, NAMES, detection_scorer, over_classes
 from headstart.metrics.boxes.truth import Truth
 from headstart.metrics.registry import metric as metric_named
-from headstart.types import Detections
+from headstart.types import Detections, Sample
 
 CALIBRATION = "detection_calibration_error"
+Scorer = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""From weights float64 [R, N] to {name: [R]}."""
 CHECKED = 200_000
 """Detections up to which the library computes the metrics once more: it takes a dictionary for each."""
 
@@ -48,15 +51,40 @@ class DetectionEvaluation:
         return {name: found.to_json() for name, found in self.metrics.items()}
 
 
+@dataclass(frozen=True)
+class Pixels:
+    """What is needed to judge the masks of detections, of each image."""
+
+    overlaps: Sequence[MaskOverlaps]
+    segments: Segments
+    """At the thresholds from which on detections are shown."""
+
+
+def pixels_of(found: Sequence[Detections], samples: Sequence[Sample], sizes: Sequence[tuple[int, int]],
+              thresholds: Sequence[float]) -> Pixels | None:
+    """Return how the masks lie on the objects of each image; None where these, or the detections, have no masks.
+
+    sizes: height and width of each image. thresholds: of each class, from which on detections are shown.
+    """
+    objects = [sample.objects or () for sample in samples]
+    if any(one.masks is None for one in found) or not all(
+            one.polygons or one.rle or one.crowd for some in objects for one in some):
+        return None
+    return Pixels([mask_overlaps(*one) for one in zip(found, objects, sizes, strict=True)],
+                  segments(found, objects, sizes, thresholds))
+
+
 def evaluate_detections(found: Sequence[Detections], truths: Sequence[Truth], classes: Sequence[str], *,
-                        groups: Sequence[object] | None = None, thresholds: Sequence[float] | None = None,
-                        seed: int = 0, resamples: int = 1000) -> DetectionEvaluation:
+                        pixels: Pixels | None = None, groups: Sequence[object] | None = None,
+                        thresholds: Sequence[float] | None = None, seed: int = 0,
+                        resamples: int = 1000) -> DetectionEvaluation:
     """Return COCO's metrics and the calibration error with their 95 % bootstrap intervals, and the details behind them.
 
-    found, truths: one of each for every image, in the same order (`truths_of` makes them from samples). groups: the
-    group of each image; where given, the bootstrap draws groups. thresholds: of each class, chosen on validation by
-    `choose_detection_thresholds`; None chooses them here, which flatters what rests on them (F1 and the confusion),
-    and the details say so. resamples: 0 leaves intervals undefined.
+    found, truths: one of each for every image, in the same order (`truths_of` makes them from samples). pixels: what
+    `pixels_of` found of masks, whose metrics are then given, too. groups: the group of each image; where given, the
+    bootstrap draws groups. thresholds: of each class, chosen on validation by `choose_detection_thresholds`; None
+    chooses them here, which flatters what rests on them (F1 and the confusion), and the details say so. resamples: 0
+    leaves intervals undefined.
     Raises DataError where there is no image, or something can't be measured.
     """
     if not len(truths):
@@ -64,7 +92,8 @@ def evaluate_detections(found: Sequence[Detections], truths: Sequence[Truth], cl
     if thresholds is not None and len(thresholds) != len(classes):
         raise ConfigError(f"{len(thresholds)} thresholds were given for {len(classes)} classes. Give one for each.")
     matches = match(found, truths, len(classes))
-    score = _scorer(matches)
+    score = _scorer(matches) if pixels is None else _both(_scorer(matches), mask_scorer(
+        match(found, truths, len(classes), masks=pixels.overlaps), pixels.segments))
     values = {name: float(value[0]) for name, value in score(np.ones((1, len(truths)))).items()}
     replicates = bootstrap(score, len(truths), resamples=resamples, seed=seed, groups=groups)
     size = effective_size(len(truths), groups=groups)
@@ -81,21 +110,33 @@ def evaluate_detections(found: Sequence[Detections], truths: Sequence[Truth], cl
         "f1": _number(mean_f1(of_classes, chosen)), "counts": _counts(found, truths),
         "undefined": [name for name, one in zip(classes, of_classes, strict=True) if not one.positives],
         "library": _library(found, truths, len(classes), values)}
-    return DetectionEvaluation({name: intervals[name] for name in (*NAMES, CALIBRATION)}, details,
-                               errors_at(found, truths, chosen))
+    told = (*NAMES, CALIBRATION) if pixels is None else (*NAMES, CALIBRATION, *MASK_NAMES, *PANOPTIC)
+    if pixels is not None:
+        for c, name in enumerate(classes):
+            details["per_class"][name]["mask_ap50"] = intervals[f"mask_ap50 {c}"].to_json()
+    return DetectionEvaluation({name: intervals[name] for name in told}, details, errors_at(found, truths, chosen))
 
 
 def compare_detections(found_a: Sequence[Detections], found_b: Sequence[Detections], truths: Sequence[Truth],
-                       classes: Sequence[str], *, metric: str = "ap", groups: Sequence[object] | None = None,
+                       classes: Sequence[str], *, metric: str = "ap",
+                       masks: tuple[Sequence[MaskOverlaps], Sequence[MaskOverlaps]] | None = None,
+                       groups: Sequence[object] | None = None,
                        seed: int = 0, resamples: int = 1000) -> Difference:
     """Return the difference a - b of a metric with its 95 % paired bootstrap interval: both on the same draws.
 
-    All in the same order of the images. Raises ConfigError for a metric that is none of detection, DataError for what
-    can't be measured. Source: Efron & Tibshirani 1993, chapter 16.
+    All in the same order of the images. masks: how those of both lie on the objects, for a metric of masks.
+    Raises ConfigError for a metric that is none of detection, DataError for what can't be measured.
+    Source: Efron & Tibshirani 1993, chapter 16.
     """
-    if "detection" not in metric_named(metric).tasks:
-        raise ConfigError(f"{metric} is no metric of detection. Choices: {', '.join((*NAMES, CALIBRATION))}.")
-    first, second = (_scorer(match(found, truths, len(classes)), [metric]) for found in (found_a, found_b))
+    known = (*NAMES, CALIBRATION) if masks is None else (*NAMES, CALIBRATION, *MASK_NAMES)
+    if metric_named(metric).name not in known:
+        raise ConfigError(f"{metric} is no metric by which these detectors can be compared. Choices: "
+                          f"{', '.join(known)}.")
+    if masks is not None and metric in MASK_NAMES:
+        first, second = (mask_scorer(match(found, truths, len(classes), masks=on), None, [metric])
+                         for found, on in zip((found_a, found_b), masks, strict=True))
+    else:
+        first, second = (_scorer(match(found, truths, len(classes)), [metric]) for found in (found_a, found_b))
 
     def difference(weights: np.ndarray) -> dict[str, np.ndarray]:
         return {metric: first(weights)[metric] - second(weights)[metric]}
@@ -105,8 +146,29 @@ def compare_detections(found_a: Sequence[Detections], found_b: Sequence[Detectio
     return concluded(metric, value, drawn.get(metric, np.zeros(0)))
 
 
-def _scorer(matches: Matches, names: Sequence[str] = (*NAMES, CALIBRATION)) -> Callable[[np.ndarray],
-                                                                                       dict[str, np.ndarray]]:
+def mask_scorer(matches: Matches, counted: Segments | None, names: Sequence[str] = MASK_NAMES) -> Scorer:
+    """Return a call from weights [R, N] to {name: [R]} of masks, also `mask_ap50 0`, `mask_ap50 1` ... by class.
+
+    matches: of masks. counted: for panoptic quality; None leaves it out.
+    """
+    plain = [name.removeprefix(MASK) for name in names]
+    classwise = detection_scorer(matches, plain)
+    panoptic = counted.scorer() if counted else None
+
+    def score(weights: np.ndarray) -> dict[str, np.ndarray]:
+        found = classwise(weights)
+        result = {MASK + name: over_classes(values) for name, values in found.items()}
+        alone = found.get("ap50", np.zeros((len(weights), 0)))
+        return result | {f"mask_ap50 {c}": alone[:, c] for c in range(alone.shape[1])} | (
+            panoptic(weights) if panoptic else {})
+    return score
+
+
+def _both(first: Scorer, second: Scorer) -> Scorer:
+    return lambda weights: first(weights) | second(weights)
+
+
+def _scorer(matches: Matches, names: Sequence[str] = (*NAMES, CALIBRATION)) -> Scorer:
     """Return a call from weights [R, N] to {name: [R]}; where AP50 is asked for, also `ap50 0`, `ap50 1` ... by class.
     """
     classwise = detection_scorer(matches, [name for name in names if name != CALIBRATION])

@@ -61,8 +61,7 @@ def errors_at(found: Sequence[Detections], truths: Sequence[Truth], thresholds: 
     """Return the errors of each image where only detections from the thresholds of their class on, [C], are given."""
     floor = np.asarray(thresholds, np.float64)
     given = [one.scores >= floor[one.labels] for one in found]
-    kept = [Detections(one.boxes[some], one.scores[some], one.labels[some])
-            for one, some in zip(found, given, strict=True)]
+    kept = [one.some(some) for one, some in zip(found, given, strict=True)]
     matches = match(kept, truths, len(floor), thresholds=np.array([FOREGROUND]))
     errors = _by_image(kept, truths, matches, *_sorted_out(kept, truths, matches))
     kinds = []

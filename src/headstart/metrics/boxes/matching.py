@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from headstart.metrics.boxes.masks import MaskOverlaps
 from headstart.metrics.boxes.overlap import areas, overlaps
 from headstart.metrics.boxes.truth import Truth, refuse_unfit
 from headstart.types import Detections
@@ -72,8 +73,10 @@ class _Columns:
 
 
 def match(found: Sequence[Detections], truths: Sequence[Truth], classes: int, *,
-          thresholds: np.ndarray = IOUS) -> Matches:
+          thresholds: np.ndarray = IOUS, masks: Sequence[MaskOverlaps] | None = None) -> Matches:
     """Return which detections are objects. found, truths: one for each image, in the same order.
+
+    masks: of each image how masks overlap, which then counts instead of how boxes do.
 
     Per image and class, the surest detection first, each takes the free object that it overlaps most, by at least the
     threshold; counted objects go before ignored ones, a crowd is never used up, and of equals the later object is
@@ -82,23 +85,29 @@ def match(found: Sequence[Detections], truths: Sequence[Truth], classes: int, *,
     """
     refuse_unfit(found, truths, classes)
     said = _columns([(f.boxes, f.labels, f.scores) for f in found], classes, by_score=True)
+    sizes = areas(said.boxes) if masks is None else np.concatenate([np.zeros(0), *(one.areas for one in masks)])[
+        np.cumsum([0, *(len(f.labels) for f in found)])[said.pair // classes] + said.index]
     rank = np.arange(len(said.pair)) - np.searchsorted(said.pair, said.pair)
     kept = rank < MOST
     said, rank = _Columns(said.pair[kept], said.boxes[kept], said.numbers[kept], said.index[kept]), rank[kept]
-    true = _columns([(t.boxes, t.labels, t.areas) for t in truths], classes, by_score=False)
+    true = _columns([(t.boxes, t.labels, t.areas if masks is None else masks[image].true_areas)
+                     for image, t in enumerate(truths)], classes, by_score=False)
     starts = np.cumsum([0, *(len(t.labels) for t in truths)])
     rows = starts[true.pair // classes] + true.index
     crowd, ignored = (np.concatenate([np.zeros(0, bool), *(getattr(t, name) for t in truths)])[rows]
                       for name in ("crowd", "ignored"))
     counted = np.stack([~ignored & _within(true.numbers, limits) for limits in SIZES.values()])
     hit = np.zeros((len(SIZES), len(thresholds), len(said.pair)), bool)
-    outside = ~np.stack([_within(areas(said.boxes), limits) for limits in SIZES.values()])
+    outside = ~np.stack([_within(sizes[kept], limits) for limits in SIZES.values()])
     left_out = np.repeat(outside[:, None], len(thresholds), axis=1)
     taken = np.full(len(said.pair), -1)
     # Equal to the threshold is enough, and a box laid exactly on another may be a rounding short of 1.
     floors = np.minimum(thresholds, 1 - 1e-10)
     for mine, theirs in _blocks(said.pair, true.pair, len(SIZES) * len(thresholds)):
-        _match_block(said, true, mine=mine, theirs=theirs, crowd=crowd, counted=counted, floors=floors, hit=hit,
+        iou = overlaps(said.boxes[mine], true.boxes[theirs], crowd[theirs]) if masks is None else np.stack([
+            masks[image].shares[np.ix_(*(np.where(rows < 0, 0, of.index[rows]) for of, rows in ((said, d), (true, g))))]
+            for image, d, g in zip(said.pair[mine[:, 0]] // classes, mine, theirs, strict=True)])
+        _match_block(iou, mine=mine, theirs=theirs, crowd=crowd, counted=counted, floors=floors, hit=hit,
                      ignored=left_out, taken=taken)
     order = np.lexsort((-said.numbers, said.pair % classes))
     return Matches(len(found), classes, thresholds, said.pair[order] // classes, said.pair[order] % classes,
@@ -146,14 +155,14 @@ def _padded(first: np.ndarray, count: np.ndarray) -> np.ndarray:
     return np.where(steps < count[:, None], first[:, None] + steps, -1)
 
 
-def _match_block(said: _Columns, true: _Columns, *, mine: np.ndarray, theirs: np.ndarray, crowd: np.ndarray,
+def _match_block(iou: np.ndarray, *, mine: np.ndarray, theirs: np.ndarray, crowd: np.ndarray,
                  counted: np.ndarray, floors: np.ndarray, hit: np.ndarray, ignored: np.ndarray,
                  taken: np.ndarray) -> None:
     """Match a block of pairs, one detection of each at a time; write into `hit`, `ignored` [A, T, D] and `taken` [D].
 
-    mine: int64 [P, d], theirs: int64 [P, g], -1 for none. crowd: bool [G]. counted: bool [A, G]. floors: [T].
+    mine: int64 [P, d], theirs: int64 [P, g], -1 for none; iou: float64 [P, d, g] of them, anything where
+    there is none. crowd: bool [G]. counted: bool [A, G]. floors: [T].
     """
-    iou = overlaps(said.boxes[mine], true.boxes[theirs], crowd[theirs])
     iou[np.broadcast_to(theirs[:, None, :] < 0, iou.shape)] = -1
     objects = iou.shape[2]
     # Whole numbers that order the objects as the rule does, exactly: by overlap, then the later one; ones that count

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from headstart.metrics.boxes.masks import MaskOverlaps
 from headstart.metrics.boxes.matching import SIZES, Matches, match
 from headstart.metrics.boxes.truth import Truth
 from headstart.types import Detections
@@ -24,6 +25,9 @@ SHARES = {"ar1": ("all", 1), "ar10": ("all", 10), "ar100": ("all", 100), "ar_sma
           "ar_medium": ("medium", 100), "ar_large": ("large", 100)}
 """Name -> size, and how many detections of a class in an image count."""
 NAMES = (*PRECISIONS, *SHARES)
+MASK = "mask_"
+"""Before the name of a metric of which masks are matched, not boxes."""
+MASK_NAMES = tuple(MASK + name for name in (*PRECISIONS, "ar100"))
 
 
 def detection_scorer(matches: Matches, names: Sequence[str] = NAMES) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
@@ -49,12 +53,15 @@ def detection_scorer(matches: Matches, names: Sequence[str] = NAMES) -> Callable
 
 
 def detection_metrics(found: Sequence[Detections], truths: Sequence[Truth], classes: int,
-                      names: Sequence[str] = NAMES) -> dict[str, float]:
+                      names: Sequence[str] = NAMES, *, masks: Sequence[MaskOverlaps] | None = None
+                      ) -> dict[str, float]:
     """Return {name: value} on these images, the mean over the classes; NaN where undefined. For a look while training.
+
+    masks: as in `match`.
 
     Raises DataError for what can't be measured.
     """
-    values = detection_scorer(match(found, truths, classes), names)(np.ones((1, len(truths))))
+    values = detection_scorer(match(found, truths, classes, masks=masks), names)(np.ones((1, len(truths))))
     return {name: float(over_classes(value)[0]) for name, value in values.items()}
 
 
