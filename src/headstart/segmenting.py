@@ -19,6 +19,7 @@ from headstart.data.transforms import to_tensor
 from headstart.errors import DataError
 from headstart.events import Listen, Progress, Started, silent
 from headstart.images import decode
+from headstart.metrics.boundaries import Boundaries, boundaries_of, together
 from headstart.metrics.masks import confusion_of
 from headstart.model import Model
 from headstart.segmenters.head import SegmentationHead
@@ -63,6 +64,8 @@ class Answers:
 
     confusions: np.ndarray
     """int64 [N, C, C]."""
+    boundaries: Boundaries
+    """[N, C] each."""
     shown: list[tuple[bytes, bytes]]
     """Of each image the true and the answered classes, reduced, as PNGs; empty where they are not asked for."""
 
@@ -75,7 +78,8 @@ def judge(model: Model, dataset: Dataset, *, listen: Listen = silent, step: str 
 
     Raises DataError for an image, or a mask, that can't be read, and for a mask of another size than its image.
     """
-    confusions, pngs = [], []
+    confusions, boundaries, pngs = [], [], []
+    classes = len(dataset.classes)
     found = segment(model, [sample.source for sample in dataset.samples], listen=listen, step=step, device=device)
     for sample, answer in zip(dataset.samples, found, strict=True):
         assert sample.mask is not None, sample.id
@@ -86,11 +90,11 @@ def judge(model: Model, dataset: Dataset, *, listen: Listen = silent, step: str 
         if truth.shape != answer.shape:
             raise DataError(f"{sample.id}: {answer.shape[1]}x{answer.shape[0]} pixels, its mask "
                             f"{truth.shape[1]}x{truth.shape[0]}")
-        confusions.append(confusion_of(truth, answer, len(dataset.classes)))
+        confusions.append(confusion_of(truth, answer, classes))
+        boundaries.append(boundaries_of(truth, answer, classes))
         if shown:
             pngs.append((_reduced(truth), _reduced(answer)))
-    classes = len(dataset.classes)
-    return Answers(np.array(confusions, np.int64).reshape(-1, classes, classes), pngs)
+    return Answers(np.array(confusions, np.int64).reshape(-1, classes, classes), together(boundaries, classes), pngs)
 
 
 def _reduced(classes: np.ndarray) -> bytes:
