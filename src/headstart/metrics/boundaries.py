@@ -66,14 +66,14 @@ def together(parts: Sequence[Boundaries], classes: int) -> Boundaries:
 
 
 def boundaries_of(truth: np.ndarray, found: np.ndarray, classes: int) -> Boundaries:
-    """Return what is measured of one image, [C] each. truth, found: uint8 [H, W], class indices; IGNORED in the truth.
+    """Return what is measured of one image, [C] each. truth, found: uint8 [H, W], class indices; of truth also IGNORED.
 
     A pixel of one boundary is matched where the other has one within the tolerance. The inner band of a class are its
-    pixels that have another class less than a band's thickness away, along rows, columns or both (a square). hd95 is
+    pixels that have another class at most a band's thickness away, along rows, columns or both (a square). hd95 is
     the larger one of the two 95th percentiles of the distances from one boundary to the other; assd is their mean over
     the pixels of both. Where only one of truth and answer has the class at all, both are the picture's diagonal: a
     class that was missed, or made up, is as far off as can be. Undefined (NaN) where neither has the class, or where
-    both have it and one of them without a boundary.
+    both have it, but not both a boundary of it.
 
     Memory is that of a few strips and of the pixels on boundaries; the time grows with H W and with P log P.
     Sources: Csurka et al., "What is a good evaluation measure for semantic segmentation?", BMVC 2013, section 3;

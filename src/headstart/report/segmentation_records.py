@@ -9,8 +9,6 @@ from headstart.report.records import Interval, Shape
 COLUMNS = ("id", "path", "split", "miou", "pixel_accuracy", "true_pixels", "predicted_pixels", "right_pixels", "truth",
            "answer")
 """A row for each image. The pixels are lists by class; truth and answer are small PNGs of class indices."""
-
-
 UNDEFINED = Interval(value=None, low=None, high=None)
 
 
