@@ -79,9 +79,11 @@ def _boxes(run: Run, parts: dict[str, Dataset], listen: Listen) -> tuple[dict[st
 
 def _masks(run: Run, parts: dict[str, Dataset], listen: Listen) -> tuple[dict[str, dict[str, Interval]], Metrics]:
     """Return what `assess` does, for a segmenter."""
-    found = {name: evaluate_masks(judge(run.model, part, listen=listen, step=f"evaluate {name}").confusions,
-                                  part.classes, groups=part.groups(), seed=run.job.seed)
-             for name, part in parts.items()}
+    found = {}
+    for name, part in parts.items():
+        said = judge(run.model, part, listen=listen, step=f"evaluate {name}")
+        found[name] = evaluate_masks(said.confusions, said.boundaries, part.classes, groups=part.groups(),
+                                     seed=run.job.seed)
     return _both(found)
 
 

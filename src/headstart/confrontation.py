@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from headstart.catalog import Catalog
 from headstart.errors import ConfigError
 from headstart.evaluation.boxes import compare_detections, detections_in, overlaps_in, truth_in
 from headstart.evaluation.comparison import Difference, compare_tables
-from headstart.evaluation.masks import compare_masks
-from headstart.metrics.masks import Overlaps
+from headstart.evaluation.masks import compare_masks, measures_in
 from headstart.runs import Run
 from headstart.tasks.task import ImageTask, Task
 
@@ -50,9 +47,8 @@ def _boxes(run: Run, first: Run, metric: str) -> dict[str, Any]:
 def _masks(run: Run, first: Run, metric: str) -> dict[str, Any]:
     """Return the paired difference of two segmenters on their test images. Raises ConfigError where those differ."""
     rows, groups = _shared(run, first)
-    mine, theirs = ([np.array([row[name] for row in table]) for name in ("right_pixels", "true_pixels",
-                                                                        "predicted_pixels")] for table in rows)
-    found = compare_masks(Overlaps(*mine), Overlaps(*theirs), metric=metric, seed=first.job.seed, groups=groups)
+    mine, theirs = map(measures_in, rows)
+    found = compare_masks(mine, theirs, metric=metric, seed=first.job.seed, groups=groups)
     return _told(run, first, metric, found)
 
 

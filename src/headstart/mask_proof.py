@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from headstart.adaptation import Adapted, choose_device
 from headstart.conclusion import fit_verdicts, write_conclusion
 from headstart.data.dataset import Dataset, Splits
 from headstart.evaluation.masks import MaskEvaluation, compare_masks, evaluate_masks
 from headstart.events import Listen
 from headstart.job import Job
-from headstart.metrics.masks import overlaps_of
 from headstart.runs import Metrics
 from headstart.seeds import derive
 from headstart.segmenting import Answers, judge
@@ -58,23 +55,21 @@ def measure(job: Job, item: Adapted, splits: Splits, listen: Listen, *, shown: b
              for name, part in (("val", splits.val), ("test", splits.test)) if len(part)}
     parts = {name: part for name, part in splits.items() if name in found}
     return ProvenMasks(item, found, {
-        name: evaluate_masks(found[name].confusions, part.classes, groups=part.groups(),
+        name: evaluate_masks(found[name].confusions, found[name].boundaries, part.classes, groups=part.groups(),
                              seed=derive(job.seed, "bootstrap")) for name, part in parts.items()})
 
 
 def _rows(split: str, part: Dataset, found: Answers, evaluation: MaskEvaluation) -> list[dict[str, Any]]:
-    """Return a row per image: its own metrics, the pixels of each class, and its answer."""
+    """Return a row per image: its own metrics, what was counted of each class, and its answer."""
     return [{"id": sample.id, "path": str(sample.source) if isinstance(sample.source, Path) else None, "split": split,
-             **{metric: float(values[row]) for metric, values in evaluation.images.items()},
-             "true_pixels": confusion.sum(axis=1).tolist(), "predicted_pixels": confusion.sum(axis=0).tolist(),
-             "right_pixels": np.diagonal(confusion).tolist(), "truth": found.shown[row][0],
-             "answer": found.shown[row][1]}
-            for row, (sample, confusion) in enumerate(zip(part.samples, found.confusions, strict=True))]
+             **measured, "truth": truth, "answer": answer}
+            for sample, measured, (truth, answer) in zip(part.samples, evaluation.measures.rows(), found.shown,
+                                                         strict=True)]
 
 
 def _difference(job: Job, final: ProvenMasks, other: ProvenMasks, test: Dataset) -> dict[str, Any]:
     """Return the paired difference of the monitored metric, final minus other."""
-    mine, theirs = (overlaps_of(proven.found["test"].confusions) for proven in (final, other))
+    mine, theirs = (proven.evaluations["test"].measures for proven in (final, other))
     found = compare_masks(mine, theirs, metric=Semantic.monitor, groups=test.groups(),
                           seed=derive(job.seed, "bootstrap"))
     return {"a": final.adapted.name, "b": other.adapted.name, **found.to_json()}

@@ -19,6 +19,7 @@ from headstart.data.transforms import to_tensor
 from headstart.errors import DataError
 from headstart.events import Listen, Progress, Started, silent
 from headstart.images import Picture, decode, opened, title
+from headstart.metrics.boundaries import Boundaries, boundaries_of, together
 from headstart.metrics.masks import confusion_of
 from headstart.model import Model
 from headstart.pixels import Window
@@ -91,6 +92,8 @@ class Answers:
 
     confusions: np.ndarray
     """int64 [N, C, C]."""
+    boundaries: Boundaries
+    """[N, C] each."""
     shown: list[tuple[bytes, bytes]]
     """Of each image the true and the answered classes, reduced, as PNGs; empty where they are not asked for."""
 
@@ -103,15 +106,16 @@ def judge(model: Model, dataset: Dataset, *, listen: Listen = silent, step: str 
 
     Raises DataError for an image, or a mask, that can't be read, and for a mask of another size than its image.
     """
-    confusions, pngs = [], []
+    confusions, boundaries, pngs = [], [], []
+    classes = len(dataset.classes)
     found = segment(model, [sample.source for sample in dataset.samples], listen=listen, step=step, device=device)
     for sample, answer in zip(dataset.samples, found, strict=True):
         truth = classes_of(sample, answer.shape)
-        confusions.append(confusion_of(truth, answer, len(dataset.classes)))
+        confusions.append(confusion_of(truth, answer, classes))
+        boundaries.append(boundaries_of(truth, answer, classes))
         if shown:
             pngs.append((_reduced(truth), _reduced(answer)))
-    classes = len(dataset.classes)
-    return Answers(np.array(confusions, np.int64).reshape(-1, classes, classes), pngs)
+    return Answers(np.array(confusions, np.int64).reshape(-1, classes, classes), together(boundaries, classes), pngs)
 
 
 def _reduced(classes: np.ndarray) -> bytes:

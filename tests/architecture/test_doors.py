@@ -24,10 +24,11 @@ DOORS = {
     "rich": "cli/",
     "scipy.fft": "data/duplicates.py",
     "scipy.linalg": "scores/",
-    "scipy.ndimage": ("data/mask_findings.py", "mask_losses/"),
+    "scipy.ndimage": ("data/mask_findings.py", "mask_losses/", "metrics/boundaries.py"),
     "scipy.optimize": ("evaluation/calibration.py", "selection/laws.py"),  # a root; least squares
     "scipy.sparse": "data/duplicates.py",
     "scipy.special": ("held_out.py", "scores/"),
+    "scipy.spatial": "metrics/boundaries.py",
     "scipy.stats": ("evaluation/spread.py", "scores/"),
     "segmentation_models_pytorch": "segmenters/head.py",
     "sklearn.datasets": "digits.py",

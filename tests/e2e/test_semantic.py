@@ -15,6 +15,8 @@ from headstart.cli import application
 from headstart.data.pixel_classes import pixel_classes
 from headstart.errors import ConfigError, DataError
 from headstart.job import build_job
+from headstart.metrics import boundaries, masks
+from headstart.metrics.boundaries import boundaries_of, boundary_scorer, together
 from headstart.metrics.masks import confusion_of, mask_metrics, overlaps_of
 from headstart.opening import open_job
 from headstart.runs import load_run
@@ -62,20 +64,41 @@ def test_a_run_has_every_file_and_its_proof_is_that_of_its_predictions(run: hs.R
     assert run.data["task"] == "semantic"
     assert run.data["classes"] == ["ground", "red", "blue"]
     test = run.samples[run.samples["split"] == "test"]["path"].tolist()
-    confusions = []
+    confusions, edges = [], []
     for path, one in zip(test, hs.predict(run, test), strict=True):
         truth = np.asarray(Image.open(str(path).replace("/images/", "/masks/")))
         assert one.size == (64, 96)  # type: ignore[union-attr]
         confusions.append(confusion_of(truth, one.classes, 3))  # type: ignore[union-attr]
+        edges.append(boundaries_of(truth, one.classes, 3))  # type: ignore[union-attr]
     expected = mask_metrics(overlaps_of(np.stack(confusions)))
+    scores = boundary_scorer(together(edges, 3))(np.ones((1, len(test))))
+    expected |= {name: float(scores[name][0]) for name in boundaries.NAMES}
     assert {name: found.value for name, found in run.metrics.items()} == pytest.approx(expected)
-    low, high = run.metrics["miou"].low, run.metrics["miou"].high
-    assert 0 <= low <= run.metrics["miou"].value <= high <= 1
+    assert all(0 <= found.low <= found.value <= found.high for found in run.metrics.values())
+    assert all(run.metrics[name].high <= 1 for name in (*masks.NAMES, "boundary_f1", "boundary_iou"))
+
+
+def test_boundaries_stand_by_class_and_by_image(run: hs.Run) -> None:
+    details = json.loads((run.directory / "details.json").read_text())["test"]
+    rows = run.predictions[run.predictions["split"] == "test"]
+    for label, (name, found) in enumerate(details["per_class"].items()):
+        distances = pd.Series(np.stack(rows["hd95_by_class"])[:, label])
+        true, said = (np.stack(rows[column])[:, label] for column in ("true_pixels", "predicted_pixels"))
+        value = np.array(found["hd95"]["value"], float)
+        assert value == pytest.approx(distances.mean(), nan_ok=True), name
+        assert found["distances"] == distances.count()
+        assert found["missed"] == ((true > 0) & (said == 0)).sum()
+        assert found["made_up"] == ((true == 0) & (said > 0)).sum()
+        assert found["boundary_f1"]["low"] <= found["boundary_f1"]["value"] <= found["boundary_f1"]["high"]
+    assert rows[list(boundaries.NAMES)].notna().all(axis=None)
+    means = [found["boundary_f1"]["value"] for found in details["per_class"].values()]
+    assert run.metrics["boundary_f1"].value == pytest.approx(np.mean(means))
 
 
 def test_the_report_shows_classes_overlays_and_errors(run: hs.Run) -> None:
     page = run.report().read_text()
     for words in ("Mean IoU", "Class by class", "The worst pictures", "What is taken for what", "ground",
+                  "At the boundaries", "95% Hausdorff distance",
                   "segmenter on"):
         assert words in page
     assert page.count('alt="images/') == 3 * min(12, len(run.samples[run.samples["split"] == "test"]))
@@ -86,6 +109,8 @@ def test_evaluate_reads_the_run_s_own_test_split_as_the_run_did(run: hs.Run, tmp
     found = hs.evaluate(run, other)["all"]
     assert set(found) == set(run.metrics)
     assert 0 <= found["miou"].value <= 1
+    said = CLI.invoke(application(), ["evaluate", str(run.directory), str(other)])
+    assert all(name in said.stdout for name in ("miou", "boundary_f1", "boundary_iou", "hd95", "assd"))
     stranger = write_masks(tmp_path / "stranger", names=("red", "green"), count=4, start=200)
     with pytest.raises(DataError, match="the run does not know the classes green"):
         hs.evaluate(run, stranger)
@@ -151,6 +176,8 @@ def test_compare_says_no_difference_between_a_run_and_itself(run: hs.Run) -> Non
     found = hs.compare([run, run])[0]
     assert found["difference"]["value"] == 0
     assert found["metric"] == "miou"
+    found = hs.compare([run, run], metric="hd95")[0]
+    assert (found["difference"]["value"], found["verdict"]) == (0, "no difference shown")
 
 
 def test_a_run_that_starts_from_another_keeps_what_it_knows_by_name(run: hs.Run, tmp_path: Path) -> None:
@@ -168,6 +195,8 @@ def test_a_run_that_starts_from_another_keeps_what_it_knows_by_name(run: hs.Run,
     ({"detector": "fcos"}, "detector fcos: has no effect on semantic"),
     ({"method": {"method": "finetune", "mix": "mixup"}}, "mix would have no effect on semantic segmentation"),
     ({"method": {"method": "finetune", "monitor": "accuracy"}}, 'monitor "accuracy" is not a metric of semantic'),
+    ({"method": {"method": "finetune", "monitor": "hd95"}}, 'monitor "hd95" is not a metric of semantic segmentation '
+                                                            "that training can watch"),
     ({"method": "lora"}, "method lora can't do semantic"), ({"segmenter": "unett"}, 'unknown segmenter "unett"'),
 ])
 def test_what_segmentation_has_not_is_refused_before_anything_is_written(marked: Path, tmp_path: Path, said: str,

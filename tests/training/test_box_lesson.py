@@ -167,7 +167,7 @@ def test_maps_are_kept_within_their_budget_and_each_once() -> None:
     ({"erasing": 0.5, "dropout": 0.2}, "erasing, dropout would have no effect on detection"),
     ({"loss": "focal"}, "loss would have no effect on detection"),
     ({"batch_norm": "adapt"}, "batch_norm=adapt solves a linear head anew"),
-    ({"monitor": "app50"}, 'monitor "app50" is not a metric of detection. Did you mean "ap50"'),
+    ({"monitor": "app50"}, 'monitor "app50" is not a metric of detection that training can watch. Did you mean "ap50"'),
     ({"monitor": "accuracy"}, 'monitor "accuracy" is not a metric of detection'),
 ])
 def test_settings_without_effect_are_refused(tmp_path: Path, settings: dict[str, object], message: str) -> None:

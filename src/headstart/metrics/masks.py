@@ -60,8 +60,8 @@ def mask_metrics(overlaps: Overlaps, names: Sequence[str] = NAMES) -> dict[str, 
 def of_images(overlaps: Overlaps) -> dict[str, np.ndarray]:
     """Return `miou` and `pixel_accuracy` of each image alone, float64 [N]; NaN for one of ignored pixels alone."""
     right, true, answered = (part.astype(np.float64) for part in (overlaps.right, overlaps.true, overlaps.answered))
-    return {"miou": _mean(_ratio(right, true + answered - right)),
-            "pixel_accuracy": _ratio(right.sum(axis=1), true.sum(axis=1))}
+    return {"miou": mean_defined(ratio(right, true + answered - right)),
+            "pixel_accuracy": ratio(right.sum(axis=1), true.sum(axis=1))}
 
 
 def mask_scorer(overlaps: Overlaps) -> Scorer:
@@ -77,23 +77,24 @@ def mask_scorer(overlaps: Overlaps) -> Scorer:
 
     def score(weights: np.ndarray) -> dict[str, np.ndarray]:
         tp, t, p = (weights @ part for part in (hits, true, answered))
-        iou, dice, recall = _ratio(tp, t + p - tp), _ratio(2 * tp, t + p), _ratio(tp, t)
+        iou, dice, recall = ratio(tp, t + p - tp), ratio(2 * tp, t + p), ratio(tp, t)
         total = t.sum(axis=1)
         counted = weights * np.isfinite(own)
-        return {"miou": _mean(iou), "mdice": _mean(dice), "class_accuracy": _mean(recall),
-                "pixel_accuracy": _ratio(tp.sum(axis=1), total),
-                "fwiou": _ratio(np.nansum(iou * t, axis=1), total),
-                "miou_image": _ratio(counted @ np.nan_to_num(own), counted.sum(axis=1)),
+        return {"miou": mean_defined(iou), "mdice": mean_defined(dice), "class_accuracy": mean_defined(recall),
+                "pixel_accuracy": ratio(tp.sum(axis=1), total),
+                "fwiou": ratio(np.nansum(iou * t, axis=1), total),
+                "miou_image": ratio(counted @ np.nan_to_num(own), counted.sum(axis=1)),
                 **{f"iou {c}": iou[:, c] for c in range(iou.shape[1])},
                 **{f"dice {c}": dice[:, c] for c in range(dice.shape[1])}}
     return score
 
 
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Return above / below, element by element; NaN where there is nothing below."""
     return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)
 
 
-def _mean(values: np.ndarray) -> np.ndarray:
+def mean_defined(values: np.ndarray) -> np.ndarray:
     """Return the mean over the last axis of what is defined; NaN where nothing is."""
     defined = np.isfinite(values)
-    return _ratio(np.where(defined, values, 0).sum(axis=-1), defined.sum(axis=-1))
+    return ratio(np.where(defined, values, 0).sum(axis=-1), defined.sum(axis=-1))

@@ -87,7 +87,15 @@ def _of_masks() -> list[Metric]:
             _up("class_accuracy", "share of the pixels of a class that are found, mean over the classes", MASKS),
             _up("fwiou", "intersection over union, mean over the classes by their true pixels", MASKS),
             _up("miou_image", "intersection over union in each image, mean over its classes, then over the images",
-                MASKS)]
+                MASKS),
+            _up("boundary_f1", "harmonic mean of the shares of true and answered boundary pixels that lie within "
+                "0.75 % of the diagonal of the other, mean over the classes", MASKS),
+            _up("boundary_iou", "intersection over union of inner bands of 2 % of the diagonal, mean over the classes",
+                MASKS),
+            _down("hd95", "95th percentile of the distances between the boundaries, in pixels, mean over the images, "
+                  "then over the classes", MASKS, INFINITY),
+            _down("assd", "mean distance between the boundaries, in pixels, mean over the images, then over the "
+                  "classes", MASKS, INFINITY)]
 
 
 METRICS: dict[str, Metric] = {m.name: m for m in [

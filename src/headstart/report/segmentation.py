@@ -12,6 +12,7 @@ from headstart.report import svg, words
 from headstart.report.confusion import Confusion, of_matrix
 from headstart.report.mask_overlays import MaskOverlay, worst_masks
 from headstart.report.mistakes import Pictures
+from headstart.report.records import Interval
 from headstart.report.segmentation_records import MaskClass, MaskDetails
 
 LEFT, RIGHT, ROW = 130, 340, 26
@@ -27,6 +28,8 @@ class SegmentationSections:
     bars: str
     classes: list[tuple[str, MaskClass]]
     """By IoU, the best first; undefined ones last."""
+    boundaries: list[tuple[str, MaskClass]]
+    """The same, by boundary F1; empty where boundaries were not measured."""
     confusion: Confusion | None
     overlays: list[MaskOverlay]
     legend: list[tuple[str, str]]
@@ -36,13 +39,19 @@ class SegmentationSections:
 def segmentation_sections(details: MaskDetails, predictions: pd.DataFrame | None, *, classes: list[str],
                           root: Path | None, pictures: Pictures) -> SegmentationSections:
     """Return the sections. predictions: the rows of the split."""
-    ordered = sorted(details.per_class.items(),
-                     key=lambda item: (item[1].iou.value is None, -(item[1].iou.value or 0.0)))
+    ordered = sorted(details.per_class.items(), key=lambda item: _best_first(item[1].iou))
+    at_edges = sorted((item for item in ordered if item[1].distances is not None),
+                      key=lambda item: _best_first(item[1].boundary_f1))
     colours = palette(len(classes))
     return SegmentationSections(
-        details, _bars(ordered), ordered, of_matrix(details.confusion, classes) if details.confusion else None,
+        details, _bars(ordered), ordered, at_edges,
+        of_matrix(details.confusion, classes) if details.confusion else None,
         [] if predictions is None else worst_masks(predictions, classes, root=root, pictures=pictures),
         [(name, "#{:02x}{:02x}{:02x}".format(*colours[label])) for label, name in enumerate(classes)])
+
+
+def _best_first(found: Interval) -> tuple[bool, float]:
+    return found.value is None, -(found.value or 0.0)
 
 
 def _bars(ordered: list[tuple[str, MaskClass]]) -> str:

@@ -59,6 +59,13 @@ TERMS = {
                            percent=True),
     "fwiou": Term("Frequency-weighted IoU", "the same as mean IoU, but classes count by their pixels"),
     "miou_image": Term("Mean IoU of an image", "mean IoU of each image alone, mean over the images"),
+    "boundary_f1": Term("Boundary F1", "share of the boundaries that lie within 0.75 % of the picture's diagonal of "
+                        "each other, mean over the classes"),
+    "boundary_iou": Term("Boundary IoU", "IoU of the rims of the classes, 2 % of the picture's diagonal thick"),
+    "hd95": Term("95% Hausdorff distance", "how far off the boundaries are, in pixels, but for the worst 5 %; mean "
+                 "over images and classes", False),
+    "assd": Term("Average surface distance", "how far off the boundaries are on average, in pixels; mean over images "
+                 "and classes", False),
     "detection_calibration_error": Term("Calibration error", "mean gap between a box's score and how often such boxes "
                                         "are right", False),
     **{f"{part}_{average}": Term(f"{label}, {average}", f"{meaning}; {weighing}")
@@ -69,7 +76,8 @@ HEADLINES = {
     "multilabel": ("average_precision", "f1_macro", "f1_micro", "auroc", "subset_accuracy", "hamming_loss",
                    "expected_calibration_error"),
     "detection": ("ap", "ap50", "ap75", "ar100", "ap_small", "ap_medium", "ap_large", "detection_calibration_error"),
-    "semantic": ("miou", "mdice", "pixel_accuracy", "class_accuracy", "fwiou", "miou_image"),
+    "semantic": ("miou", "mdice", "pixel_accuracy", "class_accuracy", "fwiou", "miou_image", "boundary_f1",
+                 "boundary_iou", "hd95", "assd"),
 }
 METHODS = {"majority": "always the most frequent class", "scratch": "trained from scratch, no pretrained weights",
            "probe": "linear probe on frozen features", "finetune": "fine-tuned network"}

@@ -69,7 +69,8 @@ class WholeLesson(Lesson):
         """Return what validation is judged by. Raises ConfigError for a name that is no metric of the subject."""
         name, known = plan.monitor or model.task.monitor, (*cls.metrics_of(model), "loss")
         if name not in known:
-            raise ConfigError(f'monitor "{name}" is not a metric of {cls.subject}.' + nearest(name, known))
+            raise ConfigError(f'monitor "{name}" is not a metric of {cls.subject} that training can watch.'
+                              + nearest(name, known))
         return Watched(name, "min" if name == "loss" else "max")
 
     @classmethod
