@@ -60,8 +60,8 @@ class Job(Part):
     """For boxes and masks: cuts large pictures into overlapping parts, such as {size: 640, overlap: 0.2}; None: the
     whole."""
     segmenter: ChosenSegmenter | None = None
-    """For semantic segmentation: what tells classes on the backbone's maps, such as {segmenter: unet, width: 64}; None:
-    unet."""
+    """For semantic segmentation: what tells classes on the backbone's maps, such as {segmenter: fpn, width: 64}; None:
+    fpn."""
     backbone: str = "auto"
     """Name of a pretrained model; `headstart models` lists them; `auto` takes the best that is here."""
     image_size: int | None = Field(None, ge=8, le=4096)

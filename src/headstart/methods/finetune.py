@@ -27,7 +27,7 @@ class Finetune(Plan, Method):
     task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "detection": {"epochs": 12, "batch_size": 8, "lr_head": 1e-3, "lr_backbone": 5e-4, "clip_norm": 5.0,
                       "augment": "standard"},
-        "semantic": {"epochs": 12, "batch_size": 8, "lr_head": 1e-3, "lr_backbone": 5e-4, "augment": "standard"}}
+        "semantic": {"epochs": 12, "batch_size": 2, "lr_head": 1e-3, "lr_backbone": 5e-4, "augment": "standard"}}
     needs: ClassVar[tuple[str, ...]] = ("probe",)
 
     interpolate: Literal["none", "validation"] = "none"

@@ -25,7 +25,7 @@ class Scratch(Plan, Method):
     tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel", "detection", "semantic")
     task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "detection": {"epochs": 12, "batch_size": 8, "clip_norm": 5.0, "augment": "standard"},
-        "semantic": {"epochs": 12, "batch_size": 8, "augment": "standard"}}
+        "semantic": {"epochs": 12, "batch_size": 2, "augment": "standard"}}
 
     lr_head: float = Field(2e-3, gt=0, le=10)
     """Highest learning rate of the head."""

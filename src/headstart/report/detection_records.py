@@ -17,6 +17,8 @@ class BoxClass(Shape):
 
     ap: float | None = None
     ap50: Interval = Interval(value=None, low=None, high=None)
+    mask_ap50: Interval | None = None
+    """None from a detector of boxes alone."""
     ap75: float | None = None
     ar100: float | None = None
     threshold: float = 0.5
@@ -94,3 +96,8 @@ class BoxDetails(Shape):
     """`before`, on validation, or `here`, on the images that are judged."""
     f1: float | None = None
     counts: BoxCounts
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether masks were judged, too."""
+        return any(found.mask_ap50 for found in self.per_class.values())

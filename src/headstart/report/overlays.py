@@ -8,16 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 
+from headstart.data.regions import decoded
 from headstart.report import svg
 from headstart.report.detection_errors import KINDS
 from headstart.report.mistakes import Pictures, thumbnail
+from headstart.types import Rle
 
 SHOWN = 12
 SIDE = 320
 """Pixels of the longer side of an embedded picture."""
+RIGHT, WRONG = (0, 114, 178), (198, 81, 2)
+"""Colours of masks."""
 MOST = 60
 """Boxes drawn of each sort in one picture."""
 
@@ -63,7 +68,7 @@ def _overlay(number: int, errors: int, row: Mapping[str, Any], classes: Sequence
     if picture is None:
         return Overlay(str(row["id"]), errors, "", told)
     width, height = picture.size
-    small = thumbnail(picture, side=SIDE)
+    small = thumbnail(_with_masks(picture, row), side=SIDE)
     scale = small.width / width, small.height / height
     objects = [_box(box, scale, kind="missed" if state in ("missed", "mistaken") else "true",
                     hover=f"true {classes[int(label)]}, {state}")
@@ -80,6 +85,18 @@ def _overlay(number: int, errors: int, row: Mapping[str, Any], classes: Sequence
         words=f"{row['id']}: {len(row['true_boxes'])} true boxes, {len(given)} of the model",
         description=told)
     return Overlay(str(row["id"]), errors, figure, told)
+
+
+def _with_masks(picture: Image.Image, row: Mapping[str, Any]) -> Image.Image:
+    """Return the picture with the pixels of each detection that is shown, where they were told."""
+    if row.get("masks") is None:
+        return picture
+    pixels = np.array(picture.convert("RGB"), np.float32)
+    for counts, kind in zip(row["masks"], row["kinds"], strict=True):
+        if kind != "below":
+            mask = decoded(Rle(picture.height, picture.width, tuple(counts)))
+            pixels[mask] = (pixels[mask] + (WRONG if kind in KINDS else RIGHT)) / 2
+    return Image.fromarray(np.rint(pixels).astype(np.uint8))
 
 
 def _box(box: Sequence[float], scale: tuple[float, float], *, kind: str, hover: str) -> str:

@@ -66,6 +66,16 @@ TERMS = {
                  "over images and classes", False),
     "assd": Term("Average surface distance", "how far off the boundaries are on average, in pixels; mean over images "
                  "and classes", False),
+    "mask_ap": Term("Average precision of masks",
+                    "precision over all levels of recall, from loose to tight fit of the masks"),
+    "mask_ap50": Term("Mask AP50", "the same, where a mask counts from half overlap on"),
+    "mask_ap75": Term("Mask AP75", "the same, where a mask counts from three quarters overlap on"),
+    **{f"mask_ap_{size}": Term(f"Mask AP, {size}", f"average precision of the masks of {size} objects ({pixels})")
+       for size, pixels in _SIZES.items()},
+    "mask_ar100": Term("Mask recall", "share of objects found by their masks, from loose to tight fit"),
+    "pq": Term("Panoptic quality", "masks that are shown: how many are right, times how well these fit"),
+    "sq": Term("Segmentation quality", "how well the masks fit that are found"),
+    "rq": Term("Recognition quality", "F1 of the masks that are shown, at half overlap"),
     "detection_calibration_error": Term("Calibration error", "mean gap between a box's score and how often such boxes "
                                         "are right", False),
     **{f"{part}_{average}": Term(f"{label}, {average}", f"{meaning}; {weighing}")
@@ -75,7 +85,8 @@ HEADLINES = {
     "classification": ("accuracy", "balanced_accuracy", "f1_macro", "auroc", "log_loss", "expected_calibration_error"),
     "multilabel": ("average_precision", "f1_macro", "f1_micro", "auroc", "subset_accuracy", "hamming_loss",
                    "expected_calibration_error"),
-    "detection": ("ap", "ap50", "ap75", "ar100", "ap_small", "ap_medium", "ap_large", "detection_calibration_error"),
+    "detection": ("ap", "ap50", "ap75", "mask_ap", "mask_ap50", "mask_ap75", "pq", "sq", "rq", "ar100", "ap_small",
+                  "ap_medium", "ap_large", "detection_calibration_error"),
     "semantic": ("miou", "mdice", "pixel_accuracy", "class_accuracy", "fwiou", "miou_image", "boundary_f1",
                  "boundary_iou", "hd95", "assd"),
 }

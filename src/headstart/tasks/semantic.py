@@ -10,8 +10,8 @@ from torch import nn
 from headstart.backbones.backbone import Backbone
 from headstart.data.slices import ChosenSlices
 from headstart.errors import ConfigError
+from headstart.segmenters.fpn import Fpn
 from headstart.segmenters.segmenter import ChosenSegmenter
-from headstart.segmenters.unet import Unet
 from headstart.tasks.task import Task
 
 
@@ -20,8 +20,8 @@ class Semantic(Task):
 
     monitor: ClassVar[str] = "miou"
 
-    segmenter: ChosenSegmenter = Field(default_factory=Unet)
-    """The architecture of the head, such as unet; with settings as {segmenter: unet, width: 64}."""
+    segmenter: ChosenSegmenter = Field(default_factory=Fpn)
+    """The architecture of the head, such as fpn; with settings as {segmenter: fpn, width: 64}."""
     slices: ChosenSlices | None = None
     """How a large picture is cut into parts, which the network sees one by one; None shows it the whole, shrunk."""
 
