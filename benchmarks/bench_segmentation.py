@@ -4,8 +4,8 @@
     python benchmarks/bench_segmentation.py --table                       write the table into docs/benchmarks.md
 
 CamVid as it is divided. Of the membranes 6 slices of a seeded permutation are the test part, 4 validation; of
-Penn-Fudan 50 and 20. `pedestrians` are the objects of Penn-Fudan, for Mask R-CNN. A run of `finetune` has the frozen baseline inside: the probe that it starts from. Results are
-appended to results/segmentation.jsonl.
+Penn-Fudan 50 and 20. `pedestrians` are the objects of Penn-Fudan, for Mask R-CNN. A run of `finetune` has the frozen
+baseline inside: the probe that it starts from. Results are appended to results/segmentation.jsonl.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ SETTINGS: dict[str, dict[str, Any]] = {"membranes": {"segmenter": {"segmenter": 
 """Where the defaults are not what fits: the thin membranes want fine edges."""
 HELD_OUT = {"membranes": (6, 4), "pennfudan": (50, 20), "pedestrians": (50, 20)}
 """Images of test and of validation, where the data come without."""
+CURVE = ("method", "epoch", "val_miou", "val_ap", "seconds")
+"""What is kept of each epoch."""
 BACKBONE = "efficientnet_lite0"
 SEED = 0
 
@@ -106,8 +108,8 @@ def measure(name: str, method: str, seed: int) -> list[dict[str, Any]]:
              "epochs": epochs, "commit": commit()}
     return [{"set": name, "method": kind, "seed": seed, **values,
              "headline": (values[metric] if not label else details[label][metric] if kind == method else None),
-             **about, "history": [{key: row[key] for key in ("method", "epoch", "val_miou", "val_ap", "seconds") if key in row}
-                                  for row in history if row["method"] == kind]}
+             **about, "history": [{key: row[key] for key in CURVE if key in row} for row in history
+                                  if row["method"] == kind]}
             for kind, values in found.items()]
 
 
@@ -129,9 +131,9 @@ def table(found: list[dict[str, Any]]) -> str:
             f"| {name} | {method} | {len(members)} | "
             + (f"{np.mean([head['value'] for head in heads]):.3f} | {heads[0]['low']:.3f} to {heads[0]['high']:.3f} | "
                if known else " | | ")
-            + (f"{np.mean([row['miou']['value'] for row in members]):.3f} | {first['low']:.3f} to {first['high']:.3f} | "
-               if first else " | | ") +
-            f"{np.mean([row['cpu_seconds'] for row in members]) / 60:.1f} |")
+            + (f"{np.mean([row['miou']['value'] for row in members]):.3f} | {first['low']:.3f} to "
+               f"{first['high']:.3f} | " if first else " | | ")
+            + f"{np.mean([row['cpu_seconds'] for row in members]) / 60:.1f} |")
     return "\n".join(lines) + "\n"
 
 
