@@ -10,7 +10,7 @@ from headstart.data.check import check, drop_bad, enforce
 from headstart.data.dataset import Dataset
 from headstart.data.findings import OVERRULABLE
 from headstart.data.fingerprint import content_hashes
-from headstart.data.load import load_data
+from headstart.data.load import format_of, load_data
 from headstart.data.pixel_classes import relabelled
 from headstart.detecting import detect
 from headstart.errors import ConfigError, DataError
@@ -31,9 +31,10 @@ def assess(run: Run, path: str, *, format: str | None, split: str | None, skip_b
 
     Classes are matched by name. Raises DataError for a class that the run does not know.
     """
+    task = run.data["task"]
     # What the numbers of masks mean is seldom written beside new ones.
-    known = run.job.reader if run.data["task"] == "semantic" and format in (None, run.job.format) else None
-    found = load_data(path, format=format, settings=known, task=run.data["task"], skip_bad=skip_bad)
+    alike = task == "semantic" and (format or format_of(path, task)) == run.data["format"]
+    found = load_data(path, format=format, settings=run.job.reader if alike else None, task=task, skip_bad=skip_bad)
     dataset = by_class_name(found, tuple(run.data["classes"]))
     report = check(dataset, listen=listen, quick=True)
     # Nothing is learnt here, so that leaks between the splits of these data do no harm.

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from headstart.data.pixel_classes import class_counts, coloured, palette
+from headstart.data.regions import encoded
 from headstart.events import Listen, silent
 from headstart.files import atomic_write, distinct_stems, write_json, write_text
 from headstart.images import decode
@@ -85,10 +86,8 @@ def masks_csv(predictions: Iterable[MaskPrediction], classes: Sequence[str]) -> 
 
 def run_lengths(mask: np.ndarray) -> dict[str, Any]:
     """Return COCO's uncompressed RLE of bool [H, W]: runs column by column, the first of zeros."""
-    flat = mask.ravel(order="F")
-    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    runs = np.diff([0, *edges.tolist(), flat.size]).tolist()
-    return {"size": [int(mask.shape[0]), int(mask.shape[1])], "counts": [0, *runs] if flat[:1].any() else runs}
+    rle = encoded(mask)
+    return {"size": [rle.height, rle.width], "counts": list(rle.counts)}
 
 
 def write_masks(folder: Path, predictions: Sequence[MaskPrediction], classes: Sequence[str]) -> None:

@@ -80,6 +80,21 @@ class MaskFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class MaskShapes:
+    """The class of each pixel of an image, as outlines and run lengths say it; drawn when it is asked for."""
+
+    objects: tuple[Instance, ...]
+    """Each with an outline or a mask. A crowd, and one whose label is IGNORED, marks what is of no class."""
+    size: tuple[int, int]
+    """Height and width of the picture."""
+    unmarked: int
+    """Class index of a pixel that no object takes."""
+
+
+Mask = MaskFiles | MaskShapes
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One image and what is known of it."""
 
@@ -101,7 +116,7 @@ class Sample:
     """Height and width of the picture, as its annotation says; None where it says nothing."""
     where: str = ""
     """Where its annotation stands, for messages: a file, with the row or the id."""
-    mask: MaskFiles | None = None
+    mask: Mask | None = None
     """For semantic segmentation: the class of each pixel."""
 
 

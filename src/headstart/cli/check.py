@@ -20,7 +20,8 @@ def check(
     data: Annotated[str, typer.Argument(help="Folder, table or saved dataset.")],
     format: Annotated[str | None, typer.Option(help="Data format; found out where not given.")] = None,
     task: Annotated[str | None, typer.Option(
-        help="classification, multilabel or detection; found out where not given.")] = None,
+        help="classification, multilabel, detection, or semantic, for which outlines are drawn; found out where not "
+        "given.")] = None,
     group_by: Annotated[str | None, typer.Option(
         help="Images of one group must share a split: a column, a regular expression, or `duplicates`.")] = None,
     strict: Annotated[bool, typer.Option(
@@ -29,7 +30,7 @@ def check(
         "--features/--no-features", show_default=False, help="Look for near copies by the features of the default "
         "backbone, too. Default: if its weights are here and there are at most 5000 images.")] = None,
     sheet: Annotated[Path | None, typer.Option(
-        help="Draw the marked objects of some images into this PNG or JPEG file (detection).")] = None,
+        help="Draw the marked objects, or masks, of some images into this PNG or JPEG file.")] = None,
     input_size: Annotated[int, typer.Option(
         min=32, max=4096, help="Pixels of an image's longer side as the model will get it (detection): objects too "
         "small for it are told.")] = 320,

@@ -75,10 +75,14 @@ def _sample(picture: Picture, place: dict[str, int]) -> Sample:
                   picture.group, objects=objects, annotated=picture.annotated, where=picture.where)
 
 
-def require_detection(path: str, task: str | None, format: str) -> None:
-    """Raise ConfigError where boxes are to be read as data of another task."""
-    if task not in (None, "detection"):
-        raise ConfigError(f"{path}: the format {format} has boxes, which are data for detection, not for {task}.")
+def require_detection(path: str, task: str | None, format: str, tasks: Sequence[str] = ("detection",)) -> None:
+    """Raise ConfigError where marked objects are to be read as data of a task that they are not for.
+
+    tasks: what they are for.
+    """
+    if task is not None and task not in tasks:
+        raise ConfigError(f"{path}: the format {format} has boxes, which are data for {' and '.join(tasks)}, not for "
+                          f"{task}.")
 
 
 def refuse(where: str | Path, problems: Sequence[str], advice: str) -> None:

@@ -75,6 +75,18 @@ def marked(record: dict[str, Any], names: dict[Any, str], size: tuple[int, int] 
     return Marked(names[key], box, bool(crowd), record.get("difficult") in (1, True), polygons, rle), left
 
 
+def image_of(record: Any, seen: set[Any], row: int) -> Any:
+    """Return the image id of an annotation. Raises DataError for one that is no record or whose id was seen."""
+    if not isinstance(record, dict):
+        raise DataError(f"annotation number {row + 1}: is no record")
+    key = record.get("id")
+    if key is not None and (not is_id(key) or key in seen):
+        raise DataError(f"annotation {key}: " + ("the id stands there twice" if is_id(key) else "the id is no number"))
+    seen.add(key)
+    image = record.get("image_id")
+    return image if is_id(image) else None
+
+
 def _box(value: Any, title: str) -> Box:
     """Return left, top, right, bottom from left, top, width, height."""
     found = [number(item) if not isinstance(item, str) else None for item in value] if isinstance(value, list) else []

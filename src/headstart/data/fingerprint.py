@@ -16,7 +16,7 @@ from headstart.data.dataset import Dataset
 from headstart.errors import DataError, listed
 from headstart.files import cache_folder, sha256_bytes, sha256_file
 from headstart.images import title
-from headstart.types import ImageSource, Instance
+from headstart.types import ImageSource, Instance, MaskFiles, MaskShapes
 
 log = logging.getLogger("headstart")
 
@@ -45,12 +45,20 @@ def fingerprint(dataset: Dataset, *, hashes: Sequence[str] | None = None, cache:
 
 
 def _masks(dataset: Dataset, cache: Path | None) -> dict[str, list[str]]:
-    """Return for each sample with a mask what its files hold, and what their numbers mean."""
-    marked = [(sample.id, sample.mask) for sample in dataset.samples if sample.mask is not None]
-    hashes = iter(hashes_of([source for _, mask in marked for source in mask.sources], cache=cache))
-    return {name: [repr((next(hashes), sorted((value, _named(dataset, label)) for value, label in codes.labels.items()),
-                         sorted(codes.ignored), _named(dataset, codes.others), codes.colours,
-                         _named(dataset, mask.unmarked))) for codes in mask.codes] for name, mask in marked}
+    """Return for each sample with a mask what its files hold and what their numbers mean, or what is drawn."""
+    masks = {sample.id: sample.mask for sample in dataset.samples if sample.mask is not None}
+    files = [source for mask in masks.values() if isinstance(mask, MaskFiles) for source in mask.sources]
+    hashes = iter(hashes_of(files, cache=cache))
+    return {name: [_shapes(dataset, mask)] if isinstance(mask, MaskShapes) else [
+        repr((next(hashes), sorted((value, _named(dataset, label)) for value, label in codes.labels.items()),
+              sorted(codes.ignored), _named(dataset, codes.others), codes.colours, _named(dataset, mask.unmarked)))
+        for codes in mask.codes] for name, mask in masks.items()}
+
+
+def _shapes(dataset: Dataset, mask: MaskShapes) -> str:
+    # In their order: of two that are equally large, the later one lies above.
+    return repr((mask.size, _named(dataset, mask.unmarked), [
+        (_named(dataset, found.label), found.crowd, found.polygons, found.rle) for found in mask.objects]))
 
 
 def _named(dataset: Dataset, label: int | None) -> str:

@@ -43,7 +43,7 @@ def load_data(data: object, *, format: str | None = None, settings: Mapping[str,
     if isinstance(data, str | os.PathLike):
         path = os.path.expanduser(os.fspath(data))
         _require_there(path)
-        part = _able(readers.get(format or _sniff(path, readers, task)), task, readers)
+        part = _able(readers.get(format or format_of(path, task)), task, readers)
         if skip_bad and "missing" in part.model_fields:
             values.setdefault("missing", "keep")
         dataset = part.parse(values, where="reader").read(path, task=task)
@@ -132,15 +132,20 @@ def _able(part: type[Reader], task: str | None, readers: Catalog[Reader]) -> typ
     return part
 
 
-def _sniff(path: str, readers: Catalog[Reader], task: str | None) -> str:
+def format_of(path: str, task: str | None = None) -> str:
     """Return the name of the one reader that claims the path.
 
     A reader of annotations claims only what has some of its kind; a reader that claims any folder steps back for it,
-    and one of whole images for one of masks.
+    and one of whole images for one of masks. Where a task is asked for, those that are made for it come first.
+    Raises ConfigError where several claim it or nothing is there, DataError where none does.
     """
+    path = os.path.expanduser(path)
+    _require_there(path)
     place = Path(path)
+    readers: Catalog[Reader] = Catalog("readers", Reader)  # type: ignore[type-abstract]
     claimed = {name: part for name, part in readers.all().items() if part.claims(path)}
     able = {name: part for name, part in claimed.items() if task is None or task in part.tasks}
+    able = {name: part for name, part in able.items() if part.tasks[0] == task} or able
     marked = {name: part for name, part in able.items() if "classification" not in part.tasks}
     surest = {name: part for name, part in marked.items() if not part.any_folder} or marked
     claims = [name for name, part in able.items() if name in surest or not (surest and part.any_folder)]

@@ -1,4 +1,4 @@
-"""Pixel classes: from the mask of an image, as files have it, to the class of each pixel.
+"""Pixel classes: from the mask of an image, as files or outlines have it, to the class of each pixel.
 
 # H height, W width in pixels, C classes
 """
@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
+from headstart.data.drawing import drawn
 from headstart.data.masks import BadMask
 from headstart.errors import DataError
 from headstart.images import decode_values, title
-from headstart.types import IGNORED, UNMARKED, Codes, ImageSource, MaskFiles, Sample
+from headstart.types import IGNORED, UNMARKED, Codes, ImageSource, Mask, MaskShapes, Sample
 
 FEW = 8
 """Unknown numbers that a message tells."""
@@ -26,12 +28,14 @@ WIDE = 1 << 16
 """Numbers below which a table answers what they mean; beyond it they are sorted."""
 
 
-def pixel_classes(mask: MaskFiles) -> np.ndarray:
+def pixel_classes(mask: Mask) -> np.ndarray:
     """Return uint8 [H, W]: class indices, and IGNORED where a pixel is of no class.
 
     Raises ImageError for a file that can't be read, BadMask for a number without
     a meaning (with how many pixels have which), and for files of several sizes.
     """
+    if isinstance(mask, MaskShapes):
+        return drawn(mask)
     found: np.ndarray | None = None
     for source, codes in zip(mask.sources, mask.codes, strict=True):
         layer = _decoded(source, codes)
@@ -63,8 +67,10 @@ def classes_of(sample: Sample, size: tuple[int, ...]) -> np.ndarray:
     return found
 
 
-def relabelled(masks: Sequence[MaskFiles], place: Mapping[int, int]) -> list[MaskFiles]:
-    """Return the masks with class `place[label]` for each label. A number of a class without a place is unknown then.
+def relabelled(masks: Sequence[Mask], place: Mapping[int, int]) -> list[Mask]:
+    """Return the masks with class `place[label]` for each label.
+
+    A number of a class without a place is unknown then, an object of one is not drawn.
     """
     new: dict[int, Codes] = {}
 
@@ -76,7 +82,15 @@ def relabelled(masks: Sequence[MaskFiles], place: Mapping[int, int]) -> list[Mas
             new[id(old)] = Codes(labels, old.ignored, others, old.colours)
         return new[id(old)]
 
-    return [MaskFiles(mask.sources, tuple(map(codes, mask.codes)), place.get(mask.unmarked, IGNORED)) for mask in masks]
+    def one(mask: Mask) -> Mask:
+        unmarked = place.get(mask.unmarked, IGNORED)
+        if isinstance(mask, MaskShapes):
+            kept = [found for found in mask.objects if found.label == IGNORED or found.label in place]
+            return replace(mask, unmarked=unmarked, objects=tuple(
+                replace(found, label=place.get(found.label, IGNORED)) for found in kept))
+        return replace(mask, codes=tuple(map(codes, mask.codes)), unmarked=unmarked)
+
+    return list(map(one, masks))
 
 
 def palette(count: int) -> np.ndarray:

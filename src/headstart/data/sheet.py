@@ -16,7 +16,7 @@ from headstart.data.pixel_classes import coloured, pixel_classes, resized_classe
 from headstart.errors import ConfigError, DataError
 from headstart.files import atomic_write
 from headstart.images import ImageError, decode
-from headstart.types import MaskFiles, Sample
+from headstart.types import Mask, Sample
 
 MOST = 40
 CELL = 320
@@ -108,7 +108,7 @@ def _cell(sample: Sample, classes: Sequence[str]) -> Image.Image | None:
     return cell
 
 
-def _marked(picture: Image.Image, mask: MaskFiles, classes: int) -> Image.Image:
+def _marked(picture: Image.Image, mask: Mask, classes: int) -> Image.Image:
     """Return the picture with the colours of the classes on it; where nothing is marked, or can be read, as it is."""
     try:
         found = resized_classes(pixel_classes(mask), (picture.height, picture.width))

@@ -22,8 +22,9 @@ from headstart.data.annotations import (
     require_detection,
     size_of,
 )
-from headstart.data.coco_objects import categories, is_id, marked
+from headstart.data.coco_objects import categories, image_of, is_id, marked
 from headstart.data.dataset import Dataset
+from headstart.data.mask_sets import Faulty, for_task
 from headstart.data.splits import as_split
 from headstart.data.strict_json import read_json_object
 from headstart.data.walk import shown, walk
@@ -40,7 +41,7 @@ MARKS = tuple(f'"{key}"'.encode() for key in ("images", "annotations", "categori
 class Coco(Reader):
     """COCO JSON: boxes, outlines, run-length masks, crowds."""
 
-    tasks: ClassVar[tuple[str, ...]] = ("detection",)
+    tasks: ClassVar[tuple[str, ...]] = ("detection", "semantic")
 
     images: str | None = None
     """Folder of the images, relative to the data; looked for where not given."""
@@ -48,6 +49,8 @@ class Coco(Reader):
     """What to do with an image that does not exist; kept ones are found, and can be skipped, by the check."""
     outside: Outside = "refuse"
     """Whether links that lead out of the folder are followed."""
+    faulty: Faulty = "refuse"
+    """For pixels (task semantic): what to do with an image in which an object has no outline."""
 
     @classmethod
     def claims(cls, path: str) -> bool:
@@ -57,15 +60,15 @@ class Coco(Reader):
 
     def read(self, path: str, *, task: str | None = None) -> Dataset:
         """Return the data set; raises DataError naming the annotation that is wrong."""
-        require_detection(path, task, "coco")
+        require_detection(path, task, "coco", self.tasks)
         place = Path(path)
         files = [place] if place.is_file() else _annotation_files(place)
         if not files:
             raise DataError(f"{path}: no COCO file here. Point at the JSON file.")
         splits = _splits(files) if place.is_dir() else [None]
         root = place if place.is_dir() else place.parent.parent if place.parent.name == "annotations" else place.parent
-        pictures, missing, declared = list[Picture](), list[str](), set[str]()
-        notes, ignored = list[str](), list[str]()
+        pictures, declared = list[Picture](), set[str]()
+        missing, notes, ignored = list[str](), list[str](), list[str]()
         for file, split in zip(files, splits, strict=True):
             part = _File(file, split, root, self)
             pictures += part.pictures()
@@ -78,7 +81,8 @@ class Coco(Reader):
             taken = {picture.id for picture in pictures}
             tree = walk(root, outside="allow")
             ignored += [f"{name} (in no annotation file)" for name in map(shown, tree.images) if name not in taken]
-        return detection(pictures, format="coco", root=root, declared=declared, notes=notes, ignored=ignored)
+        return for_task(detection(pictures, format="coco", root=root, declared=declared, notes=notes, ignored=ignored),
+                        task, faulty=self.faulty)
 
 
 class _File:
@@ -102,7 +106,7 @@ class _File:
         objects: dict[Any, list[Marked]] = defaultdict(list)
         for row, record in enumerate(self.value["annotations"]):
             try:
-                image = images.get(_image_of(record, seen, row))
+                image = images.get(image_of(record, seen, row))
                 if image is None:
                     raise DataError(f"annotation {record.get('id', f'number {row + 1}')}: its image_id "
                                     f"{record.get('image_id')!r} is the id of no image")
@@ -155,18 +159,6 @@ class _File:
         title = source.relative_to(self.root) if source.is_relative_to(self.root) else source
         return Picture(printable(str(title)), source, objects, where, self.split,
                        size_of(image.get("height"), image.get("width")))
-
-
-def _image_of(record: Any, seen: set[Any], row: int) -> Any:
-    """Return the image id of an annotation. Raises DataError for one that is no record or whose id was seen."""
-    if not isinstance(record, dict):
-        raise DataError(f"annotation number {row + 1}: is no record")
-    key = record.get("id")
-    if key is not None and (not is_id(key) or key in seen):
-        raise DataError(f"annotation {key}: " + ("the id stands there twice" if is_id(key) else "the id is no number"))
-    seen.add(key)
-    image = record.get("image_id")
-    return image if is_id(image) else None
 
 
 def _annotation_files(folder: Path) -> list[Path]:

@@ -22,6 +22,7 @@ from headstart.data.annotations import (
     size_of,
 )
 from headstart.data.dataset import Dataset
+from headstart.data.mask_sets import Faulty, for_task
 from headstart.data.masks import BadMask, Polygons, box_of_polygons, polygons_of
 from headstart.data.splits import as_split
 from headstart.data.strict_json import read_json_object
@@ -34,12 +35,14 @@ from headstart.readers.reader import Reader
 class Labelme(Reader):
     """LabelMe JSON: rectangles, and polygons with the box around them. Other shapes are left aside, and told."""
 
-    tasks: ClassVar[tuple[str, ...]] = ("detection",)
+    tasks: ClassVar[tuple[str, ...]] = ("detection", "semantic")
 
     missing: Literal["refuse", "keep"] = "refuse"
     """What to do with an annotation whose image does not exist; kept ones are found, and can be skipped, by check."""
     outside: Outside = "refuse"
     """Whether links that lead out of the folder are followed."""
+    faulty: Faulty = "refuse"
+    """For pixels (task semantic): what to do with an image in which an object has no outline."""
 
     @classmethod
     def claims(cls, path: str) -> bool:
@@ -49,7 +52,7 @@ class Labelme(Reader):
 
     def read(self, path: str, *, task: str | None = None) -> Dataset:
         """Return the data set; raises DataError naming the file and the shape that is wrong."""
-        require_detection(path, task, "labelme")
+        require_detection(path, task, "labelme", self.tasks)
         root = Path(path)
         if not root.is_dir():
             raise DataError(f"{path}: LabelMe has a file for each image. Point at their folder.")
@@ -64,8 +67,8 @@ class Labelme(Reader):
         bare = [f"{shown(parts)} (no annotation)" for parts in reading.tree.images if shown(parts) not in taken]
         notes = [f"{count} shapes of the kind {kind} are left aside; rectangles and polygons are read"
                  for kind, count in sorted(reading.others.items())]
-        return detection(found, format="labelme", root=root, notes=notes,
-                         ignored=[*reading.left, *bare, *reading.tree.ignored])
+        return for_task(detection(found, format="labelme", root=root, notes=notes,
+                                  ignored=[*reading.left, *bare, *reading.tree.ignored]), task, faulty=self.faulty)
 
 
 class _Reading:

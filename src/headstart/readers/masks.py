@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import ClassVar, Literal
-
-import numpy as np
+from typing import ClassVar
 
 from headstart.data.annotations import Outside, within
 from headstart.data.dataset import Dataset
 from headstart.data.legends import Legend, find_legend, legend_of_words, read_legend
 from headstart.data.mask_coding import Coding, class_of, coding_of, values
 from headstart.data.mask_pairs import Pairs, is_mask, paired
-from headstart.data.masks import BadMask
-from headstart.data.pixel_classes import class_counts, pixel_classes, relabelled
+from headstart.data.mask_sets import Faulty, with_masks
 from headstart.data.splits import as_split
 from headstart.data.walk import Parts, shown, walk
-from headstart.errors import ConfigError, DataError, listed
-from headstart.images import ImageError, size_of
+from headstart.errors import ConfigError, DataError
 from headstart.part import Words
 from headstart.readers.reader import Reader
 from headstart.types import IGNORED, MaskFiles, Sample, SplitName
@@ -49,7 +42,7 @@ class Masks(Reader):
     number but 0."""
     foreground: bool = False
     """Whether every number but 0 is one and the same class: for masks that number the objects of an image."""
-    faulty: Literal["refuse", "drop"] = "refuse"
+    faulty: Faulty = "refuse"
     """What to do with an image whose mask is missing, damaged, of another size, or holds an unknown number."""
     outside: Outside = "refuse"
     """Whether links that lead out of the folder are followed."""
@@ -79,22 +72,14 @@ class Masks(Reader):
         pairs = self._pairs(tree.images, root)
         coding = coding_of(pairs, root, self._legend(root), ignored=values(self.ignore), foreground=self.foreground,
                            layers=self.layers, names=self.classes)
-        problems = [f"{shown(image)}: has no mask" for image in pairs.bare]
-        ordered = sorted(pairs.masks)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            found = list(pool.map(lambda image: _sample(root, image, pairs.masks[image], coding), ordered))
-        samples = [one for one in found if isinstance(one, Sample)]
-        problems += [one for one in found if isinstance(one, str)]
-        if problems and self.faulty == "refuse":
-            raise DataError(f"{path}: {len(problems)} of {len(ordered) + len(pairs.bare)} images have no mask that can "
-                            f"be used:\n{listed(problems, shown=20)}\nMend these files, say what their numbers mean "
-                            "(--set reader.classes=..., --set reader.ignore=255), or leave these images out with "
-                            "--set reader.faulty=drop.")
-        notes = [*coding.notes, *([f"{len(problems)} images left out, whose mask can't be used:\n{listed(problems)}"]
-                                  if problems else [])]
+        samples = [Sample(shown(image), root.joinpath(*image), (), _split(image), mask=_mask(root, own, coding),
+                          where=", ".join(map(shown, own)))
+                   for image, own in sorted((image, sorted(own)) for image, own in pairs.masks.items())]
         ignored = [*tree.ignored, *(f"{shown(mask)} (a mask without an image)" for mask in pairs.lone)]
-        return _without_unused(Dataset(tuple(samples), coding.classes, "semantic", "masks", root, tuple(notes),
-                                       tuple(ignored)))
+        return with_masks(
+            Dataset(tuple(samples), coding.classes, "semantic", "masks", root, coding.notes, tuple(ignored)),
+            [f"{shown(image)}: has no mask" for image in pairs.bare], faulty=self.faulty,
+            advice="Mend these files, say what their numbers mean (--set reader.classes=..., --set reader.ignore=255)")
 
     def _pairs(self, files: Sequence[Parts], root: Path) -> Pairs:
         chosen = {parts for parts in files if self.images and fnmatch("/".join(parts), self.images)}
@@ -129,43 +114,11 @@ class Masks(Reader):
         return read_legend(place)
 
 
-def _sample(root: Path, image: Parts, masks: Sequence[Parts], coding: Coding) -> Sample | str:
-    """Return the sample, or what is wrong with its mask in a line. An image that can't be read is left to the check."""
-    files = sorted(masks)
-    mask = MaskFiles(tuple(root.joinpath(*parts) for parts in files), tuple(
-        coding.by_name[class_of(parts)] if coding.by_name else coding.codes for parts in files),
+def _mask(root: Path, masks: Sequence[Parts], coding: Coding) -> MaskFiles:
+    return MaskFiles(tuple(root.joinpath(*parts) for parts in masks), tuple(
+        coding.by_name[class_of(parts)] if coding.by_name else coding.codes for parts in masks),
         IGNORED if coding.by_name is None else 0)
-    name = shown(image)
-    try:
-        found = pixel_classes(mask)
-    except (ImageError, BadMask) as error:
-        return f"{name}: {error}"
-    try:
-        size = size_of(root.joinpath(*image))
-    except ImageError:
-        size = (found.shape[0], found.shape[1])
-    if size != found.shape:
-        turned = " (turned on its side; does the image have an EXIF orientation?)" if size == found.shape[::-1] else ""
-        return f"{name}: {size[1]}x{size[0]} pixels, its mask {found.shape[1]}x{found.shape[0]}{turned}"
-    labels = tuple(np.flatnonzero(class_counts(found, len(coding.classes))).tolist())
-    return Sample(name, root.joinpath(*image), labels, _split(image), mask=mask,
-                  where=", ".join(shown(parts) for parts in files))
 
 
 def _split(image: Parts) -> SplitName | None:
     return next((split for name in image[:-1] if (split := as_split(name))), None)
-
-
-def _without_unused(dataset: Dataset) -> Dataset:
-    """Return the data without the classes of which there is no pixel."""
-    used = sorted({label for sample in dataset.samples for label in sample.label or ()})  # type: ignore[union-attr]
-    if len(used) == len(dataset.classes):
-        return dataset
-    place = {label: index for index, label in enumerate(used)}
-    unused = [name for label, name in enumerate(dataset.classes) if label not in place]
-    masks = relabelled([sample.mask for sample in dataset.samples if sample.mask is not None], place)
-    samples = [replace(sample, label=tuple(place[label] for label in sample.label or ()), mask=mask)  # type: ignore[union-attr]
-               for sample, mask in zip(dataset.samples, masks, strict=True)]
-    said = f"classes of which there is no pixel, left out: {', '.join(unused)}"
-    return replace(dataset, samples=tuple(samples), classes=tuple(dataset.classes[label] for label in used),
-                   notes=(*dataset.notes, said))

@@ -21,6 +21,7 @@ from headstart.data.annotations import (
     within,
 )
 from headstart.data.dataset import Dataset
+from headstart.data.mask_sets import Faulty, for_task
 from headstart.data.sizes import sizes_of
 from headstart.data.splits import as_split
 from headstart.data.strict_xml import MOST_BYTES
@@ -39,12 +40,14 @@ Listed = list[tuple[Path, SplitName | None]]
 class Yolo(Reader):
     """YOLO txt: boxes and outlines as shares of the picture, class numbers named by data.yaml."""
 
-    tasks: ClassVar[tuple[str, ...]] = ("detection",)
+    tasks: ClassVar[tuple[str, ...]] = ("detection", "semantic")
 
     names: tuple[str, ...] | None = None
     """Class names by number, where there is no data.yaml or classes.txt."""
     outside: Outside = "refuse"
     """Whether data.yaml and links may lead out of its folder."""
+    faulty: Faulty = "refuse"
+    """For pixels (task semantic): what to do with an image in which an object has no outline."""
 
     @classmethod
     def claims(cls, path: str) -> bool:
@@ -56,7 +59,7 @@ class Yolo(Reader):
 
     def read(self, path: str, *, task: str | None = None) -> Dataset:
         """Return the data set; raises DataError naming the file and line that is wrong."""
-        require_detection(path, task, "yolo")
+        require_detection(path, task, "yolo", self.tasks)
         place = Path(path)
         file = place if place.is_file() else _one_yaml(place)
         root = place if place.is_dir() else place.parent
@@ -71,7 +74,7 @@ class Yolo(Reader):
         if twice:
             raise DataError(f"{path}: {len(twice)} images are in two splits:\n{listed(twice)}\nTake each out of one; "
                             "without `val`, Headstart makes the splits.")
-        return self._assemble(images, names, root)
+        return for_task(self._assemble(images, names, root), task, faulty=self.faulty)
 
     def _assemble(self, images: Listed, names: list[str], root: Path) -> Dataset:
         sizes = sizes_of([image for image, _ in images])
