@@ -27,10 +27,6 @@ from side_by_side.seeds import run_or_table
 import headstart
 from headstart.data.dataset import Dataset
 from headstart.data.load import load_data
-from headstart.data.masks import box_of_rle
-from headstart.data.run_lengths import encoded
-from headstart.images import decode_values
-from headstart.types import Instance
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 RESULTS = Path(__file__).parent / "results" / "segmentation.jsonl"
@@ -38,9 +34,10 @@ START, END = "<!-- segmentation table -->\n", "<!-- end of the segmentation tabl
 READERS: dict[str, dict[str, Any]] = {
     "membranes": {"classes": "0:membrane,255:cell"},
     "camvid": {"classes": "sky,building,pole,road,pavement,tree,sign,fence,car,pedestrian,cyclist,void"},
-    "pennfudan": {"foreground": True, "classes": "street,person"}}
-SETS = (*READERS, "pedestrians")
-"""The last one: the objects of Penn-Fudan, each with its pixels."""
+    "pennfudan": {"foreground": True, "classes": "street,person"},
+    "pedestrians": {"instances": True, "classes": "person"}}
+FOLDERS = {"pedestrians": "pennfudan"}
+"""Where the set is another view of a folder: Penn-Fudan's people, each with its pixels."""
 HEADLINES = {"membranes": ("dice", "membrane"), "camvid": ("miou", ""), "pennfudan": ("iou", "person"),
              "pedestrians": ("mask_ap50", "")}
 """What the goal is set in: a metric, of one class where it has a name."""
@@ -61,7 +58,7 @@ SEED = 0
 
 def read(name: str) -> Dataset:
     """Return a set with its splits."""
-    dataset = one_by_one() if name == "pedestrians" else load_data(DATA / name, format="masks", settings=READERS[name])
+    dataset = load_data(DATA / FOLDERS.get(name, name), format="masks", settings=READERS[name])
     if name not in HELD_OUT:
         return dataset
     test, val = HELD_OUT[name]
@@ -70,19 +67,6 @@ def read(name: str) -> Dataset:
     return replace(dataset, samples=tuple(
         replace(sample, split="test" if rank[row] < test else "val" if rank[row] < test + val else "train")
         for row, sample in enumerate(dataset.samples)))
-
-
-def one_by_one() -> Dataset:
-    """Return Penn-Fudan with each pedestrian as an object of its own: the numbers in the masks are theirs."""
-    dataset = load_data(DATA / "pennfudan", format="masks", settings=READERS["pennfudan"])
-    samples = []
-    for sample in dataset.samples:
-        assert sample.mask is not None, sample.id
-        numbers = decode_values(sample.mask.sources[0])
-        masks = [encoded(numbers == number) for number in np.unique(numbers[numbers > 0])]
-        objects = tuple(Instance(0, box_of_rle(mask), rle=mask) for mask in masks)
-        samples.append(replace(sample, mask=None, objects=objects, label=(0,)))
-    return replace(dataset, task="detection", classes=("person",), samples=tuple(samples))
 
 
 def measure(name: str, method: str, seed: int) -> list[dict[str, Any]]:
@@ -120,7 +104,7 @@ def table(found: list[dict[str, Any]]) -> str:
         groups[row["set"], row["method"]].append(row)
     lines = ["", "| set | method | seeds | goal's metric | 95% interval, first seed | mean IoU | 95% interval, first "
              "seed | CPU minutes of the run |", "|---|---|---|---|---|---|---|---|"]
-    for name, method in itertools.product(SETS, ("finetune", "probe", "scratch")):
+    for name, method in itertools.product(READERS, ("finetune", "probe", "scratch")):
         members = sorted(groups.get((name, method), []), key=lambda row: int(row["seed"]))
         if not members:
             continue
@@ -145,4 +129,4 @@ def told(row: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    run_or_table(__doc__, sets=SETS, results=RESULTS, marks=(START, END), measure=measure, table=table, told=told)
+    run_or_table(__doc__, sets=READERS, results=RESULTS, marks=(START, END), measure=measure, table=table, told=told)

@@ -33,7 +33,8 @@ def assess(run: Run, path: str, *, format: str | None, split: str | None, skip_b
     """
     task = run.data["task"]
     # What the numbers of masks mean is seldom written beside new ones.
-    alike = task == "semantic" and (format or format_of(path, task)) == run.data["format"]
+    masks = task == "semantic" or run.data["format"] == "masks"
+    alike = masks and (format or format_of(path, task)) == run.data["format"]
     found = load_data(path, format=format, settings=run.job.reader if alike else None, task=task, skip_bad=skip_bad)
     dataset = by_class_name(found, tuple(run.data["classes"]))
     report = check(dataset, listen=listen, quick=True)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from headstart.data.outlines import outlines_of
 from headstart.data.pixel_classes import class_counts, coloured, palette
 from headstart.data.regions import encoded
 from headstart.events import Listen, silent
@@ -84,6 +85,26 @@ def masks_csv(predictions: Iterable[MaskPrediction], classes: Sequence[str]) -> 
     return text.getvalue()
 
 
+def masks_geojson(prediction: MaskPrediction, classes: Sequence[str]) -> dict[str, Any]:
+    """Return a GeoJSON feature collection: of each class that the image shows its patches, with their holes.
+
+    Coordinates are corners of pixels, x to the right and y downwards from the top left corner of the picture: the
+    outlines are exact. Rings are closed, outer ones counterclockwise by these numbers (RFC 7946, section 3.1.6).
+    """
+    found = prediction.classes
+    assert found is not None, "an image that could be read"
+    features = []
+    for label in np.flatnonzero(prediction.pixels).tolist():
+        patches = [[_closed(outline.outer), *map(_closed, outline.holes)] for outline in outlines_of(found == label)]
+        features.append({"type": "Feature", "properties": {"label": classes[label], "pixels": prediction.pixels[label]},
+                         "geometry": {"type": "MultiPolygon", "coordinates": patches}})
+    return {"type": "FeatureCollection", "image": prediction.image, "features": features}
+
+
+def _closed(ring: np.ndarray) -> list[list[int]]:
+    return [*ring.tolist(), ring[0].tolist()]
+
+
 def run_lengths(mask: np.ndarray) -> dict[str, Any]:
     """Return COCO's uncompressed RLE of bool [H, W]: runs column by column, the first of zeros."""
     rle = encoded(mask)
@@ -92,7 +113,8 @@ def run_lengths(mask: np.ndarray) -> dict[str, Any]:
 
 def write_masks(folder: Path, predictions: Sequence[MaskPrediction], classes: Sequence[str]) -> None:
     """Write into `folder`, each file whole or not at all: masks/NAME.png (numbers of classes, with a palette),
-    overlays/NAME.jpg, predictions.json, predictions.csv, and legend.csv, which says which number and colour is what.
+    overlays/NAME.jpg, polygons/NAME.geojson (the outlines of each class), predictions.json, predictions.csv, and
+    legend.csv, which says which number and colour is what.
     """
     stems = distinct_stems([one.image for one in predictions])
     colours = palette(len(classes))
@@ -101,6 +123,7 @@ def write_masks(folder: Path, predictions: Sequence[MaskPrediction], classes: Se
             continue
         with atomic_write(folder / "masks" / f"{stem}.png") as file:
             file.write(one.png)
+        write_json(folder / "polygons" / f"{stem}.geojson", masks_geojson(one, classes))
         overlay = coloured(Image.fromarray(decode(Path(one.image))), np.asarray(one.classes), len(classes))
         with atomic_write(folder / "overlays" / f"{stem}.jpg") as file:
             overlay.save(file, format="JPEG", quality=90)

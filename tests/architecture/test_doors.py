@@ -24,7 +24,7 @@ DOORS = {
     "rich": "cli/",
     "scipy.fft": "data/duplicates.py",
     "scipy.linalg": "scores/",
-    "scipy.ndimage": ("data/mask_findings.py", "mask_losses/", "metrics/boundaries.py"),
+    "scipy.ndimage": ("data/mask_findings.py", "data/outlines.py", "mask_losses/", "metrics/boundaries.py"),
     "scipy.optimize": ("evaluation/calibration.py", "selection/laws.py"),  # a root; least squares
     "scipy.sparse": "data/duplicates.py",
     "scipy.special": ("held_out.py", "scores/"),

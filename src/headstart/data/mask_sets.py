@@ -35,14 +35,21 @@ def with_masks(dataset: Dataset, problems: Sequence[str], *, faulty: Faulty, adv
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = list(pool.map(lambda sample: _labelled(sample, len(dataset.classes)), dataset.samples))
     wrong = [*problems, *(one for one in found if isinstance(one, str))]
-    if wrong and faulty == "refuse":
-        many = f"{len(wrong)} of {len(found) + len(problems)} images"
-        raise DataError(f"{dataset.root or dataset.format}: {many} have no mask that can be used:\n"
-                        f"{listed(wrong, shown=20)}\n{advice}, or leave these images out with --set "
-                        "reader.faulty=drop.")
-    said = [f"{len(wrong)} images left out, whose mask can't be used:\n{listed(wrong)}"] if wrong else []
+    said = refused(dataset.root or dataset.format, wrong, len(found) + len(problems), faulty=faulty, advice=advice)
     return _without_unused(replace(dataset, samples=tuple(one for one in found if isinstance(one, Sample)),
                                    notes=(*dataset.notes, *said)))
+
+
+def refused(where: object, wrong: Sequence[str], total: int, *, faulty: Faulty, advice: str) -> list[str]:
+    """Return that so many images are left out, whose mask can't be used; nothing where all can.
+
+    wrong: a line for each. total: of images. Raises DataError naming them unless these images are dropped.
+    """
+    if wrong and faulty == "refuse":
+        raise DataError(f"{where}: {len(wrong)} of {total} images have no mask that can be used:\n"
+                        f"{listed(wrong, shown=20)}\n{advice}, or leave these images out with --set "
+                        "reader.faulty=drop.")
+    return [f"{len(wrong)} images left out, whose mask can't be used:\n{listed(wrong)}"] if wrong else []
 
 
 def for_task(dataset: Dataset, task: str | None, *, faulty: Faulty) -> Dataset:
