@@ -161,7 +161,8 @@ DETECTORS = {
     "fasterrcnn_mobilenet_v3_large_320_fpn": ("Faster R-CNN", 427), "ssdlite320_mobilenet_v3_large": ("SSDlite", 320),
     "fasterrcnn_mobilenet_v3_large_fpn": ("Faster R-CNN", 1066), "fasterrcnn_resnet50_fpn": ("Faster R-CNN", 1066),
     "fasterrcnn_resnet50_fpn_v2": ("Faster R-CNN", 1066), "fcos_resnet50_fpn": ("FCOS", 1066),
-    "retinanet_resnet50_fpn": ("RetinaNet", 1066), "retinanet_resnet50_fpn_v2": ("RetinaNet", 1066)}
+    "retinanet_resnet50_fpn": ("RetinaNet", 1066), "retinanet_resnet50_fpn_v2": ("RetinaNet", 1066),
+    "maskrcnn_resnet50_fpn": ("Mask R-CNN", 1066), "maskrcnn_resnet50_fpn_v2": ("Mask R-CNN", 1066)}
 """Name -> family, and the longer side of a 4:3 picture whose shorter one is what torchvision resizes to."""
 
 
@@ -170,10 +171,12 @@ def torchvision_detector_rows() -> list[dict[str, Any]]:
     for name, (family, size) in DETECTORS.items():
         weights = get_model_weights(name).DEFAULT
         model = get_model(name, weights=None, weights_backbone=None)
-        average = weights.meta["_metrics"]["COCO-val2017"]["box_map"]
+        measured = weights.meta["_metrics"]["COCO-val2017"]
+        average = f"AP {measured['box_map']:g}" + (f", of masks {measured['mask_map']:g}," if "mask_map" in measured
+                                                   else "")
         rows.append({"architecture": f"torchvision/{name}", "library_name": name, "family": family,
                      "license": "bsd-3-clause", "weights": str(weights), "file": weights.url.rpartition("/")[2],
-                     "detector": "torchvision", "note": f"a detector: AP {average:g} on COCO val2017, by torchvision.",
+                     "detector": "torchvision", "note": f"a detector: {average} on COCO val2017, by torchvision.",
                      "preprocessing": {"size": size, "fit": "pad", "interpolation": "bilinear",
                                        "mean": model.transform.image_mean, "std": model.transform.image_std},
                      "gmacs": weights.meta["_ops"], "parameters": sum(p.numel() for p in model.backbone.parameters())})

@@ -15,8 +15,10 @@ from headstart.detectors.detector import DETECTORS
 from headstart.detectors.head import DetectionHead, Target, Untouched
 from headstart.errors import ConfigError, ResourceError
 
-SMALL = ["ssdlite320_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn", "retinanet_resnet50_fpn"]
-SOME = [{"boxes": torch.tensor([[4.0, 4, 80, 84], [50, 10, 90, 60]]), "labels": torch.tensor([3, 5])}]
+SMALL = ["ssdlite320_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn", "retinanet_resnet50_fpn",
+         "maskrcnn_resnet50_fpn_v2"]
+SOME = [{"boxes": torch.tensor([[4.0, 4, 80, 84], [50, 10, 90, 60]]), "labels": torch.tensor([3, 5]),
+         "masks": torch.ones(2, 128, 160, dtype=torch.uint8).tril()}]
 
 
 def library(name: str, labels: int = 91, **settings: Any) -> torch.nn.Module:
@@ -42,9 +44,9 @@ def head_of(backbone: TorchvisionDetectorBackbone) -> DetectionHead:
 
 def strictly(model: torch.nn.Module, name: str) -> torch.nn.Module:
     """Return the library's model, set to what `head_of` asks for, on tensors as they are."""
-    (model.roi_heads if name.startswith("fasterrcnn") else model).score_thresh = 0.001
-    (model.roi_heads if name.startswith("fasterrcnn") else model).nms_thresh = 0.5
-    if not name.startswith("fasterrcnn"):
+    (model.roi_heads if "rcnn" in name else model).score_thresh = 0.001
+    (model.roi_heads if "rcnn" in name else model).nms_thresh = 0.5
+    if "rcnn" not in name:
         model.detections_per_img = 100
     model.transform = Untouched()
     return model
@@ -65,6 +67,9 @@ def test_boxes_and_losses_are_those_of_the_library(name: str, tmp_path: Path) ->
     assert len(found["boxes"])
     for key in ("boxes", "scores"):
         assert torch.equal(found[key], expected[key])
+    assert head.tells_masks == name.startswith("mask")
+    if head.tells_masks:
+        assert torch.equal(found["masks"], expected["masks"][:, 0])
     assert torch.equal(found["labels"] + head.first_label, expected["labels"])
     torch.manual_seed(3)
     ours = head.losses(maps, pixels, [{**one, "labels": one["labels"] - head.first_label} for one in SOME])

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class TorchvisionDetectors(Source):
-    """Every box detector of torchvision but SSD300, whose last maps need pictures of one size."""
+    """Every detector of boxes and masks of torchvision but SSD300, whose last maps need pictures of one size."""
 
     def specs(self) -> list[BackboneSpec]:
         """Return the record of each detector."""

@@ -20,7 +20,9 @@ from headstart.errors import ConfigError
 
 LABELS = 91
 """COCO's category numbers run to 90, with holes; torchvision's own weights have a row for each, and one for 0."""
-ZERO_EPS = ("fasterrcnn_resnet50_fpn", "retinanet_resnet50_fpn")
+REGIONS = ("fasterrcnn", "maskrcnn")
+"""How the names of detectors begin that propose regions first."""
+ZERO_EPS = ("fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn", "retinanet_resnet50_fpn")
 """Their published weights were trained with an epsilon of 0 in BatchNorm, which the files don't tell."""
 SIDE = 64
 HOLDERS = {"body": 1, "extra": 1, "features": 2}
@@ -74,11 +76,11 @@ class TorchvisionDetectorBackbone(DetectorBackbone):
     @property
     def first_label(self) -> int:
         """The number of the first class: 1 where the library has 0 for the background."""
-        return 1 if self.name.startswith(("fasterrcnn", "ssdlite")) else 0
+        return 1 if self.name.startswith((*REGIONS, "ssdlite")) else 0
 
     def rest(self, classes: int, *, confidence: float, overlap: float, most: int) -> nn.Module:
         """Return torchvision's model with fresh heads; its `backbone` is to be replaced by what feeds it the maps."""
-        prefix = "box_" if self.name.startswith("fasterrcnn") else ""
+        prefix = "box_" if self.name.startswith(REGIONS) else ""
         return whole(self.name, classes + self.first_label, **{
             f"{prefix}score_thresh": confidence, f"{prefix}nms_thresh": overlap,
             f"{prefix}detections_per_img": most})
