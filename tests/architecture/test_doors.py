@@ -40,6 +40,7 @@ DOORS = {
     "timm": "backbones/timm_backbone.py",
     "torchmetrics": "training/monitor.py",
     "torchvision.models.detection": "detectors/",
+    "torchvision.models.segmentation": "segmenters/",
     "torchvision.models": ("backbones/torchvision_backbone.py", "backbones/torchvision_detectors_backbone.py"),
     "torchvision.ops": ("backbones/drop_path.py", "detectors/", "merging.py"),
     # one image at a time; an image with its boxes; whole batches

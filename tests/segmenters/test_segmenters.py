@@ -36,6 +36,18 @@ def test_logits_have_the_size_of_the_images_and_every_weight_learns(backbones: d
     assert not silent
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_a_batch_of_one_small_image_can_be_learnt_from(backbones: dict[str, Backbone], name: str) -> None:
+    model = backbones["efficientnet_lite0"]
+    head, images = SEGMENTERS.get(name)().build(model, 3).train(), torch.randn(1, 3, 32, 32)
+    head(model.maps(images), images).square().mean().backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in head.parameters() if parameter.grad is not None)
+    large = torch.randn(2, 3, 64, 64)
+    before = {key: value.clone() for key, value in head.state_dict().items() if "running_mean" in key}
+    head(model.maps(large), large)
+    assert all(not torch.equal(value, head.state_dict()[key]) for key, value in before.items())
+
+
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_what_the_decoder_reads_are_the_backbones_own_maps(backbones: dict[str, Backbone], backbone: str) -> None:
     model = backbones[backbone].eval()

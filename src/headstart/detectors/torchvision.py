@@ -11,7 +11,7 @@ from headstart.errors import ConfigError
 
 
 class Torchvision(Detector):
-    """Faster R-CNN, Mask R-CNN, RetinaNet, FCOS or SSDlite just as torchvision builds it, so that its COCO weights fit."""
+    """Faster R-CNN, Mask R-CNN, RetinaNet, FCOS or SSDlite just as torchvision builds it, so that its weights fit."""
 
     def build(self, backbone: Backbone, classes: int) -> DetectionHead:
         """Return fresh heads. Raises ConfigError for any other backbone."""

@@ -26,6 +26,20 @@ STRIDES = (2, 4, 8, 16, 32)
 """Of the maps that are read, where the backbone has them."""
 
 
+class BatchNorm(nn.BatchNorm2d):
+    """PyTorch's, which also takes one value for each channel: what is pooled of one image has no variance of its own.
+
+    Then the running statistics are used, and left as they are; a batch of one image would end the training.
+    """
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Return the normalised maps [B, C, H, W]."""
+        if self.training and len(input) * input.shape[2] * input.shape[3] == 1:
+            return functional.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias,
+                                         eps=self.eps)
+        return super().forward(input)
+
+
 class SegmentationHead(nn.Module):
     """Maps of a backbone -> logits of each pixel."""
 
@@ -35,6 +49,9 @@ class SegmentationHead(nn.Module):
     def __init__(self, decoder: nn.Module, sources: dict[int, int], *, width: int, classes: int, kernel: int) -> None:
         """sources: stride that the decoder wants -> stride of the backbone's map; width: channels of its answer."""
         super().__init__()
+        for layer in decoder.modules():
+            if type(layer) is nn.BatchNorm2d:
+                layer.__class__ = BatchNorm
         self.decoder = decoder
         self.sources = sources
         self.finest = min(sources.values())
