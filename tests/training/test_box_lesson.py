@@ -34,7 +34,7 @@ SETTINGS = Preprocessing(size=64, interpolation="bilinear", fit="pad")
 
 
 def boxed(folder: Path, count: int) -> list[Sample]:
-    """Write grey pictures of 80 x 60 pixels, each with a coloured rectangle or two; every sixth has none."""
+    """Write grey pictures of 80 x 60 pixels, each with an outlined coloured rectangle or two; every sixth has none."""
     folder.mkdir(parents=True, exist_ok=True)
     samples = []
     for number in range(count):
@@ -45,7 +45,8 @@ def boxed(folder: Path, count: int) -> list[Sample]:
             left, top = int(rng.integers(0, 14)) + 40 * label, int(rng.integers(0, 30))
             right, bottom = left + int(rng.integers(18, 26)), top + int(rng.integers(18, 30))
             pixels[top:bottom, left:right] = COLOURS[label]
-            objects.append(Instance(label, (left, top, right, bottom)))
+            objects.append(Instance(label, (left, top, right, bottom), polygons=(
+                (left, top, right, top, right, bottom, left, bottom),)))
         path = folder / f"{number:03d}.png"
         Image.fromarray(pixels).save(path)
         samples.append(Sample(path.name, path, tuple(sorted({o.label for o in objects})), objects=tuple(objects)))

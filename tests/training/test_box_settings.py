@@ -58,7 +58,7 @@ def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Cou
 def tell(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
     """Let one validation after the other find these average precisions."""
     told = iter(values)
-    monkeypatch.setattr(box_lesson, "detection_metrics", lambda *_, names: {names[0]: next(told)})
+    monkeypatch.setattr(box_lesson, "detection_metrics", lambda *_, names, masks: {names[0]: next(told)})
 
 
 @every_detector

@@ -75,8 +75,10 @@ class MaskAugment:
             _Zoom(scale, _looked_at(classes), fill), v2.RandomHorizontalFlip(),
             v2.RandomApply([v2.RandomRotation(turn, **shared)], p=0.3)]  # type: ignore[arg-type]
         if self._preset == "strong":
-            steps += [v2.RandomVerticalFlip(),
-                      v2.RandomApply([v2.ElasticTransform(alpha=30 * factor, sigma=6.0, **shared)], p=0.3)]
+            # The blur of the elastic shifts reaches over 4 sigma, which have to lie within the picture.
+            sigma = min(6.0, max(0.1, (min(classes.shape) - 2) / 4))
+            elastic = v2.ElasticTransform(alpha=5 * sigma * factor, sigma=sigma, **shared)  # type: ignore[arg-type]
+            steps += [v2.RandomVerticalFlip(), v2.RandomApply([elastic], p=0.3)]
         return steps
 
 
