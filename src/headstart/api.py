@@ -16,7 +16,7 @@ from headstart.data.box_findings import INPUT_SIZE
 from headstart.data.check import CheckReport
 from headstart.data.check import check as check_data
 from headstart.data.dataset import Dataset
-from headstart.data.load import load_data
+from headstart.data.load import format_of, load_data
 from headstart.errors import ConfigError
 from headstart.evaluation.intervals import Interval
 from headstart.events import Listen, Note, silent
@@ -161,20 +161,26 @@ def check(data: str | Path | Dataset, *, strict: bool = False, features: bool | 
 
 
 def convert(data: str | Path | Dataset, *, to: str, out: str | Path, images: str = "copy", format: str | None = None,
-            reader: Mapping[str, Any] | None = None, writer: Mapping[str, Any] | None = None,
-            listen: Listen = silent) -> Converted:
-    """Return the data with marked objects as they were written in another format, and what that can't hold.
+            task: str | None = None, reader: Mapping[str, Any] | None = None,
+            writer: Mapping[str, Any] | None = None, listen: Listen = silent) -> Converted:
+    """Return the data with marked objects, or masks, as they were written in another format, and what that can't hold.
 
-    to: `coco`, `voc` or `yolo`. out: a new folder. images: `copy`, or `link` for hard links. format: of the data, found
-    out where not given. reader, writer: settings of the two formats. What was inferred is told to `listen`.
-    Raises ConfigError for a wrong setting or a folder that is not empty, DataError for data without objects or with
-    images that can't be read. The data are never changed.
+    to: `coco`, `voc`, `yolo`, `labelme` or `masks`. out: a new folder. images: `copy`, or `link` for hard links.
+    format: of the data, found out where not given. task: as what they are read, `detection` or `semantic`; None: as
+    what the new format holds, mask files as what their settings say. Of masks, each patch of a class becomes an object;
+    objects are drawn as masks. reader, writer: settings of the two formats. What was inferred is told to `listen`.
+    Raises ConfigError for a wrong setting or a folder that is not empty, DataError for data without objects and masks,
+    or with images that can't be read. The data are never changed.
     """
     if images not in ("copy", "link"):
         raise ConfigError(f'images "{images}": copy or link.')
     part = WRITERS.get(to).parse(dict(writer or {}), where="writer")
-    dataset = data if isinstance(data, Dataset) else load_data(str(data), format=format, settings=reader,
-                                                               task="detection")
+    if isinstance(data, Dataset):
+        dataset = data
+    else:
+        format = format or format_of(str(data), task or part.task)
+        dataset = load_data(str(data), format=format, settings=reader,
+                            task=task or (None if format == "masks" else part.task))
     for note in dataset.notes:
         listen(Note(note))
     return write_dataset(dataset, part, Path(out), images=cast(Images, images))

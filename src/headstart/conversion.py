@@ -1,4 +1,4 @@
-"""Conversion: the same marked objects in the form of another format, and what that form can't hold."""
+"""Conversion: the same marked objects, or masks, in the form of another format, and what that form can't hold."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from headstart.data.dataset import Dataset
+from headstart.data.mask_sets import drawn_from_objects
+from headstart.data.patches import objects_of_masks
 from headstart.data.sizes import sizes_of
 from headstart.errors import ConfigError, DataError, listed
 from headstart.files import refuse_taken, sync_folder
@@ -49,8 +51,7 @@ def write_dataset(dataset: Dataset, writer: Writer, out: Path, *, images: Images
     images that can't be read, all of them listed.
     """
     refuse_taken(out)
-    if dataset.task != "detection":
-        raise DataError(f"convert writes marked objects, which data for {dataset.task} have not.")
+    dataset, writer, changed = _fitting(dataset, writer)
     endless = [sample.where or sample.id for sample in dataset.samples for found in sample.objects or ()
                if not all(map(math.isfinite, found.box))]
     if endless:
@@ -72,7 +73,7 @@ def write_dataset(dataset: Dataset, writer: Writer, out: Path, *, images: Images
     except OSError as error:
         raise ConfigError(f"{out}: can't be written ({error.strerror}). Choose another --out.") from None
     try:
-        notes = [*writer.write(placed, dataset.classes, work), *_others(dataset)]
+        notes = [*changed, *writer.write(placed, dataset.classes, work), *_others(dataset)]
         copied = [_put(image, work / image.file, images) for image in placed]
         if images == "link" and any(copied):
             notes.append(f"{sum(copied)} images are copies: they can't be linked from there")
@@ -84,6 +85,17 @@ def write_dataset(dataset: Dataset, writer: Writer, out: Path, *, images: Images
         shutil.rmtree(work, ignore_errors=True)
     objects = sum(len(image.objects) for image in placed)
     return Converted(out, writer.part_name, len(placed), objects, tuple(notes))
+
+
+def _fitting(dataset: Dataset, writer: Writer) -> tuple[Dataset, Writer, tuple[str, ...]]:
+    """Return the data as what the format holds, objects or masks, the writer for it, and how they were made of the other.
+    """
+    if dataset.task not in ("detection", "semantic"):
+        raise DataError(f"convert writes marked objects and masks, which data for {dataset.task} have not.")
+    if dataset.task == writer.task:
+        return dataset, writer, ()
+    other = objects_of_masks(dataset) if writer.task == "detection" else drawn_from_objects(dataset, faulty="refuse")
+    return other, writer.for_patches(), other.notes[len(dataset.notes):]
 
 
 def file_names(dataset: Dataset) -> list[str]:

@@ -1,4 +1,4 @@
-"""headstart convert: the same marked objects in another format."""
+"""headstart convert: the same marked objects, or masks, in another format."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import typer
 
 
 def convert(
-    data: Annotated[str, typer.Argument(help="Data with marked objects: folder, file or table.")],
-    to: Annotated[str, typer.Option(help="Format to write: coco, voc or yolo.")],
+    data: Annotated[str, typer.Argument(help="Data with marked objects or masks: folder, file or table.")],
+    to: Annotated[str, typer.Option(help="Format to write: coco, voc, yolo, labelme or masks.")],
     out: Annotated[Path, typer.Option(help="New folder for the data.")],
     images: Annotated[str, typer.Option(help="copy; or link, for hard links, which are the same files.")] = "copy",
     format: Annotated[str | None, typer.Option(help="Format of DATA; found out where not given.")] = None,
+    task: Annotated[str | None, typer.Option(
+        help="As what DATA are read: detection (objects) or semantic (the class of each pixel). Default: what the new "
+        "format holds.")] = None,
     set_: Annotated[list[str] | None, typer.Option(
         "--set", help="A setting of the reader or writer, such as reader.origin=0 or writer.decimals=0. May be "
         "repeated.")] = None,
@@ -27,14 +30,15 @@ def convert(
 
     settings = _settings(set_ or [])
     listen = terminal()
-    written = convert_data(data, to=to, out=out, images=images, format=format, reader=settings.get("reader", {}),
-                           writer=settings.get("writer", {}), listen=listen)
+    written = convert_data(data, to=to, out=out, images=images, format=format, task=task,
+                           reader=settings.get("reader", {}), writer=settings.get("writer", {}), listen=listen)
     if json:
         print_json({"data": data, **written.to_json()})
         return
     for note in written.notes:
         listen(Note(note, "warning"))
-    say(f"{written.images} images with {written.objects} objects, as {written.format}: {written.directory}",
+    what = f"{written.objects} objects" if written.objects or written.format != "masks" else "masks"
+    say(f"{written.images} images with {what}, as {written.format}: {written.directory}",
         *([] if written.notes else ["nothing was lost"]))
 
 

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import label as connected
 
-Corners = tuple[np.ndarray, np.ndarray]
-
 
 @dataclass(frozen=True, slots=True)
 class Outline:
@@ -39,9 +37,16 @@ class Outline:
         return found
 
 
+def patches_of(region: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return for each pixel of bool [H, W] the number of its patch, int32 from 1, 0 where there is none; and how many.
+    """
+    patches, count = connected(region)
+    return patches, int(count)
+
+
 def outlines_of(region: np.ndarray) -> list[Outline]:
     """Return the outlines of the patches of bool [H, W], from top to bottom."""
-    patches, count = connected(region)
+    patches, count = patches_of(region)
     if not count:
         return []
     y, x, across, along = _corners(np.pad(region, 1), np.pad(patches, 1))
@@ -70,7 +75,7 @@ def _corners(region: np.ndarray, patches: np.ndarray) -> tuple[np.ndarray, np.nd
     """
     a, b, c, d = region[:-1, :-1], region[:-1, 1:], region[1:, :-1], region[1:, 1:]
     twice = (a == d) & (b == c) & (a != b)
-    once = (a ^ b ^ c ^ d)
+    once = a ^ b ^ c ^ d
     # Of one patch, the two pixels enclose something, and are joined at the corner; of two patches, they are kept apart.
     falling = twice & a
     joined = np.where(falling, patches[:-1, :-1] == patches[1:, 1:], patches[:-1, 1:] == patches[1:, :-1])

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from headstart.data.masks import area_of_polygons
+from headstart.data.patches import ring_of, run_lengths_of, traced
 from headstart.files import write_text
 from headstart.types import Instance, SplitName
-from headstart.writers.writer import Placed, Writer
+from headstart.writers.writer import Placed, Writer, lost, objects_of
 
 
 class Coco(Writer):
     """Boxes, outlines, run-length masks and crowds; `difficult` as a field of its own, which other tools pass over."""
+
+    shapes: Literal["kept", "polygons", "rle"] = "kept"
+    """`polygons`: run-length masks without holes become outlines along their pixels; `rle`: outlines become masks."""
 
     def place(self, name: str, split: SplitName | None) -> PurePosixPath:
         """Return images/<split>/<name>."""
@@ -27,7 +32,7 @@ class Coco(Writer):
             part = [image for image in images if image.sample.split == split]
             records: list[dict[str, Any]] = []
             for number, image in enumerate(part, 1):
-                records += [_annotation(found, len(records) + place, number)
+                records += [_annotation(self._shaped(found, image.size), len(records) + place, number)
                             for place, found in enumerate(image.objects, 1)]
             value = {"info": {"description": "written by Headstart"}, "licenses": [], "categories": categories,
                      "images": [_image(image, number) for number, image in enumerate(part, 1)],
@@ -35,6 +40,27 @@ class Coco(Writer):
             # Without line breaks: indented JSON takes ten times as long, and nobody reads a million boxes.
             write_text(folder / "annotations" / f"instances{f'_{split}' if split else ''}.json",
                        json.dumps(value, allow_nan=False, ensure_ascii=False))
+        return self._notes(images)
+
+    def _shaped(self, found: Instance, size: tuple[int, int]) -> Instance:
+        """Return the object with its outline or mask in the form that was asked for, where it can have it."""
+        if self.shapes == "rle" and found.polygons:
+            return replace(found, polygons=(), rle=run_lengths_of(found, size))
+        # A crowd is written as run lengths: tools tell it by them.
+        if self.shapes == "polygons" and found.rle and not found.polygons and not found.crowd:
+            outlines = traced(found, size)
+            if outlines and not any(one.holes for one in outlines):
+                return replace(found, rle=None, polygons=tuple(ring_of([one]) for one in outlines))
+        return found
+
+    def _notes(self, images: Sequence[Placed]) -> list[str]:
+        if self.shapes == "rle":
+            return lost(images, "outlines are drawn, to whole pixels",
+                        [bool(found.polygons) for found in objects_of(images)])
+        if self.shapes == "polygons":
+            holed = [bool(found.rle) and self._shaped(found, image.size) is found
+                     for image in images for found in image.objects]
+            return lost(images, "run-length masks stay: crowds, and those with holes, which outlines can't have", holed)
         return []
 
 

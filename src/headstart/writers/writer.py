@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 from headstart.catalog import Catalog
 from headstart.part import Part
@@ -30,6 +31,15 @@ class Placed:
 
 class Writer(Part):
     """Writes one format. Its fields are the settings that the format needs."""
+
+    @property
+    def task(self) -> str:
+        """Return what the format holds: marked objects (`detection`), or the class of each pixel (`semantic`)."""
+        return "detection"
+
+    def for_patches(self) -> Self:
+        """Return the writer as it is to write objects that were made of the classes of pixels."""
+        return self
 
     @abstractmethod
     def place(self, name: str, split: SplitName | None) -> PurePosixPath:
