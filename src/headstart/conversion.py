@@ -88,7 +88,7 @@ def write_dataset(dataset: Dataset, writer: Writer, out: Path, *, images: Images
 
 
 def _fitting(dataset: Dataset, writer: Writer) -> tuple[Dataset, Writer, tuple[str, ...]]:
-    """Return the data as what the format holds, objects or masks, the writer for it, and how they were made of the other.
+    """Return the data as what the format holds, objects or masks, the writer for it, and how one was made of the other.
     """
     if dataset.task not in ("detection", "semantic"):
         raise DataError(f"convert writes marked objects and masks, which data for {dataset.task} have not.")

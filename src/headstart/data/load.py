@@ -155,7 +155,8 @@ def format_of(path: str, task: str | None = None) -> str:
         raise ConfigError(f"{path}: could be read as {' or as '.join(claims)}. Say which: "
                           + " or ".join(f"--format {name}" for name in claims) + ", or point at the file itself.")
     if claimed:
-        return next(iter(claimed))  # which says why it can't do the task
+        # It says why it can't do the task: the one that knows its files by more than their being images.
+        return min(claimed, key=lambda name: claimed[name].any_folder)
     what = FOREIGN.get(place.suffix.lower(), "a file of an unknown kind" if place.is_file() else "an unknown layout")
     raise DataError(f"{path}: is {what}, which Headstart does not read. It reads: {', '.join(readers.names())}. "
                     + ADVICE.get(what, "Save the images as PNG files in one folder for each class."))

@@ -36,7 +36,7 @@ def objects_of_masks(dataset: Dataset) -> Dataset:
         found = list(pool.map(_objects, dataset.samples))
     broken = [one for one in found if isinstance(one, str)]
     if broken:
-        raise DataError(f"{len(broken)} masks can't be used:\n{listed(broken)}\nMend them, or take them out of the data.")
+        raise DataError(f"{len(broken)} masks can't be used:\n{listed(broken)}\nMend them, or take them out.")
     names = [*dataset.classes, *[VOIDED] * (IGNORED + 1 - len(dataset.classes))]
     grounds = {label for label, name in enumerate(names) if name.casefold() == BACKGROUND}
     kept = [[one for one in own if one.label not in grounds] for own in found if not isinstance(own, str)]

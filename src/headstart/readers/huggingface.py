@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from headstart.data.annotations import Picture, detection, size_of
 from headstart.data.cells import CellBytes
 from headstart.data.dataset import Dataset
+from headstart.data.dataset_columns import chosen_column, label_classes, label_columns, mask_columns, parts_of
+from headstart.data.mask_meaning import ADVICE, MaskMeaning
+from headstart.data.mask_sets import with_masks
 from headstart.data.objects_column import Form, marked_cells, object_columns
 from headstart.data.splits import as_split
-from headstart.errors import ConfigError, DataError, ResourceError, listed, nearest
+from headstart.errors import ConfigError, DataError, ResourceError, nearest
 from headstart.readers.reader import Reader
-from headstart.types import Sample, SplitName
+from headstart.types import ImageSource, MaskFiles, Sample, SplitName
 
 
-class Huggingface(Reader):
+class Huggingface(MaskMeaning, Reader):
     """A `datasets.Dataset` or `DatasetDict`. Its split names become the splits."""
 
-    tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel", "detection")
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel", "detection", "semantic")
 
     image: str | None = None
-    """Column of the images; needed where there is more than one."""
+    """Column of the images; needed where there is more than one that is no mask."""
+    mask: str | None = None
+    """Column of the masks; needed where there is more than one that could be."""
     label: str | None = None
     """Column of the label or labels; needed where there is more than one that could be."""
     group: str | None = None
@@ -60,21 +66,33 @@ class Huggingface(Reader):
         return self._convert(value, None, task)
 
     def _convert(self, value: Any, root: Path | None, task: str | None) -> Dataset:
-        parts = _parts(value)
+        parts = parts_of(value)
         features = next(iter(parts.values())).features
         for name, part in parts.items():
             if set(part.features) != set(features):
                 raise DataError(f"the parts of the data set have other columns: {name or 'one'} has "
                                 f"{', '.join(part.features)}, the first {', '.join(features)}.")
         library = _library()
-        image = _choose("image", self.image, [n for n, f in features.items() if isinstance(f, library.Image)], features)
+        pictures = [name for name, feature in features.items() if isinstance(feature, library.Image)]
+        masks = [chosen_column("mask", self.mask, [], features)] if self.mask else mask_columns(pictures)
+        image = chosen_column("image", self.image, [name for name in pictures if name not in masks] or pictures,
+                              features)
         if self.group is not None and self.group not in features:
             raise ConfigError(f'reader.group: no column "{self.group}".' + nearest(self.group, features))
-        if self._has_boxes(features, task, _label_columns(features, library)):
+        masks = [name for name in masks if name != image]
+        labels = [name for name in label_columns(features, library) if name not in pictures]
+        kind = self._kind(features, task, masks, labels)
+        if kind == "masks":
+            return self._masked(parts, image, chosen_column("mask", self.mask, masks, features), root, task)
+        if unused := [name for name in ("mask", *MaskMeaning.model_fields) if name in self.changed()]:
+            raise ConfigError(f"reader.{', reader.'.join(unused)}: has no effect on {kind}, only on masks (--task "
+                              "semantic; --set task=semantic for adapt).")
+        if kind == "objects":
             return self._detection(parts, image, root)
-        label = _choose("label", self.label, _label_columns(features, library), features)
+        label = chosen_column("label", self.label, labels, features)
         cells = {name: part.with_format(None)[label] for name, part in parts.items()}
-        classes, place, several = _classes(features[label], [cell for part in cells.values() for cell in part], task)
+        every = [cell for part in cells.values() for cell in part]
+        classes, place, several = label_classes(features[label], every, task)
         samples: list[Sample] = []
         for name, part in parts.items():
             samples += self._samples(name, part.with_format(None), image, list(cells[name]), place, several)
@@ -82,18 +100,26 @@ class Huggingface(Reader):
         found = "multilabel" if several else "classification"
         return Dataset(tuple(samples), classes, found, "huggingface", root, (note,))
 
-    def _has_boxes(self, features: Mapping[str, Any], task: str | None, labels: Sequence[str]) -> bool:
-        """Return whether the data are read for detection. Raises ConfigError where they could be for another task."""
-        boxes = object_columns(features)
-        if task is None and boxes and labels and self.label is None and self.objects is None:
-            raise ConfigError(f"the columns {boxes[0]} and {labels[0]} are labels for different tasks. Say which to "
-                              "use: --task detection, classification or multilabel (--set task=... in a job).")
-        return task == "detection" or (task is None and (self.objects is not None or bool(boxes and not self.label)))
+    def _kind(self, features: Mapping[str, Any], task: str | None, masks: Sequence[str], labels: Sequence[str]) -> str:
+        """Return of which columns the data are read: labels, objects or masks. Raises ConfigError for a choice."""
+        if task == "semantic" or self.instances:
+            return "masks"
+        if task is not None:
+            return "objects" if task == "detection" else "labels"
+        chosen = {"labels": self.label, "objects": self.objects, "masks": self.mask}
+        named = [kind for kind, column in chosen.items() if column]
+        there = {"objects": object_columns(features), "masks": masks, "labels": labels}
+        kinds = named or [kind for kind, columns in there.items() if columns]
+        if len(kinds) > 1:
+            columns = " and ".join(chosen[kind] or there[kind][0] for kind in kinds)
+            raise ConfigError(f"the columns {columns} are labels for different tasks. Say which to use: --task "
+                              "detection, semantic, classification or multilabel (--set task=... in a job).")
+        return kinds[0] if kinds else "labels"
 
     def _detection(self, parts: Mapping[str, Any], image: str, root: Path | None) -> Dataset:
         """Return the data set of the column of objects."""
         features = next(iter(parts.values())).features
-        objects = _choose("objects", self.objects, object_columns(features), features)
+        objects = chosen_column("objects", self.objects, object_columns(features), features)
         pictures, declared = list[Picture](), list[str]()
         for name, part in parts.items():
             plain = part.with_format(None)
@@ -108,18 +134,39 @@ class Huggingface(Reader):
         note = f"columns: image = {image}, objects = {objects}, read as {means} (reader.bbox={self.bbox})"
         return detection(pictures, format="huggingface", root=root, declared=declared, notes=[note])
 
+    def _masked(self, parts: Mapping[str, Any], image: str, mask: str, root: Path | None, task: str | None) -> Dataset:
+        """Return the data set of the column of masks: of the class of each pixel, or of numbered objects."""
+        where = str(root or "huggingface")
+        self.require_for(where, task)
+        samples, masks = list[Sample](), list[ImageSource]()
+        for name, part in parts.items():
+            samples += self._samples(name, part, image, [()] * len(part), {}, several=True)
+            masks += self._cells(name, part, mask)
+        note = f"columns: image = {image}, mask = {mask}" + (f", group = {self.group}" if self.group else "")
+        if self.instances:
+            pictures = [Picture(sample.id, sample.source, (), f"{sample.id} column {mask}", sample.split, None,
+                                sample.group) for sample in samples]
+            return self.numbered(pictures, masks, self.said() if self.divisor else None, format="huggingface",
+                                 root=root, notes=[note])
+        coding = self.coding(masks, where, self.said())
+        found = [replace(sample, where=f"{sample.id} column {mask}", mask=MaskFiles((source,), (coding.codes,)))
+                 for sample, source in zip(samples, masks, strict=True)]
+        return with_masks(Dataset(tuple(found), coding.classes, "semantic", "huggingface", root, (note, *coding.notes)),
+                          [], faulty=self.faulty, advice=ADVICE)
+
     def _samples(self, name: str, part: Any, image: str, labels: Sequence[Any], place: Mapping[Any, int],
                  several: bool) -> list[Sample]:
-        table = part.select_columns([image]).cast_column(image, _library().Image(decode=False))
+        sources = self._cells(name, part, image)
         groups = part[self.group] if self.group else [None] * len(part)
+        return [Sample(source.name, source, tuple(sorted({place[one] for one in label})) if several else place[label],
+                       _split(name), None if group is None else str(group))
+                for source, label, group in zip(sources, labels, groups, strict=True)]
+
+    def _cells(self, name: str, part: Any, column: str) -> list[CellBytes]:
+        """Return the encoded pictures of a column, each by the name of its row."""
+        table = part.select_columns([column]).cast_column(column, _library().Image(decode=False))
         prefix = f"{name} " if name else ""
-        found = []
-        for row, (label, group) in enumerate(zip(labels, groups, strict=True)):
-            title = f"{prefix}row {row + 1}"
-            found.append(Sample(title, CellBytes(table, image, row, title),
-                                tuple(sorted({place[one] for one in label})) if several else place[label],
-                                _split(name), None if group is None else str(group)))
-        return found
+        return [CellBytes(table, column, row, f"{prefix}row {row + 1}") for row in range(len(part))]
 
 
 def _library() -> Any:
@@ -131,55 +178,5 @@ def _library() -> Any:
     return datasets
 
 
-def _parts(value: Any) -> dict[str, Any]:
-    """Return the data sets by split name; one without a split has the empty name."""
-    parts = dict(value) if isinstance(value, Mapping) else {"": value}
-    if any(not hasattr(part, "select_columns") or not hasattr(part, "__len__") for part in parts.values()):
-        raise ConfigError("streamed data can't be split or checked. Load the data set without streaming=True.")
-    strange = [name for name in parts if name and not as_split(name)]
-    if len(parts) > 1 and strange:
-        raise ConfigError(f"the data set has parts that are no train, val or test: {', '.join(strange)}. Choose what "
-                          "to use: hs.load_data(dataset[\"train\"]), or rename the parts.")
-    if not parts:
-        raise DataError("the data set has no part.")
-    return parts
-
-
 def _split(name: str) -> SplitName | None:
     return as_split(name) if name else None
-
-
-def _label_columns(features: Mapping[str, Any], library: Any) -> list[str]:
-    """Return the columns that are class labels, else those that are called so."""
-    typed = [name for name, feature in features.items()
-             if isinstance(getattr(feature, "feature", feature), library.ClassLabel)]
-    return typed or [name for name in features if name.lower() in {"label", "labels", "class", "category"}]
-
-
-def _choose(role: str, given: str | None, found: list[str], columns: Mapping[str, Any]) -> str:
-    if given is not None:
-        if given not in columns:
-            raise ConfigError(f'reader.{role}: no column "{given}".' + nearest(given, columns))
-        return given
-    if len(found) == 1:
-        return found[0]
-    choices = found or list(columns)
-    raise ConfigError(f"{'several' if found else 'none'} of the columns {'could be' if found else 'is'} the {role}: "
-                      + ", ".join(choices) + f". Say which: --set reader.{role}=COLUMN.")
-
-
-def _classes(feature: Any, cells: Sequence[Any], task: str | None) -> tuple[tuple[str, ...], dict[Any, int], bool]:
-    """Return the class names, the position of each value among them, and whether an image has several."""
-    several = any(isinstance(cell, list | tuple) for cell in cells)
-    if task is not None and several != (task == "multilabel"):
-        raise ConfigError(f"the labels are {'lists' if several else 'single'}, which the task {task} can't use.")
-    flat = [(row, one) for row, cell in enumerate(cells, 1) for one in (cell if several else [cell])]
-    bad = [row for row, one in flat if one is None or (isinstance(one, int) and one < 0)]
-    if bad:
-        raise DataError(f"{len(bad)} images have no label:\n{listed([f'row {row}' for row in bad])}\n"
-                        "Leave out the part without labels (often the test split).")
-    names = getattr(getattr(feature, "feature", feature), "names", None)
-    if names:  # in the order that the data set gives them: the values are positions
-        return tuple(names), {position: position for position in range(len(names))}, several
-    classes = sorted({str(one) for _, one in flat})
-    return tuple(classes), {one: classes.index(str(one)) for _, one in flat}, several

@@ -7,37 +7,28 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field
-
-from headstart.data.annotations import Outside, Picture, detection, within
+from headstart.data.annotations import Outside, Picture, within
 from headstart.data.dataset import Dataset
-from headstart.data.legends import Legend, find_legend, legend_of_words, read_legend
-from headstart.data.mask_coding import Coding, class_of, coding_of, values
-from headstart.data.mask_objects import OBJECT, numbering_of, with_objects
+from headstart.data.legends import Legend, find_legend, read_legend
+from headstart.data.mask_coding import Coding, class_of, coding_of_layers
+from headstart.data.mask_meaning import ADVICE, MaskMeaning
 from headstart.data.mask_pairs import Pairs, is_mask, paired
-from headstart.data.mask_sets import Faulty, refused, with_masks
+from headstart.data.mask_sets import with_masks
 from headstart.data.splits import as_split
 from headstart.data.walk import Parts, Tree, shown, walk
 from headstart.errors import ConfigError, DataError
-from headstart.part import Words
 from headstart.readers.reader import Reader
 from headstart.types import IGNORED, MaskFiles, Sample, SplitName
 
-ADVICE = "Mend these files, say what their numbers mean (--set reader.classes=..., --set reader.ignore=255)"
 
-
-class Masks(Reader):
+class Masks(MaskMeaning, Reader):
     """Mask images: numbers, a palette or colours of classes, a file for each class, or numbers of objects."""
 
     tasks: ClassVar[tuple[str, ...]] = ("semantic", "detection")
     any_folder: ClassVar[bool] = True
 
-    classes: Words = ()
-    """Names by number from 0 (`sky,road`), with their number (`0:membrane,255:cell`) or colour (`#ff0000:road`)."""
     legend: str | None = None
     """A file that says so, such as classes.txt; None takes one of the usual names in the data folder."""
-    ignore: Words = ()
-    """Numbers or colours of pixels that are of no class, such as 255; a class called `void` is ignored anyway."""
     images: str | None = None
     """Which files are images, as a pattern such as `training/images/*`; None goes by the names."""
     masks: str | None = None
@@ -45,14 +36,6 @@ class Masks(Reader):
     layers: bool = False
     """Whether an image has several mask files, of which each marks the class that its folder is named after, by any
     number but 0."""
-    foreground: bool = False
-    """Whether every number but 0 is one and the same class: for masks that number the objects of an image."""
-    instances: bool = False
-    """Whether every number but 0 is one object of the image, to be found as such (task detection)."""
-    divisor: int | None = Field(None, ge=2)
-    """With `instances`: a number // divisor is that of the class, as with 1000 in Cityscapes' instanceIds."""
-    faulty: Faulty = "refuse"
-    """What to do with an image whose mask is missing, damaged, of another size, or holds an unknown number."""
     outside: Outside = "refuse"
     """Whether links that lead out of the folder are followed."""
 
@@ -77,48 +60,28 @@ class Masks(Reader):
         root = Path(path)
         if not root.is_dir():
             raise DataError(f"{path}: masks lie in a folder, beside their images. Point at it.")
-        self._require(path, task)
+        self.require_for(path, task, others=("layers",))
         tree = walk(root, outside=self.outside)
         pairs = self._pairs(tree.images, root)
         if self.instances:
             return self._objects(root, tree, pairs)
-        coding = coding_of(pairs, root, self._legend(root), ignored=values(self.ignore), foreground=self.foreground,
-                           layers=self.layers, names=self.classes)
+        coding = coding_of_layers(pairs) if self.layers else self.coding(
+            [root.joinpath(*parts) for own in pairs.masks.values() for parts in own], str(root), self._legend(root))
         samples = [Sample(shown(image), root.joinpath(*image), (), _split(image), mask=_mask(root, own, coding),
                           where=", ".join(map(shown, own)))
                    for image, own in sorted((image, sorted(own)) for image, own in pairs.masks.items())]
         return with_masks(
             Dataset(tuple(samples), coding.classes, "semantic", "masks", root, coding.notes, _left(tree, pairs)),
-            [f"{shown(image)}: has no mask" for image in pairs.bare], faulty=self.faulty, advice=ADVICE)
-
-    def _require(self, path: str, task: str | None) -> None:
-        """Raise ConfigError for settings that don't go together, or not with the task."""
-        ways = [name for name in ("layers", "foreground", "instances") if getattr(self, name)]
-        if len(ways) > 1:
-            raise ConfigError(f"reader.{' and reader.'.join(ways)}: each says in its own way what the numbers of a "
-                              "mask mean. Set one of them.")
-        if self.divisor is not None and not self.instances:
-            raise ConfigError("reader.divisor: has no effect without --set reader.instances=true.")
-        if task == "detection" and not self.instances:
-            raise ConfigError(f"{path}: masks, which say the class of each pixel and not where an object ends. If each "
-                              "number of a mask is one object: --set reader.instances=true.")
-        if task == "semantic" and self.instances:
-            raise ConfigError(f"{path}: reader.instances reads objects, which are data for detection. For the class of "
-                              "each pixel: --set reader.foreground=true, which makes all objects one class.")
+            _bare(pairs), faulty=self.faulty, advice=ADVICE)
 
     def _objects(self, root: Path, tree: Tree, pairs: Pairs) -> Dataset:
         """Return the data with the objects that the masks number."""
-        numbering = numbering_of(self._legend(root) if self.divisor else None, self.classes, divisor=self.divisor,
-                                 ignored=values(self.ignore))
         ordered = sorted(pairs.masks.items())
         pictures = [Picture(shown(image), root.joinpath(*image), (), shown(own[0]), _split(image))
                     for image, own in ordered]
-        found, problems = with_objects(pictures, [root.joinpath(*own[0]) for _, own in ordered], numbering)
-        problems = [f"{shown(image)}: has no mask" for image in pairs.bare] + problems
-        notes = refused(root, problems, len(ordered) + len(pairs.bare), faulty=self.faulty, advice=ADVICE)
-        if self.divisor is None and not self.classes:
-            notes.append(f"each number of a mask is one `{OBJECT}`; another name: --set reader.classes=NAME")
-        return detection(found, format="masks", root=root, notes=notes, ignored=_left(tree, pairs))
+        return self.numbered(pictures, [root.joinpath(*own[0]) for _, own in ordered],
+                             self._legend(root) if self.divisor else None, format="masks", root=root,
+                             problems=_bare(pairs), ignored=_left(tree, pairs))
 
     def _pairs(self, files: Sequence[Parts], root: Path) -> Pairs:
         chosen = {parts for parts in files if self.images and fnmatch("/".join(parts), self.images)}
@@ -141,7 +104,7 @@ class Masks(Reader):
 
     def _legend(self, root: Path) -> Legend | None:
         if self.classes:
-            return legend_of_words(self.classes)
+            return self.said()
         if self.legend is None:
             found = find_legend(root)
             return None if found is None else read_legend(found)
@@ -157,6 +120,10 @@ def _mask(root: Path, masks: Sequence[Parts], coding: Coding) -> MaskFiles:
     return MaskFiles(tuple(root.joinpath(*parts) for parts in masks), tuple(
         coding.by_name[class_of(parts)] if coding.by_name else coding.codes for parts in masks),
         IGNORED if coding.by_name is None else 0)
+
+
+def _bare(pairs: Pairs) -> list[str]:
+    return [f"{shown(image)}: has no mask" for image in pairs.bare]
 
 
 def _left(tree: Tree, pairs: Pairs) -> tuple[str, ...]:

@@ -26,15 +26,15 @@ class Labelme(Writer):
         """Write a JSON file for each image, one without shapes where it shows nothing."""
         for image in images:
             height, width = image.size
-            value = {"version": VERSION, "flags": {}, "shapes": _shapes(image, classes), "imagePath": image.file.name,
-                     "imageData": None, "imageHeight": height, "imageWidth": width}
+            value: dict[str, Any] = {
+                "version": VERSION, "flags": {}, "shapes": _shapes(image, classes), "imagePath": image.file.name,
+                "imageData": None, "imageHeight": height, "imageWidth": width}
             file = (folder / image.file).with_suffix(".json")
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(value, allow_nan=False, ensure_ascii=False), encoding="utf-8")
         found = objects_of(images)
-        kept = [one for one in found if not one.crowd]
         return [*lost(images, "crowds are left out: a shape would make each an object", [one.crowd for one in found]),
-                *lost(images, "difficult is not kept", [one in kept and one.difficult for one in found]),
+                *lost(images, "difficult is not kept", [one.difficult and not one.crowd for one in found]),
                 *lost(images, "run-length masks are outlines along the pixels",
                       [not one.crowd and one.rle is not None and not one.polygons for one in found]),
                 *lost(images, "the box is that around the outline, where the data had one of its own",

@@ -56,10 +56,10 @@ class Masks(Writer):
             raise DataError(f"{len(bare)} objects have no outline that could be drawn:\n{listed(bare)}\nGive each one.")
         counts = [max(Counter(found.label if several else 0 for found in image.objects).values(), default=0)
                   for image in images]
-        if several and (max(counts) >= DIVISOR or len(classes) > LARGEST // DIVISOR - 1) or max(counts) > LARGEST:
-            raise DataError(f"{len(classes)} classes and up to {max(counts)} objects of one in an image: a number of 16 "
-                            f"bits holds {LARGEST // DIVISOR - 1} classes with {DIVISOR - 1} objects, or one class with "
-                            f"{LARGEST}. Write COCO.")
+        if max(counts) > LARGEST or (several and (max(counts) >= DIVISOR or len(classes) > LARGEST // DIVISOR - 1)):
+            raise DataError(f"{len(classes)} classes, up to {max(counts)} objects of one in an image: a number of "
+                            f"16 bits holds {LARGEST // DIVISOR - 1} classes with {DIVISOR - 1} objects, or one class "
+                            f"with {LARGEST}. Write COCO.")
         hidden = list[bool]()
         for image in images:
             canvas, numbers, seen = np.zeros(image.size, np.uint16), dict[int, int](), Counter[int]()
