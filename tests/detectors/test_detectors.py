@@ -12,12 +12,14 @@ from headstart.backbones.backbone import Backbone
 from headstart.backbones.timm import Timm
 from headstart.detectors.detector import DETECTORS
 from headstart.detectors.head import DetectionHead, Target, TorchvisionHead
+from headstart.detectors.mask_queries import MaskQueryHead
 from headstart.errors import ConfigError
 from headstart.tasks.detection import Detection
 from tests.detectors import ON_ANY_BACKBONE
 
 NAMES = ON_ANY_BACKBONE
-SMALL = {"rt_detr": {"width": 32, "queries": 30, "layers": 2, "denoising": 10}}
+SMALL = {"rt_detr": {"width": 32, "queries": 30, "layers": 2, "denoising": 10},
+         "mask2former": {"width": 32, "queries": 10, "layers": 2, "encoder_layers": 1, "points": 256}}
 """Settings that make a head quick, where its own are not."""
 SIDES = (64, 96)
 """Height and width of the canvas."""
@@ -89,7 +91,9 @@ def entries(made: DetectionHead) -> nn.Module:
     """Return what reads the backbone's maps first."""
     if isinstance(made, TorchvisionHead):
         return made.reader.fpn.inner_blocks  # type: ignore[return-value, union-attr]
-    return made.model.get_submodule("entry" if hasattr(made.model, "entry") else "model.encoder_input_proj")
+    names = ("entry", "model.encoder_input_proj", "model.pixel_level_module.decoder.input_projections")
+    modules = dict(made.model.named_modules())
+    return next(modules[name] for name in names if name in modules)
 
 
 @every_detector
@@ -180,6 +184,8 @@ def scores_of(made: DetectionHead) -> torch.Tensor:
              and not name.startswith(("rpn", "backbone")) and layer.weight.shape[0] % (made.classes + made.first_label)
              == 0 and re.search(r"cls|classification_head.module_list|class_embed|score_head", name)
              and _last(made.model, name)]
+    if isinstance(made, MaskQueryHead):  # its last row is for no object
+        return made.model.class_predictor.weight.detach()[None, :-1]  # type: ignore[union-attr, index, operator]
     assert parts
     count = made.classes + made.first_label
     return torch.cat([layer.weight.detach().reshape(-1, count, layer.weight[0].numel()) for layer in parts])
@@ -214,7 +220,8 @@ def test_all_that_tells_no_class_is_taken_over(name: str) -> None:
         new.take_over(old, [(0, 0)])
     alike = {key for key, tensor in new.model.state_dict().items()
              if tensor.shape == old.model.state_dict()[key].shape}
-    assert any(key.startswith(("backbone.", "model.encoder_input_proj")) for key in alike)
+    assert any(key.startswith(("backbone.", "model.encoder_input_proj", "model.pixel_level_module.decoder"))
+               for key in alike)
     assert all(torch.equal(new.model.state_dict()[key], old.model.state_dict()[key]) for key in alike)
 
 

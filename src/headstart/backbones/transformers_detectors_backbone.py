@@ -106,15 +106,15 @@ def _configured(configuration: Mapping[str, Any], classes: int | None) -> tuple[
     if kind not in CLASSES:
         raise ConfigError(f"no architecture is known without a config.json whose model_type is {', '.join(CLASSES)} "
                           f"(found: {kind}). Put the config.json of the weights beside them.")
-    library, (config, model) = _library(), CLASSES[kind]
+    config, model = CLASSES[kind]
     try:
-        made = getattr(library, config).from_dict({**configuration, **FIXED})
+        made = getattr(library(), config).from_dict({**configuration, **FIXED})
     except Exception as error:  # whatever its many checks raise, it is of this file
         raise ConfigError(f"transformers can't build a {kind} from its config.json ({' '.join(str(error).split())}). "
                           "Mend the file.") from None
     if classes is not None:
         made.num_labels = classes
-    return made, getattr(library, model)
+    return made, getattr(library(), model)
 
 
 def _loaded(configuration: Mapping[str, Any], tensors: Tensors, *, classes: int, label: str) -> Any:
@@ -126,7 +126,7 @@ def _loaded(configuration: Mapping[str, Any], tensors: Tensors, *, classes: int,
         f"{label}: no config.json lies beside it, and its tensors do not fit the library's own "
         f"{configuration['model_type']}. Put the config.json that save_pretrained wrote beside it.")
     way_out = "Name the detector that the file was made with, or put its config.json beside the file."
-    with _quiet():
+    with quiet():
         # By the library's own loading: its older files have other names, and some tensors stand for several.
         try:
             model, told = model_class.from_pretrained(
@@ -170,19 +170,20 @@ def _settled(model: nn.Module) -> nn.Module:
     return model.eval()
 
 
-def _library() -> Any:
+def library() -> Any:
+    """Return transformers. Raises ResourceError where it is not here."""
     try:
         import transformers
     except ImportError as error:
-        raise ResourceError("RT-DETR and D-FINE need the package transformers, which is not here or can't be imported "
+        raise ResourceError("this detector needs the package transformers, which is not here or can't be imported "
                             f"({error}). Install it with: pip install 'headstart[transformers]'.") from error
     return transformers
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the library from drawing bars and from telling of what is told in our errors."""
-    logging = _library().utils.logging
+    logging = library().utils.logging
     before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

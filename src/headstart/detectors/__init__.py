@@ -1,3 +1,3 @@
 """Detectors: what reads a backbone's maps and answers with boxes."""
 
-NOT_PARTS = ("head", "pyramid", "set_prediction", "simota")
+NOT_PARTS = ("head", "mask_queries", "pyramid", "set_prediction", "simota")
