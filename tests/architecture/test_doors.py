@@ -46,7 +46,7 @@ DOORS = {
     # one image at a time; an image with its boxes; whole batches
     "torchvision.transforms": ("data/augment.py", "data/augment_boxes.py", "data/augment_masks.py", "mixes/"),
     "torchvision": ("data/augment_boxes.py", "data/augment_masks.py"),  # its tv_tensors, imported as a name
-    "transformers": "backbones/transformers_detectors_backbone.py",
+    "transformers": "backbones/transformers_library.py",
     "typer": "cli/",
     "yaml": "configuration.py",
 }

@@ -1,6 +1,6 @@
 """transformers_detectors: detectors of Hugging Face's transformers, as `transformers/PekingU/rtdetr_r18vd`.
 
-Any RT-DETR, RT-DETRv2 or D-FINE of the hub works as `transformers/OWNER/NAME`, and one of your own as
+Any RT-DETR, RT-DETRv2, D-FINE or Mask2Former of the hub works as `transformers/OWNER/NAME`, and one of your own as
 `transformers/rt_detr@FOLDER`, which `save_pretrained` wrote: its config.json says of which architecture and classes.
 """
 
@@ -19,17 +19,21 @@ if TYPE_CHECKING:
     from headstart.backbones.backbone import Backbone
 
 PREFIX = "transformers/"
-KINDS = {"rt_detr": "RT-DETR", "rt_detr_v2": "RT-DETRv2", "d_fine": "D-FINE"}
+KINDS = {"rt_detr": "RT-DETR", "rt_detr_v2": "RT-DETRv2", "d_fine": "D-FINE", "mask2former": "Mask2Former"}
 """`model_type` of a config.json -> what people call it."""
 CONFIG, PROCESSOR = "config.json", "preprocessor_config.json"
 UNUSED = {"architectures", "dtype", "label2id", "torch_dtype", "transformers_version", "_name_or_path"}
 """Of a config.json: what says nothing of the architecture and its classes."""
 PREPROCESSING = Preprocessing(size=640, fit="pad", interpolation="bilinear", mean=(0, 0, 0), std=(1, 1, 1))
-"""As the library's own for all three, but for the aspect: it squashes pictures to a square, here they keep theirs."""
+"""As the library's own for those of boxes, but for the aspect: it squashes pictures to a square, here they keep theirs.
+"""
+OF_MASKS = Preprocessing(size=1333, fit="pad", interpolation="bilinear")
+"""As the library's own for Mask2Former, with ImageNet's normalisation; it makes the shorter side 800 or the longer one
+this."""
 
 
 class TransformersDetectors(Source):
-    """The trunks of RT-DETR, RT-DETRv2 and D-FINE; encoder and decoder come along."""
+    """The trunks of RT-DETR, RT-DETRv2, D-FINE and Mask2Former; encoder and decoder come along."""
 
     def specs(self) -> list[BackboneSpec]:
         """Return the curated detectors."""
@@ -45,7 +49,8 @@ class TransformersDetectors(Source):
                                   "license": "unknown", "detector": "transformers", "preprocessing": PREPROCESSING}
         if name in KINDS:
             # Nothing but the library's own start, until a user's file brings its own licence.
-            return BackboneSpec(**fields | {"license": "apache-2.0"}, family=KINDS[name],
+            own = {"license": "apache-2.0", **({"preprocessing": OF_MASKS} if name == "mask2former" else {})}
+            return BackboneSpec(**fields | own, family=KINDS[name],
                                 configuration={"model_type": name},
                                 hint=f"bring the folder that save_pretrained wrote: {architecture}@FOLDER")
         owner, _, repository = name.partition("/")
@@ -98,7 +103,8 @@ class TransformersDetectors(Source):
                               f"Write {PREFIX}{kind}@ and the path.")
         return spec.model_copy(update={
             "configuration": {name: value for name, value in found.items() if name not in UNUSED},
-            "family": KINDS[kind], "preprocessing": _preprocessing(weights.with_name(PROCESSOR), spec.preprocessing),
+            "family": KINDS[kind], "preprocessing": _preprocessing(
+                weights.with_name(PROCESSOR), OF_MASKS if kind == "mask2former" else spec.preprocessing),
             **({} if _includes(found, spec.configuration) else {"parameters": None, "gmacs": None})})
 
 

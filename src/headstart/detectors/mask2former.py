@@ -6,7 +6,7 @@ from pydantic import Field
 
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.maps import channels_of, nearest
-from headstart.backbones.transformers_detectors_backbone import library, quiet
+from headstart.backbones.transformers_library import library, quiet
 from headstart.detectors.detector import Detector
 from headstart.detectors.head import DetectionHead
 from headstart.detectors.mask_queries import MaskQueryHead, Trunk

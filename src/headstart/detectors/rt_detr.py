@@ -7,7 +7,7 @@ from torch import nn
 
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.maps import channels_of
-from headstart.backbones.transformers_detectors_backbone import whole
+from headstart.backbones.transformers_library import whole
 from headstart.detectors.detector import Detector
 from headstart.detectors.head import DetectionHead
 from headstart.detectors.pyramid import STRIDES, sources_of
