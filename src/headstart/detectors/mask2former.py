@@ -40,15 +40,15 @@ class Mask2Former(Detector):
         """Return a fresh head. Raises ResourceError where transformers is not here."""
         channels = channels_of(backbone)
         sources = {stride: nearest(stride, channels) for stride in STRIDES}
-        config = library().Mask2FormerConfig(
-            # The library builds no model without a trunk: a small one, which is thrown away.
-            backbone_config={"model_type": "resnet", "layer_type": "basic", "embedding_size": 8, "depths": [1] * 4,
-                             "hidden_sizes": [channels[source] for source in sources.values()],
-                             "out_features": ["stage1", "stage2", "stage3", "stage4"]},
-            feature_size=self.width, mask_feature_size=self.width, hidden_dim=self.width, num_labels=classes,
-            encoder_feedforward_dim=4 * self.width, dim_feedforward=8 * self.width, encoder_layers=self.encoder_layers,
-            decoder_layers=self.layers + 1, num_attention_heads=self.width // HEAD_WIDTH, num_queries=self.queries,
-            train_num_points=self.points, feature_strides=STRIDES)
+        made = library()
         with quiet():  # it says that such a trunk was never tried
-            model = library().Mask2FormerForUniversalSegmentation(config)
+            model = made.Mask2FormerForUniversalSegmentation(made.Mask2FormerConfig(
+                # The library builds no model without a trunk: a small one, which is thrown away.
+                backbone_config={"model_type": "resnet", "layer_type": "basic", "embedding_size": 8, "depths": [1] * 4,
+                                 "hidden_sizes": [channels[source] for source in sources.values()],
+                                 "out_features": ["stage1", "stage2", "stage3", "stage4"]},
+                feature_size=self.width, mask_feature_size=self.width, hidden_dim=self.width, num_labels=classes,
+                encoder_feedforward_dim=4 * self.width, dim_feedforward=8 * self.width,
+                encoder_layers=self.encoder_layers, decoder_layers=self.layers + 1, feature_strides=STRIDES,
+                num_attention_heads=self.width // HEAD_WIDTH, num_queries=self.queries, train_num_points=self.points))
         return MaskQueryHead(model, Trunk(sources, self.width), classes=classes, settings=self)

@@ -14,6 +14,7 @@ from headstart.data.mask_coding import Coding, class_of, coding_of_layers
 from headstart.data.mask_meaning import ADVICE, MaskMeaning
 from headstart.data.mask_pairs import Pairs, is_mask, paired
 from headstart.data.mask_sets import with_masks
+from headstart.data.mask_table import Named, named_pairs
 from headstart.data.splits import as_split
 from headstart.data.walk import Parts, Tree, shown, walk
 from headstart.errors import ConfigError, DataError
@@ -33,6 +34,9 @@ class Masks(MaskMeaning, Reader):
     """Which files are images, as a pattern such as `training/images/*`; None goes by the names."""
     masks: str | None = None
     """Which files are masks, as a pattern such as `training/1st_manual/*`; None goes by the names."""
+    table: str | None = None
+    """A table in the data folder with columns `image` and `mask`, such as pairs.csv; also `split` and `group`, if any.
+    """
     layers: bool = False
     """Whether an image has several mask files, of which each marks the class that its folder is named after, by any
     number but 0."""
@@ -62,26 +66,44 @@ class Masks(MaskMeaning, Reader):
             raise DataError(f"{path}: masks lie in a folder, beside their images. Point at it.")
         self.require_for(path, task, others=("layers",))
         tree = walk(root, outside=self.outside)
-        pairs = self._pairs(tree.images, root)
+        named = self._named(tree.images, root)
+        pairs = named.pairs
         if self.instances:
-            return self._objects(root, tree, pairs)
+            return self._objects(root, tree, named)
         coding = coding_of_layers(pairs) if self.layers else self.coding(
             [root.joinpath(*parts) for own in pairs.masks.values() for parts in own], str(root), self._legend(root))
-        samples = [Sample(shown(image), root.joinpath(*image), (), _split(image), mask=_mask(root, own, coding),
-                          where=", ".join(map(shown, own)))
+        samples = [Sample(shown(image), root.joinpath(*image), (), _split(image, named), named.groups.get(image),
+                          mask=_mask(root, own, coding), where=", ".join(map(shown, own)))
                    for image, own in sorted((image, sorted(own)) for image, own in pairs.masks.items())]
         return with_masks(
             Dataset(tuple(samples), coding.classes, "semantic", "masks", root, coding.notes, _left(tree, pairs)),
             _bare(pairs), faulty=self.faulty, advice=ADVICE)
 
-    def _objects(self, root: Path, tree: Tree, pairs: Pairs) -> Dataset:
+    def _objects(self, root: Path, tree: Tree, named: Named) -> Dataset:
         """Return the data with the objects that the masks number."""
+        pairs = named.pairs
         ordered = sorted(pairs.masks.items())
-        pictures = [Picture(shown(image), root.joinpath(*image), (), shown(own[0]), _split(image))
-                    for image, own in ordered]
+        pictures = [Picture(shown(image), root.joinpath(*image), (), shown(own[0]), _split(image, named),
+                            group=named.groups.get(image)) for image, own in ordered]
         return self.numbered(pictures, [root.joinpath(*own[0]) for _, own in ordered],
                              self._legend(root) if self.divisor else None, format="masks", root=root,
                              problems=_bare(pairs), ignored=_left(tree, pairs))
+
+    def _named(self, files: Sequence[Parts], root: Path) -> Named:
+        """Return which masks are of which image: as the table says, or as the names do."""
+        if self.table is None:
+            named = Named(self._pairs(files, root), {}, {})
+        elif self.images or self.masks:
+            raise ConfigError("reader.images and reader.masks have no effect beside reader.table. Leave them out.")
+        else:
+            named = named_pairs(self._beside(root, "table", self.table), root, files)
+        for image, own in named.pairs.masks.items():
+            if len(own) > 1 and not self.layers:
+                listing = ", ".join(map(shown, own))
+                raise DataError(f"{root}: {shown(image)} has {len(own)} masks ({listing}). Say which "
+                                f"are meant, such as --set 'reader.masks={shown(own[0][:-1])}/*'; or, where each marks "
+                                "the class of its folder, --set reader.layers=true.")
+        return named
 
     def _pairs(self, files: Sequence[Parts], root: Path) -> Pairs:
         chosen = {parts for parts in files if self.images and fnmatch("/".join(parts), self.images)}
@@ -93,14 +115,7 @@ class Masks(MaskMeaning, Reader):
             what = "mask" if images else "image"
             raise DataError(f"{root}: no {what} among its {len(files)} pictures. Say which are which, such as --set "
                             "reader.images='images/*' --set reader.masks='masks/*'.")
-        pairs = paired(images, masks)
-        for image, own in pairs.masks.items():
-            if len(own) > 1 and not self.layers:
-                listing = ", ".join(map(shown, own))
-                raise DataError(f"{root}: {shown(image)} has {len(own)} masks ({listing}). Say which "
-                                f"are meant, such as --set 'reader.masks={shown(own[0][:-1])}/*'; or, where each marks "
-                                "the class of its folder, --set reader.layers=true.")
-        return pairs
+        return paired(images, masks)
 
     def _legend(self, root: Path) -> Legend | None:
         if self.classes:
@@ -108,12 +123,16 @@ class Masks(MaskMeaning, Reader):
         if self.legend is None:
             found = find_legend(root)
             return None if found is None else read_legend(found)
-        place = next((place for place in (root / self.legend, Path(self.legend)) if place.is_file()), None)
+        return read_legend(self._beside(root, "legend", self.legend))
+
+    def _beside(self, root: Path, setting: str, name: str) -> Path:
+        """Return a file in the data folder, or from here. Raises ConfigError where there is none."""
+        place = next((place for place in (root / name, Path(name)) if place.is_file()), None)
         if place is None:
-            raise ConfigError(f"reader.legend: {self.legend} is no file, neither here nor in {root}.")
+            raise ConfigError(f"reader.{setting}: {name} is no file, neither here nor in {root}.")
         if self.outside == "refuse" and place.is_symlink() and not within(place, root):
             raise DataError(f"{place}: a link out of {root}. Copy it in, or set reader.outside=allow.")
-        return read_legend(place)
+        return place
 
 
 def _mask(root: Path, masks: Sequence[Parts], coding: Coding) -> MaskFiles:
@@ -130,5 +149,5 @@ def _left(tree: Tree, pairs: Pairs) -> tuple[str, ...]:
     return (*tree.ignored, *(f"{shown(mask)} (a mask without an image)" for mask in pairs.lone))
 
 
-def _split(image: Parts) -> SplitName | None:
-    return next((split for name in image[:-1] if (split := as_split(name))), None)
+def _split(image: Parts, named: Named) -> SplitName | None:
+    return named.splits.get(image) or next((split for name in image[:-1] if (split := as_split(name))), None)
