@@ -5,6 +5,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from headstart.data.regions import decoded
+from headstart.data.run_lengths import area, overlap
 from headstart.data.slices import Slices, seen_through
 from headstart.merging import Found, cut_sides, merged
 from headstart.types import Box, Detections, Instance
@@ -123,3 +125,46 @@ def test_an_edge_of_the_picture_cuts_nothing() -> None:
     found = Found(np.array([[0, 0, 30, 100.0], [170, 10, 199, 100.0]]), np.ones(2), np.zeros(2, int), np.zeros(2, int))
     sides = cut_sides(found, np.array([[0, 0, 200, 100.0]]), (100, 300))
     assert sides.tolist() == [[False] * 4, [False, False, True, False]]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.floats(20, 680), st.floats(20, 480), st.floats(10, 160), st.floats(10, 120), st.sampled_from([0.0, 0.1, 0.3]))
+def test_the_pieces_of_a_mask_make_the_whole_mask(x: float, y: float, wide: float, high: float, shared: float) -> None:
+    """An ellipse, of which each slice sees its part, is found once with all of its pixels."""
+    angles = np.arange(40) * 2 * np.pi / 40
+    points = np.stack([x + wide * np.cos(angles), y + high * np.sin(angles)], axis=1).clip(0, SIZE[::-1])
+    one = Instance(0, (*points.min(axis=0), *points.max(axis=0)), polygons=(tuple(points.ravel().tolist()),))  # type: ignore[arg-type]
+    whole = seen_through((0, 0, *SIZE[::-1]), [one], masks=True)
+    cut = Slices(size=200, overlap=shared)
+    windows, parts = cut.windows(SIZE), []
+    # A slice that lies inside the object sees no edge of it, and a detector that names such a slice is none.
+    seen_by = [seen_through(window, [one], masks=True) for window in windows]
+    assume(whole)
+    assume(all(not seen or area(seen[0].rle) < 0.95 * 200 * 200 for seen in seen_by))  # type: ignore[arg-type]
+    for seen in seen_by:
+        parts.append(Detections(np.array([part.box for part in seen], np.float32).reshape(-1, 4),
+                                np.full(len(seen), 0.9, np.float32), np.zeros(len(seen), np.int64),
+                                tuple(part.rle for part in seen if part.rle)))
+    found = merged(parts, windows, cut, SIZE)
+    assert found.masks is not None
+    best = overlap(found.masks, [whole[0].rle], np.zeros(1, bool)).max()  # type: ignore[list-item]
+    # What shows too little of itself in a slice, no slice tells.
+    assert best > 0.85
+
+
+def test_masks_of_the_parts_lie_where_their_windows_lie() -> None:
+    square = (190.0, 50.0, 230.0, 90.0)
+    one = Instance(1, square, polygons=((190, 50, 230, 50, 230, 90, 190, 90),))
+    cut = Slices(size=200, overlap=0.2)
+    windows, parts = cut.windows(SIZE), []
+    for window in windows:
+        seen = seen_through(window, [one], masks=True)
+        parts.append(Detections(np.array([part.box for part in seen], np.float32).reshape(-1, 4),
+                                np.full(len(seen), 0.9, np.float32), np.full(len(seen), 1),
+                                tuple(part.rle for part in seen if part.rle)))
+    found = merged(parts, windows, cut, SIZE)
+    assert found.boxes.tolist() == [list(square)]
+    assert found.masks is not None
+    expected = np.zeros(SIZE, bool)
+    expected[50:90, 190:230] = True
+    np.testing.assert_array_equal(decoded(found.masks[0]), expected)

@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from torchvision.ops import batched_nms
 
+from headstart.data.run_lengths import united
 from headstart.data.slices import Slices
 from headstart.fusion import fused, overlaps
 from headstart.pixels import Window
-from headstart.types import Detections
+from headstart.types import Detections, Rle
 
 EDGE = 0.02
 """Share of a window's side: a box that ends so near an inner edge counts as cut by it: networks miss by a few."""
@@ -39,17 +40,21 @@ class Found:
     """int64 [K]."""
     views: np.ndarray
     """int64 [K], the window that each was found in."""
+    pieces: tuple[tuple[int, ...], ...] = ()
+    """Of each, which boxes that were found it is made of; empty before any were joined."""
 
     def at(self, rows: np.ndarray) -> Found:
         """Return some of them."""
-        return Found(self.boxes[rows], self.scores[rows], self.labels[rows], self.views[rows])
+        return Found(self.boxes[rows], self.scores[rows], self.labels[rows], self.views[rows],
+                     tuple(self.pieces[row] for row in rows.tolist()))
 
 
 def merged(parts: Sequence[Detections], windows: Sequence[Window], slices: Slices, size: tuple[int, int]) -> Detections:
     """Return what was found in a picture, each object once, the surest first.
 
     parts: of each window, boxes in pixels of the window. size: height and width of the picture. What one part says is
-    left as it is: its detector has chosen among its own boxes.
+    left as it is: its detector has chosen among its own boxes. The mask of a joined object is that of all its pieces;
+    masks are not told by WBF.
     """
     if len(parts) == 1:
         return parts[0]
@@ -60,6 +65,7 @@ def merged(parts: Sequence[Detections], windows: Sequence[Window], slices: Slice
                   np.repeat(np.arange(len(parts)), [len(part.scores) for part in parts]))
     edges = np.array(windows, np.float64)
     found = stitched(found, edges, size, iou=slices.iou)
+    masks: list[Rle] | None = None
     if slices.merge == "wbf":
         boxes, scores, labels = fused(found.boxes, found.scores, found.labels, iou=slices.iou,
                                       seen=lambda box: _seen_whole(box, edges))
@@ -67,8 +73,12 @@ def merged(parts: Sequence[Detections], windows: Sequence[Window], slices: Slice
         kept = batched_nms(*(torch.from_numpy(part) for part in (found.boxes, found.scores, found.labels)),
                            slices.iou).numpy()
         boxes, scores, labels = found.boxes[kept], found.scores[kept], found.labels[kept]
+        if all(part.masks is not None for part in parts):
+            each = [(mask, windows[view]) for view, part in enumerate(parts) for mask in part.masks or ()]
+            masks = [united([each[row] for row in found.pieces[place]], size) for place in kept.tolist()]
     order = np.argsort(-scores, kind="stable")
-    return Detections(boxes[order].astype(np.float32), scores[order].astype(np.float32), labels[order])
+    return Detections(boxes[order].astype(np.float32), scores[order].astype(np.float32), labels[order],
+                      None if masks is None else tuple(masks[row] for row in order.tolist()))
 
 
 def stitched(found: Found, windows: np.ndarray, size: tuple[int, int], *, iou: float) -> Found:
@@ -81,12 +91,14 @@ def stitched(found: Found, windows: np.ndarray, size: tuple[int, int], *, iou: f
     found, gone = _given_way(found, _any(cut), links)
     groups = _joined(found, links, gone)
     boxes, scores = found.boxes.copy(), found.scores.copy()
+    pieces: list[tuple[int, ...]] = [(row,) for row in range(len(boxes))]
     for first, *others in groups:
         members = [first, *others]
         boxes[first] = *boxes[members, :2].min(axis=0), *boxes[members, 2:].max(axis=0)
         scores[first] = scores[members].max()
+        pieces[first] = tuple(members)
         gone[others] = True
-    return replace(found, boxes=boxes, scores=scores).at(np.flatnonzero(~gone))
+    return replace(found, boxes=boxes, scores=scores, pieces=tuple(pieces)).at(np.flatnonzero(~gone))
 
 
 def cut_sides(found: Found, windows: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -75,9 +75,6 @@ class Model:
         if isinstance(self.task, ImageTask):
             raise ConfigError("slices: only what says something of places looks at parts of a picture, and this model "
                               f"is for {self.task.part_name}. Leave slices out.")
-        if getattr(self.head, "tells_masks", False):
-            raise ConfigError("slices: a detector that tells masks can't put them together again yet. Leave slices "
-                              "out.")
         known: Slices | None = getattr(self.task, "slices", None)
         slices = Slices.parse({**(known.model_dump() if known else {}), "size": size}, where="slices")
         return dataclasses.replace(self, task=self.task.model_copy(update={"slices": slices}))

@@ -12,6 +12,7 @@ import headstart as hs
 from headstart.cli import application
 from headstart.data.masks import rle_of
 from headstart.data.regions import decoded
+from headstart.data.run_lengths import area
 from headstart.errors import ConfigError, DataError
 from headstart.evaluation.boxes import detections_in, overlaps_in
 from headstart.metrics.boxes import MASK_NAMES, PANOPTIC
@@ -109,10 +110,8 @@ def test_the_watched_metric_may_be_of_masks(marked: Path, tmp_path: Path) -> Non
 
 
 def test_what_can_not_be_is_refused(run: hs.Run, marked: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="slices: a detector that tells masks"):
-        hs.adapt(marked, method=METHOD, slices=64, out=tmp_path / "sliced", **SMALL)
-    with pytest.raises(ConfigError, match="slices: a detector that tells masks"):
-        hs.predict(run, [marked / "000.png"], slices=64)
+    with pytest.raises(ConfigError, match=r"slices.merge=wbf: a mean is made of boxes, and of masks there is none"):
+        hs.adapt(marked, method=METHOD, slices={"size": 64, "merge": "wbf"}, out=tmp_path / "sliced", **SMALL)
     bare = write_ellipses(tmp_path / "bare", count=12)
     text = json.loads((bare / "annotations.json").read_text())
     for record in text["annotations"][:3]:
@@ -120,3 +119,16 @@ def test_what_can_not_be_is_refused(run: hs.Run, marked: Path, tmp_path: Path) -
     (bare / "annotations.json").write_text(json.dumps(text))
     with pytest.raises(DataError, match=r"000\.png: 2 of 2 objects"):
         hs.adapt(bare, method=METHOD, out=tmp_path / "bare-run", **SMALL)
+
+
+def test_large_pictures_are_learned_and_answered_in_slices(run: hs.Run, marked: Path, tmp_path: Path) -> None:
+    plan = [{"method": "finetune", "epochs": 1, "monitor": "mask_ap", "batch_size": 4}]
+    sliced = hs.adapt(marked, method=plan, slices=48, out=tmp_path / "run", **SMALL)
+    assert sliced.history["val_mask_ap"].dropna().between(0, 1).all()
+    assert "mask_ap" in sliced.metrics
+    for one in (sliced, run):
+        found = hs.predict(one, [marked / "000.png"], slices=64)[0].found
+        assert len(found.scores)
+        assert all((mask.height, mask.width) == (96, 128) for mask in found.masks)
+        assert all(decoded(mask)[:, int(left):int(np.ceil(right))].sum() == area(mask)
+                   for mask, (left, _, right, _) in zip(found.masks, found.boxes, strict=True))

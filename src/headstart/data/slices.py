@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BeforeValidator, Field
 
 from headstart.data.boxes import mend_box
+from headstart.data.regions import extents, region_of
+from headstart.data.run_lengths import cropped, encoded
 from headstart.errors import DataError
 from headstart.part import NamedError, Part
 from headstart.pixels import Window
@@ -75,11 +79,11 @@ ChosenSlices = Annotated[Slices, BeforeValidator(_by_size)]
 """A number stands for {size: number}."""
 
 
-def seen_through(window: Window, objects: Sequence[Instance]) -> tuple[Instance, ...]:
+def seen_through(window: Window, objects: Sequence[Instance], *, masks: bool = False) -> tuple[Instance, ...]:
     """Return the objects that show in a window, their boxes clipped to it and counted from its corner.
 
-    Less than 10% of a box (`boxes.LEAST_LEFT`), or a side of less than a pixel, is no object there. Outlines
-    are let go.
+    Less than 10% of a box (`boxes.LEAST_LEFT`), or a side of less than a pixel, is no object there. Outlines are let
+    go; with `masks` each becomes the pixels that show, the box around them: where there are none, there is no object.
     """
     left, top, right, bottom = window
     found = []
@@ -87,6 +91,26 @@ def seen_through(window: Window, objects: Sequence[Instance]) -> tuple[Instance,
         x0, y0, x1, y1 = one.box
         if x1 > left and y1 > top and x0 < right and y0 < bottom:
             box, _ = mend_box((x0 - left, y0 - top, x1 - left, y1 - top), (bottom - top, right - left))
-            if box is not None:
-                found.append(Instance(one.label, box, crowd=one.crowd, difficult=one.difficult))
+            if box is None:
+                continue
+            part: Instance | None = Instance(one.label, box, crowd=one.crowd, difficult=one.difficult)
+            if masks and (one.polygons or one.rle):
+                part = _with_pixels(one, window)
+            found += [part] if part else []
     return tuple(found)
+
+
+def _with_pixels(one: Instance, window: Window) -> Instance | None:
+    """Return an object that has an outline or a mask with the pixels that show in a window; None where none do."""
+    left, top, right, bottom = window
+    size = bottom - top, right - left
+    if one.rle is not None and not one.polygons:
+        held: np.ndarray | None = cropped(one.rle, window)
+    else:
+        shifted = tuple(tuple((np.array(points).reshape(-1, 2) - [left, top]).ravel().tolist())
+                        for points in one.polygons)
+        held = region_of(replace(one, rle=None, polygons=shifted), size, size)
+    if held is None or not held.any():
+        return None
+    box = extents(held[None])[0].tolist()
+    return Instance(one.label, (box[0], box[1], box[2], box[3]), one.crowd, one.difficult, rle=encoded(held))

@@ -62,17 +62,18 @@ class BoxLesson(WholeLesson):
             # Validation sees every slice; of those to learn from, the ones without objects are thinned out.
             self.pictures, self.val_pictures = (
                 SlicedBoxes(part, model.preprocessing, model.task.slices, budget=SHARE * free_memory(),
-                            scratch=context.workspace, seed=seed)
+                            scratch=context.workspace, seed=seed, masks=self.masks)
                 for part, seed in ((splits.train, context.seed), (splits.val, None)))
         self._objects = [sample.objects or () for sample in splits.val.samples]
         self._truths = [truth_of(objects) for objects in self._objects]
 
     @classmethod
     def refuse(cls, plan: Plan, model: Model) -> None:
-        """Raise ConfigError for settings that would have no effect on boxes, for slices of masks, an unknown metric."""
-        if tells_masks(model) and getattr(model.task, "slices", None):
-            raise ConfigError("slices: a detector that tells masks (mask_rcnn) can't put them together again yet. "
-                              "Leave slices out, or take another detector.")
+        """Raise ConfigError for settings that would have no effect on boxes, for a mean of masks, an unknown metric."""
+        assert isinstance(model.task, Detection), type(model.task)
+        if tells_masks(model) and model.task.slices is not None and model.task.slices.merge == "wbf":
+            raise ConfigError("slices.merge=wbf: a mean is made of boxes, and of masks there is none. Take nms, or a "
+                              "detector of boxes.")
         super().refuse(plan, model)
 
     def begin(self, network: Network, averaged: nn.Module | None, teaching: Teaching | None) -> list[nn.Module]:
@@ -120,12 +121,11 @@ class BoxLesson(WholeLesson):
 
     def _metric(self, found: list[Detections]) -> float:
         name = self.monitor.name.removeprefix(MASK)
-        masks = None
+        masks, whole = None, self.val_pictures.gathered(found)
         if name != self.monitor.name:
             masks = [mask_overlaps(said, objects, size) for said, objects, size in zip(
-                found, self._objects, self.val_pictures.original, strict=True)]
-        return detection_metrics(self.val_pictures.gathered(found), self._truths, len(self.model.classes),
-                                 names=[name], masks=masks)[name]
+                whole, self._objects, self.val_pictures.sizes(), strict=True)]
+        return detection_metrics(whole, self._truths, len(self.model.classes), names=[name], masks=masks)[name]
 
     @classmethod
     def metrics_of(cls, model: Model) -> tuple[str, ...]:

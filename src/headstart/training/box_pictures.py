@@ -59,6 +59,10 @@ class BoxPictures(Pictures):
         """Return what was found in each picture of the split, from what was found in each that is shown."""
         return list(found)
 
+    def sizes(self) -> list[tuple[int, int]]:
+        """Return height and width of each picture of the split in its file; known once all were decoded."""
+        return self.original
+
     def outlined(self, position: int) -> Outlined:
         """Return the same with the pixels of each object."""
         item = self.boxed(position)

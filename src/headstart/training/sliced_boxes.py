@@ -22,11 +22,14 @@ class SlicedBoxes(SlicedPictures, BoxPictures):
     """What `BoxPictures` is, of the slices of a split."""
 
     def __init__(self, split: Dataset, preprocessing: Preprocessing, slices: Slices, *, budget: float, scratch: Path,
-                 seed: int | None) -> None:
-        """scratch: folder for slices beyond the budget. seed: draws the slices without objects; None keeps all."""
+                 seed: int | None, masks: bool = False) -> None:
+        """scratch: folder for slices beyond the budget. seed: draws the slices without objects; None keeps all.
+
+        masks: whether the pixels of each object are to be learned, too.
+        """
         self.slices, self.scratch = slices, scratch
         self.places = places_of(split, slices)
-        samples = [_part(split.samples[place.picture], place) for place in self.places]
+        samples = [_part(split.samples[place.picture], place, masks=masks) for place in self.places]
         if seed is not None:
             kept = _balanced(samples, self.places, seed)
             if not kept:
@@ -44,9 +47,14 @@ class SlicedBoxes(SlicedPictures, BoxPictures):
                        self.places[rows[0]].size) for rows in by_picture(self.places)]
 
 
-def _part(sample: Sample, place: Place) -> Sample:
+    def sizes(self) -> list[tuple[int, int]]:
+        """Return height and width of each picture of the split."""
+        return [self.places[rows[0]].size for rows in by_picture(self.places)]
+
+
+def _part(sample: Sample, place: Place, *, masks: bool) -> Sample:
     """Return a slice as a sample, with its part of the objects."""
-    seen = seen_through(place.window, sample.objects or ())
+    seen = seen_through(place.window, sample.objects or (), masks=masks)
     return replace(sample, id=named(sample, place), objects=seen, label=tuple(sorted({one.label for one in seen})))
 
 
