@@ -36,11 +36,14 @@ class Converted:
     images: int
     objects: int
     notes: tuple[str, ...]
-    """What the format can't hold, and what else is not as it was, in sentences."""
+    """What the format can't hold, in sentences."""
+    facts: tuple[str, ...] = ()
+    """How the data were brought into its form, and what one has to know to read them, in sentences."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {**asdict(self), "directory": str(self.directory), "notes": list(self.notes)}
+        return {**asdict(self), "directory": str(self.directory), "notes": list(self.notes),
+                "facts": list(self.facts)}
 
 
 def write_dataset(dataset: Dataset, writer: Writer, out: Path, *, images: Images = "copy") -> Converted:
@@ -73,7 +76,7 @@ def write_dataset(dataset: Dataset, writer: Writer, out: Path, *, images: Images
     except OSError as error:
         raise ConfigError(f"{out}: can't be written ({error.strerror}). Choose another --out.") from None
     try:
-        notes = [*changed, *writer.write(placed, dataset.classes, work), *_others(dataset)]
+        notes = [*writer.write(placed, dataset.classes, work), *_others(dataset)]
         copied = [_put(image, work / image.file, images) for image in placed]
         if images == "link" and any(copied):
             notes.append(f"{sum(copied)} images are copies: they can't be linked from there")
@@ -84,7 +87,8 @@ def write_dataset(dataset: Dataset, writer: Writer, out: Path, *, images: Images
     finally:
         shutil.rmtree(work, ignore_errors=True)
     objects = sum(len(image.objects) for image in placed)
-    return Converted(out, writer.part_name, len(placed), objects, tuple(notes))
+    return Converted(out, writer.part_name, len(placed), objects, tuple(notes),
+                     (*changed, *writer.facts(placed, dataset.classes)))
 
 
 def _fitting(dataset: Dataset, writer: Writer) -> tuple[Dataset, Writer, tuple[str, ...]]:

@@ -77,6 +77,8 @@ def test_labels_beside_masks_are_a_choice() -> None:
     assert load_data(both, task="semantic").task == load_data(both, settings={"mask": "annotation"}).task == "semantic"
     labelled = load_data(both, task="classification")
     assert (labelled.task, labelled.classes) == ("classification", ("in", "out"))
+    with pytest.raises(ConfigError, match=r"reader.bbox: has no effect on masks"):
+        load_data(both, task="semantic", settings={"bbox": "voc"})
     with pytest.raises(ConfigError, match=r"reader.ignore: has no effect on labels, only on masks"):
         load_data(both, task="classification", settings={"ignore": "255"})
 
@@ -99,5 +101,12 @@ def test_a_mask_of_another_size_is_named_by_its_row() -> None:
 def test_an_empty_cell_is_named_by_its_row() -> None:
     rows = table().to_list()
     wrong = datasets.Dataset.from_list([rows[0], {**rows[1], "annotation": None}], features=table().features)
-    with pytest.raises(DataError, match="row 2: the cell holds no image"):
+    with pytest.raises(DataError, match="row 2: row 2 column annotation: the cell holds no image"):
         load_data(wrong)
+
+
+def test_the_form_that_a_table_was_set_to_changes_nothing() -> None:
+    grouped = table(patient=([1, 1, 2], datasets.Value("int64"))).with_format("torch")
+    data = load_data(grouped, settings={"group": "patient"})
+    assert [sample.group for sample in data.samples] == ["1", "1", "2"]
+    np.testing.assert_array_equal(found(data, 1), np.searchsorted([0, 1, 3], values(1)))

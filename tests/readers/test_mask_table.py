@@ -46,7 +46,8 @@ def test_numbered_objects_have_splits_and_groups_too(tmp_path: Path) -> None:
      r'pairs.csv row 1: mask "y/four.png" is no picture in .*\. Mend the paths, which start in the data folder'),
     (("image,mask", "x/1.png,y/one.png", ",y/two.png"), "pairs.csv row 2: image is empty"),
     (("image,mask,split", "x/1.png,y/one.png,first", "x/2.png,y/two.png,test"), 'row 1: split is "first", not train'),
-    (("image,mask", "x/1.png,y/one.png", "x/1.png,y/two.png"), r"x/1.png has 2 masks \(y/one.png, y/two.png\)"),
+    (("image,mask", "x/1.png,y/one.png", "x/1.png,y/two.png"),
+     r"x/1.png has 2 masks \(y/one.png, y/two.png\)\. Leave one row for each image; or"),
     (("image,mask,split", "x/1.png,y/one.png,train", "x/1.png,y/two.png,test"),
      "row 2: the image has another split or group than in row 1"),
 ])
@@ -74,3 +75,19 @@ def test_a_file_for_each_class_can_stand_in_rows_of_its_own(tmp_path: Path) -> N
     data = load_data(tmp_path, format="masks", settings={"table": "pairs.csv", "layers": True})
     assert data.classes == ("background", "road", "sky")
     np.testing.assert_array_equal(classes_of(data)[0], np.array([0, 2, 1], np.uint8)[TRUTH])
+
+
+def test_a_row_may_stand_twice_and_a_mask_of_several_images_is_told(tmp_path: Path) -> None:
+    data = read(folder(tmp_path, (*ROWS, ROWS[1], "x/2.png,y/two.png,train,p1")))
+    assert len(data) == 3
+    shared = read(folder(tmp_path, ("image,mask", "x/1.png,y/one.png", "x/2.png,y/one.png", "x/3.png,y/three.png")))
+    assert "1 masks are of several images each, such as y/one.png" in shared.notes
+
+
+def test_folders_may_be_links(tmp_path: Path) -> None:
+    folder(tmp_path / "there")
+    here = tmp_path / "here"
+    here.mkdir()
+    for name in ("x", "y", "pairs.csv"):
+        (here / name).symlink_to(tmp_path / "there" / name)
+    assert [sample.id for sample in read(here, outside="allow").samples] == ["x/1.png", "x/2.png", "x/3.png"]

@@ -118,13 +118,16 @@ def test_several_classes_of_objects_are_numbered_apart(tmp_path: Path) -> None:
                    for label, x in ((0, 2), (1, 30)))
     data = dataset(tmp_path / "data", [(left, right, replace(left, box=(2, 22, 12, 37), polygons=(
         (2, 22, 12, 22, 12, 37, 2, 37),))), (right,)])
-    notes = converted(data, "masks", tmp_path / "out", instances=True).notes
-    assert notes[0] == "read them with --set reader.instances=true --set reader.divisor=1000"
+    result = converted(data, "masks", tmp_path / "out", instances=True)
+    assert result.facts == ("read them with --set reader.instances=true --set reader.divisor=1000",)
+    assert result.notes == ()
     values = np.asarray(Image.open(tmp_path / "out/masks/train/0.png"))
     assert np.unique(values).tolist() == [0, 1001, 1002, 2001]
     back = load_data(tmp_path / "out", settings={"instances": True, "divisor": 1000})
     assert back.classes == data.classes
     assert [one.box for one in back.samples[0].objects or ()] == [(2, 5, 12, 20), (2, 22, 12, 37), (30, 5, 40, 20)]
+    with pytest.raises(ConfigError, match=r"the legend has 2 classes\. Does a number say the class"):
+        load_data(tmp_path / "out", settings={"instances": True})
 
 
 def test_what_is_lost_is_said(tmp_path: Path) -> None:
@@ -132,7 +135,7 @@ def test_what_is_lost_is_said(tmp_path: Path) -> None:
     crowd = replace(hidden, crowd=True)
     data = dataset(tmp_path / "data", [(hidden, hidden, crowd, Instance(1, (0, 0, 60, 40), difficult=True, polygons=(
         (0, 0, 60, 0, 60, 40, 0, 40),))), ()])
-    assert converted(data, "masks", tmp_path / "masks", instances=True).notes[1:] == (
+    assert converted(data, "masks", tmp_path / "masks", instances=True).notes == (
         "1 objects: crowds are left out", "1 objects: hidden by smaller ones, or without a pixel, and left out",
         "1 objects: difficult is not kept")
     assert converted(data, "labelme", tmp_path / "labelme").notes == (
@@ -146,7 +149,7 @@ def test_what_has_no_outline_is_refused_by_name(tmp_path: Path) -> None:
     data = dataset(tmp_path / "data", [(Instance(0, (1, 1, 5, 5)), Instance(1, (1, 1, 9, 9)))] * 2)
     with pytest.raises(DataError, match=r"2 images have no mask|2 of 2 images have no mask"):
         converted(data, "masks", tmp_path / "out")
-    with pytest.raises(DataError, match=r"4 objects have no outline that could be drawn:\n.*0\.png: object 1 \(no\)"):
+    with pytest.raises(DataError, match=r"4 objects have no outline and no mask .*:\n.*0\.png: object 1 \(no\)"):
         converted(data, "masks", tmp_path / "out", instances=True)
     assert not (tmp_path / "out").exists()
 
@@ -170,8 +173,31 @@ def test_a_hole_stays_a_run_length_where_outlines_can_not_have_it(tmp_path: Path
     ring[2:4, 2:4] = 0
     data = masked(tmp_path / "data", [ring, ring * 2])
     notes = converted(data, "coco", tmp_path / "out", shapes="polygons").notes
-    assert notes[-1] == "2 objects: run-length masks stay: crowds, and those with holes, which outlines can't have"
+    assert notes == ("2 objects: run-length masks stay: crowds, and those with holes, which outlines can't have",)
     first = load_data(tmp_path / "out").samples[0].objects
     assert first is not None
     assert first[0].rle is not None
     np.testing.assert_array_equal(decoded(first[0].rle), ring)
+
+
+def test_numbers_of_classes_are_told_and_objects_without_a_pixel_counted(tmp_path: Path) -> None:
+    hidden = Instance(0, (10, 5, 30, 20), polygons=(SQUARE,))
+    point = Instance(1, (1, 1, 1.2, 1.2), polygons=((1, 1, 1.2, 1, 1.2, 1.2, 1, 1.2),))
+    wide = Instance(1, (40, 5, 60, 40), polygons=((40, 5, 60, 5, 60, 40, 40, 40),))
+    data = dataset(tmp_path / "data", [(hidden, hidden, point, wide), (wide,)])
+    result = converted(data, "masks", tmp_path / "out")
+    assert result.notes == ("2 objects: hidden by smaller ones, or without a pixel, and left out",)
+    assert result.facts[-1] == "numbers of the classes: 0 background, 1 no, 2 ü & <dog>"
+
+
+@pytest.mark.parametrize("name", ["car", 'red, "big" car', "l'avion", "ü & <dog>"])
+def test_the_name_of_the_one_class_of_numbered_objects_comes_back(tmp_path: Path, name: str) -> None:
+    data = dataset(tmp_path / "data", [(Instance(0, (10, 5, 30, 20), polygons=(SQUARE,)),)] * 2)
+    converted(replace(data, classes=(name,)), "masks", tmp_path / "out", instances=True)
+    assert load_data(tmp_path / "out", settings={"instances": True}).classes == (name,)
+
+
+def test_masks_of_background_alone_hold_no_object(tmp_path: Path) -> None:
+    data = masked(tmp_path / "data", [np.zeros((6, 6), np.uint8)] * 2)
+    with pytest.raises(DataError, match="show nothing but `background`, of which there are no objects"):
+        converted(data, "yolo", tmp_path / "out")

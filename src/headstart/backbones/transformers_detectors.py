@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from headstart.backbones.backbone import Backbone
 
 PREFIX = "transformers/"
-KINDS = {"rt_detr": "RT-DETR", "rt_detr_v2": "RT-DETRv2", "d_fine": "D-FINE", "mask2former": "Mask2Former"}
+FAMILIES = {"rt_detr": "RT-DETR", "rt_detr_v2": "RT-DETRv2", "d_fine": "D-FINE", "mask2former": "Mask2Former"}
 """`model_type` of a config.json -> what people call it."""
 CONFIG, PROCESSOR = "config.json", "preprocessor_config.json"
 UNUSED = {"architectures", "dtype", "label2id", "torch_dtype", "transformers_version", "_name_or_path"}
@@ -47,10 +47,10 @@ class TransformersDetectors(Source):
         name = architecture.removeprefix(PREFIX)
         fields: dict[str, Any] = {"architecture": architecture, "source": "transformers_detectors",
                                   "license": "unknown", "detector": "transformers", "preprocessing": PREPROCESSING}
-        if name in KINDS:
+        if name in FAMILIES:
             # Nothing but the library's own start, until a user's file brings its own licence.
             own = {"license": "apache-2.0", **({"preprocessing": OF_MASKS} if name == "mask2former" else {})}
-            return BackboneSpec(**fields | own, family=KINDS[name],
+            return BackboneSpec(**fields | own, family=FAMILIES[name],
                                 configuration={"model_type": name},
                                 hint=f"bring the folder that save_pretrained wrote: {architecture}@FOLDER")
         owner, _, repository = name.partition("/")
@@ -95,15 +95,15 @@ class TransformersDetectors(Source):
         kind, expected = found.get("model_type"), spec.configuration.get("model_type")
         if kind is None:
             return spec
-        if kind not in KINDS:
+        if kind not in FAMILIES:
             raise ConfigError(f"{weights.with_name(CONFIG)}: its model_type is {kind}; what can be read are "
-                              f"{', '.join(KINDS)}. Name another model.")
+                              f"{', '.join(FAMILIES)}. Name another model.")
         if expected not in (None, kind):
             raise ConfigError(f"{weights.with_name(CONFIG)}: this is a {kind}, and {spec.architecture} a {expected}. "
                               f"Write {PREFIX}{kind}@ and the path.")
         return spec.model_copy(update={
             "configuration": {name: value for name, value in found.items() if name not in UNUSED},
-            "family": KINDS[kind], "preprocessing": _preprocessing(
+            "family": FAMILIES[kind], "preprocessing": _preprocessing(
                 weights.with_name(PROCESSOR), OF_MASKS if kind == "mask2former" else spec.preprocessing),
             **({} if _includes(found, spec.configuration) else {"parameters": None, "gmacs": None})})
 

@@ -35,6 +35,8 @@ def convert(
     if json:
         print_json({"data": data, **written.to_json()})
         return
+    for fact in written.facts:
+        listen(Note(fact))
     for note in written.notes:
         listen(Note(note, "warning"))
     what = f"{written.objects} objects" if written.objects or written.format != "masks" else "masks"

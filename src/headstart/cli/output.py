@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from headstart.runs import Run
 
 HEADLINE = ("accuracy", "balanced_accuracy", "f1_macro", "auroc", "average_precision", "log_loss", "ap", "ap50",
-            "ap75", "ar100", "miou", "mdice", "pixel_accuracy", "boundary_f1", "boundary_iou", "hd95", "assd")
+            "ap75", "mask_ap", "mask_ap50", "pq", "ar100", "miou", "mdice", "pixel_accuracy", "boundary_f1",
+            "boundary_iou", "hd95", "assd")
 """The metrics that a table shows; the report and --json have all."""
 
 

@@ -142,6 +142,8 @@ def format_of(path: str, task: str | None = None) -> str:
     path = os.path.expanduser(path)
     _require_there(path)
     place = Path(path)
+    if place.is_dir() and not any(place.iterdir()):
+        raise DataError(f"{path}: the folder is empty.")
     readers: Catalog[Reader] = Catalog("readers", Reader)  # type: ignore[type-abstract]
     claimed = {name: part for name, part in readers.all().items() if part.claims(path)}
     able = {name: part for name, part in claimed.items() if task is None or task in part.tasks}

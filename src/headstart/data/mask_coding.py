@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from headstart.data.legends import Legend, legend_of_words
 from headstart.data.mask_pairs import Pairs
@@ -80,6 +81,11 @@ def _looked_at(masks: Sequence[ImageSource], where: str, ignored: frozenset[int]
                             "as JPEG, which mixes numbers? Else say which number is which class: --set "
                             "reader.classes=0:sky,1:road.")
     values = sorted(set(counts) - ignored)
+    blurred = next((mask for mask in masks if Path(str(mask)).suffix.lower() in (".jpg", ".jpeg")), None)
+    if blurred is not None and len(values) > 2:
+        raise DataError(f"{where}: masks such as {blurred} are JPEG files, which mix numbers: they hold {len(values)}. "
+                        "Save them as PNG, from where they were drawn. If the numbers are right nevertheless, "
+                        "name them: --set reader.classes=0:sky,1:road.")
     if len(values) == 2 and values[0] == 0:
         return Coding(("background", "foreground"), Codes({0: 0, values[1]: 1}, ignored), notes=(
             f"no legend: 0 is `background` and {values[1]} `foreground`; other names: --set "

@@ -12,12 +12,12 @@ from headstart.data.dataset import Dataset
 from headstart.data.legends import Legend, legend_of_words
 from headstart.data.mask_coding import Coding, coding_of, values
 from headstart.data.mask_objects import OBJECT, numbering_of, with_objects
-from headstart.data.mask_sets import Faulty, refused
+from headstart.data.mask_sets import BACKGROUND, Faulty, refused
 from headstart.errors import ConfigError
 from headstart.part import Part, Words
 from headstart.types import ImageSource
 
-ADVICE = "Mend these masks, say what their numbers mean (--set reader.classes=..., --set reader.ignore=255)"
+ADVICE = ("Mend these masks, say what unknown numbers mean (--set reader.classes=..., --set reader.ignore=255)")
 
 
 class MaskMeaning(Part):
@@ -64,16 +64,23 @@ class MaskMeaning(Part):
                  root: Path | None, problems: Sequence[str] = (), notes: Sequence[str] = (),
                  ignored: Sequence[str] = ()) -> Dataset:
         """Return the data with the objects that the masks number. masks: of each picture. legend: of the
-        classes, where there is a divisor.
+        classes, or of the one class.
 
         problems: images that have no mask. notes, ignored: of the data set, as it is. Raises DataError naming each
         image whose mask can't be used.
         """
-        numbering = numbering_of(legend, self.classes, divisor=self.divisor,
+        words = self.classes
+        if self.divisor is None and not words and legend is not None:
+            words = tuple(name for name in legend.classes if name.casefold() != BACKGROUND)
+            if len(words) > 1:
+                raise ConfigError(f"{root or format}: the legend has {len(words)} classes. Does a number say the class "
+                                  f"of its object, such as 1001 that it is {words[0]}? Then --set reader.divisor=1000. "
+                                  "Else name the one class: --set reader.classes=NAME.")
+        numbering = numbering_of(legend if self.divisor else None, words, divisor=self.divisor,
                                  ignored=values(self.ignore))
         found, wrong = with_objects(pictures, masks, numbering)
         dropped = refused(root or format, [*problems, *wrong], len(pictures) + len(problems), faulty=self.faulty,
                           advice=ADVICE)
         unnamed = [f"each number of a mask is one `{OBJECT}`; another name: --set reader.classes=NAME"] \
-            if self.divisor is None and not self.classes else []
+            if self.divisor is None and not words else []
         return detection(found, format=format, root=root, notes=[*notes, *dropped, *unnamed], ignored=ignored)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import os
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,7 @@ class Named:
     pairs: Pairs
     splits: dict[Parts, SplitName]
     groups: dict[Parts, str]
+    notes: tuple[str, ...] = ()
 
 
 def named_pairs(path: Path, root: Path, files: Collection[Parts]) -> Named:
@@ -39,10 +42,10 @@ def named_pairs(path: Path, root: Path, files: Collection[Parts]) -> Named:
     if image is None or mask is None:
         raise ConfigError(f"{path}: no column for {'images' if image is None else 'masks'} among {', '.join(columns)}. "
                           "Call the two `image` and `mask`.")
-    there, places = set(files), []
+    there, places, base = set(files), [], os.path.abspath(root)
     for name in (image, mask):
         # From where the table stands, or from the data folder: people write both.
-        found = [_below(root, file, str(cell).strip(), there) for file, cell in zip(
+        found = [_below(base, (file, root / str(cell).strip()), there) for file, cell in zip(
             files_of(rows, name, outside="allow"), rows.columns[name], strict=True)]
         missing = [row for row, parts in enumerate(found) if parts is None]
         if missing:
@@ -55,22 +58,25 @@ def named_pairs(path: Path, root: Path, files: Collection[Parts]) -> Named:
     masks: dict[Parts, list[Parts]] = {}
     rows_of: dict[Parts, int] = {}
     for row, (own, its) in enumerate(zip(*places, strict=True)):
-        masks.setdefault(own, []).append(its)
+        if its not in masks.setdefault(own, []):
+            masks[own].append(its)
         first = rows_of.setdefault(own, row)
         if any(known and known[row] != known[first] for known in (split, group)):
             raise rows.refuse([row], f"the image has another split or group than in row {first + 1}", "differ so",
                               "Give all rows of an image the same.")
+    shared = [its for its, count in Counter(its for own in masks.values() for its in own).items() if count > 1]
+    notes = [f"{len(shared)} masks are of several images each, such as {'/'.join(shared[0])}"] if shared else []
     return Named(Pairs(masks, [], []), {own: part for own, row in rows_of.items() if split and (part := split[row])},
-                 {own: group[row] for own, row in rows_of.items()} if group else {})
+                 {own: group[row] for own, row in rows_of.items()} if group else {}, tuple(notes))
 
 
-def _below(root: Path, file: Path, name: str, there: Collection[Parts]) -> Parts | None:
-    """Return the picture below `root` that a cell names; None where there is none."""
-    for place in (file, root / name):
-        try:
-            parts = place.resolve().relative_to(root.resolve()).parts
-        except ValueError:
-            continue
+def _below(root: str, choices: Iterable[Path], there: Collection[Parts]) -> Parts | None:
+    """Return the first of these files that is a picture below `root`; None where none is.
+
+    Links are not followed: they were, or were not, when the folder was walked.
+    """
+    for place in choices:
+        parts = Path(os.path.relpath(os.path.abspath(place), root)).parts
         if parts in there:
             return parts
     return None

@@ -37,10 +37,12 @@ def objects_of_masks(dataset: Dataset) -> Dataset:
     broken = [one for one in found if isinstance(one, str)]
     if broken:
         raise DataError(f"{len(broken)} masks can't be used:\n{listed(broken)}\nMend them, or take them out.")
-    names = [*dataset.classes, *[VOIDED] * (IGNORED + 1 - len(dataset.classes))]
-    grounds = {label for label, name in enumerate(names) if name.casefold() == BACKGROUND}
+    grounds = {label for label, name in enumerate(dataset.classes) if name.casefold() == BACKGROUND}
     kept = [[one for one in own if one.label not in grounds] for own in found if not isinstance(own, str)]
     used = sorted({one.label for own in kept for one in own})
+    if not used:
+        raise DataError(f"{dataset.root or dataset.format}: the masks show nothing but `{BACKGROUND}`, of which there "
+                        "are no objects.")
     place = {label: index for index, label in enumerate(used)}
     samples = []
     for sample, own in zip(dataset.samples, kept, strict=True):
@@ -51,8 +53,8 @@ def objects_of_masks(dataset: Dataset) -> Dataset:
     notes = ["each patch of a class is an object" + ("; `background` is what no object takes" if grounds else ""),
              *([f"pixels of no class are objects of the class `{VOIDED}`, which Headstart reads as of no class; other "
                 "tools may learn it"] if IGNORED in used else [])]
-    return replace(dataset, samples=tuple(samples), classes=tuple(names[label] for label in used), task="detection",
-                   notes=(*dataset.notes, *notes))
+    classes = tuple(VOIDED if label == IGNORED else dataset.classes[label] for label in used)
+    return replace(dataset, samples=tuple(samples), classes=classes, task="detection", notes=(*dataset.notes, *notes))
 
 
 def _objects(sample: Sample) -> list[Instance] | str:
@@ -65,7 +67,8 @@ def _objects(sample: Sample) -> list[Instance] | str:
     numbers, labels = np.zeros(found.shape, np.int32), [0]
     for label in np.unique(found).tolist():
         patches, count = patches_of(found == label)
-        numbers += np.where(patches, patches + (len(labels) - 1), 0)
+        held = patches > 0
+        numbers[held] = patches[held] + (len(labels) - 1)
         labels += [label] * count
     return [Instance(labels[number], box, rle=rle) for number, (rle, box) in objects_by_number(numbers).items()]
 

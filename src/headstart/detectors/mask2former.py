@@ -40,9 +40,9 @@ class Mask2Former(Detector):
         """Return a fresh head. Raises ResourceError where transformers is not here."""
         channels = channels_of(backbone)
         sources = {stride: nearest(stride, channels) for stride in STRIDES}
-        made = library()
+        transformers = library()
         with quiet():  # it says that such a trunk was never tried
-            model = made.Mask2FormerForUniversalSegmentation(made.Mask2FormerConfig(
+            model = transformers.Mask2FormerForUniversalSegmentation(transformers.Mask2FormerConfig(
                 # The library builds no model without a trunk: a small one, which is thrown away.
                 backbone_config={"model_type": "resnet", "layer_type": "basic", "embedding_size": 8, "depths": [1] * 4,
                                  "hidden_sizes": [channels[source] for source in sources.values()],

@@ -83,6 +83,8 @@ class Huggingface(MaskMeaning, Reader):
         labels = [name for name in label_columns(features, library) if name not in pictures]
         kind = self._kind(features, task, masks, labels)
         if kind == "masks":
+            if vain := [name for name in self.changed() if name in ("label", "objects", "bbox")]:
+                raise ConfigError(f"reader.{', reader.'.join(vain)}: has no effect on masks. Leave it out.")
             return self._masked(parts, image, chosen_column("mask", self.mask, masks, features), root, task)
         if unused := [name for name in ("mask", *MaskMeaning.model_fields) if name in self.changed()]:
             raise ConfigError(f"reader.{', reader.'.join(unused)}: has no effect on {kind}, only on masks (--task "
@@ -140,8 +142,9 @@ class Huggingface(MaskMeaning, Reader):
         self.require_for(where, task)
         samples, masks = list[Sample](), list[ImageSource]()
         for name, part in parts.items():
-            samples += self._samples(name, part, image, [()] * len(part), {}, several=True)
-            masks += self._cells(name, part, mask)
+            plain = part.with_format(None)
+            samples += self._samples(name, plain, image, [()] * len(part), {}, several=True)
+            masks += self._cells(name, plain, mask, f" column {mask}")
         note = f"columns: image = {image}, mask = {mask}" + (f", group = {self.group}" if self.group else "")
         if self.instances:
             pictures = [Picture(sample.id, sample.source, (), f"{sample.id} column {mask}", sample.split, None,
@@ -162,11 +165,11 @@ class Huggingface(MaskMeaning, Reader):
                        _split(name), None if group is None else str(group))
                 for source, label, group in zip(sources, labels, groups, strict=True)]
 
-    def _cells(self, name: str, part: Any, column: str) -> list[CellBytes]:
-        """Return the encoded pictures of a column, each by the name of its row."""
+    def _cells(self, name: str, part: Any, column: str, more: str = "") -> list[CellBytes]:
+        """Return the encoded pictures of a column, each by the name of its row, and what else is to be said."""
         table = part.select_columns([column]).cast_column(column, _library().Image(decode=False))
         prefix = f"{name} " if name else ""
-        return [CellBytes(table, column, row, f"{prefix}row {row + 1}") for row in range(len(part))]
+        return [CellBytes(table, column, row, f"{prefix}row {row + 1}{more}") for row in range(len(part))]
 
 
 def _library() -> Any:

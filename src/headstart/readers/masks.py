@@ -57,7 +57,7 @@ class Masks(MaskMeaning, Reader):
         if not masks or len(masks) == len(tree.images):
             return False
         pairs = paired([parts for parts in tree.images if not is_mask(parts)], masks)
-        return len(pairs.lone) <= 0.1 * len(masks) and len(pairs.masks) >= len(pairs.bare)
+        return 2 * len(pairs.lone) < len(masks) and len(pairs.masks) >= len(pairs.bare)
 
     def read(self, path: str, *, task: str | None = None) -> Dataset:
         """Return the data set; raises DataError naming each image whose mask can't be used."""
@@ -76,7 +76,8 @@ class Masks(MaskMeaning, Reader):
                           mask=_mask(root, own, coding), where=", ".join(map(shown, own)))
                    for image, own in sorted((image, sorted(own)) for image, own in pairs.masks.items())]
         return with_masks(
-            Dataset(tuple(samples), coding.classes, "semantic", "masks", root, coding.notes, _left(tree, pairs)),
+            Dataset(tuple(samples), coding.classes, "semantic", "masks", root, (*named.notes, *coding.notes),
+                    _left(tree, pairs)),
             _bare(pairs), faulty=self.faulty, advice=ADVICE)
 
     def _objects(self, root: Path, tree: Tree, named: Named) -> Dataset:
@@ -86,8 +87,8 @@ class Masks(MaskMeaning, Reader):
         pictures = [Picture(shown(image), root.joinpath(*image), (), shown(own[0]), _split(image, named),
                             group=named.groups.get(image)) for image, own in ordered]
         return self.numbered(pictures, [root.joinpath(*own[0]) for _, own in ordered],
-                             self._legend(root) if self.divisor else None, format="masks", root=root,
-                             problems=_bare(pairs), ignored=_left(tree, pairs))
+                             self._legend(root), format="masks", root=root,
+                             problems=_bare(pairs), notes=named.notes, ignored=_left(tree, pairs))
 
     def _named(self, files: Sequence[Parts], root: Path) -> Named:
         """Return which masks are of which image: as the table says, or as the names do."""
@@ -100,9 +101,10 @@ class Masks(MaskMeaning, Reader):
         for image, own in named.pairs.masks.items():
             if len(own) > 1 and not self.layers:
                 listing = ", ".join(map(shown, own))
-                raise DataError(f"{root}: {shown(image)} has {len(own)} masks ({listing}). Say which "
-                                f"are meant, such as --set 'reader.masks={shown(own[0][:-1])}/*'; or, where each marks "
-                                "the class of its folder, --set reader.layers=true.")
+                which = "Leave one row for each image" if self.table else (
+                    f"Say which are meant, such as --set 'reader.masks={shown(own[0][:-1])}/*'")
+                raise DataError(f"{root}: {shown(image)} has {len(own)} masks ({listing}). {which}; or, where each "
+                                "marks the class of its folder, --set reader.layers=true.")
         return named
 
     def _pairs(self, files: Sequence[Parts], root: Path) -> Pairs:

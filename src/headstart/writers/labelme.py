@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from headstart.data.patches import ring_of, traced
+from headstart.files import write_text
 from headstart.types import Instance, SplitName
 from headstart.writers.writer import Placed, Writer, lost, objects_of
 
@@ -29,9 +30,8 @@ class Labelme(Writer):
             value: dict[str, Any] = {
                 "version": VERSION, "flags": {}, "shapes": _shapes(image, classes), "imagePath": image.file.name,
                 "imageData": None, "imageHeight": height, "imageWidth": width}
-            file = (folder / image.file).with_suffix(".json")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(value, allow_nan=False, ensure_ascii=False), encoding="utf-8")
+            write_text((folder / image.file).with_suffix(".json"),
+                       json.dumps(value, allow_nan=False, ensure_ascii=False))
         found = objects_of(images)
         return [*lost(images, "crowds are left out: a shape would make each an object", [one.crowd for one in found]),
                 *lost(images, "difficult is not kept", [one.difficult and not one.crowd for one in found]),

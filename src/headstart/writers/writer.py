@@ -45,6 +45,10 @@ class Writer(Part):
     def place(self, name: str, split: SplitName | None) -> PurePosixPath:
         """Return where an image of this name and split lies in the new folder. Names are unique, without folders."""
 
+    def facts(self, images: Sequence[Placed], classes: Sequence[str]) -> list[str]:
+        """Return in sentences what one has to know of the new data, besides what they can't hold."""
+        return []
+
     @abstractmethod
     def write(self, images: Sequence[Placed], classes: Sequence[str], folder: Path) -> list[str]:
         """Write the annotations into a new folder; return in sentences what the format can't hold."""

@@ -37,8 +37,8 @@ class Yolo(Writer):
         splits = [split for split in ("train", "val", "test") if any(image.file.parts[1] == split for image in images)]
         values = {**{split: f"images/{split}" for split in splits}, "nc": len(classes), "names": list(classes)}
         (folder / "data.yaml").write_text(to_yaml(values), encoding="utf-8")
-        return [*self._lost(images), *([f"{bare} images have no split, and stand under train"] if (
-            bare := sum(image.sample.split is None for image in images)) else [])]
+        bare = sum(image.sample.split is None for image in images)
+        return [*self._lost(images), *([f"{bare} images have no split, and stand under train"] if bare else [])]
 
     def _lost(self, images: Sequence[Placed]) -> list[str]:
         found, outlines = objects_of(images), self.shapes == "polygons"
