@@ -239,3 +239,23 @@ def test_public_sets_are_read_as_they_come(name: str, settings: dict[str, object
     dataset = load_data(shared(name), format="masks", settings=settings)
     assert (len(dataset), len(dataset.classes)) == (count, classes)
     assert not dataset.ignored
+
+
+def test_a_mask_without_an_image_is_told_and_does_not_hide_what_the_folder_is(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    mask(root / "masks/99.png", TRUTH)
+    assert Masks.claims(str(root))
+    data = load_data(root, settings={"classes": "sky,wall,road"})
+    assert (len(data), data.ignored) == (3, ("masks/99.png (a mask without an image)",))
+
+
+def test_masks_that_were_saved_as_jpeg_are_not_named_by_their_numbers(tmp_path: Path) -> None:
+    root = folder(tmp_path, np.where(TRUTH == 1, 120, 0).astype(np.uint8), ending=".jpg")
+    with pytest.raises(DataError, match=r"masks such as .*\.jpg are JPEG files, which mix numbers: they hold \d+\. Save"):
+        load_data(root)
+
+
+def test_an_empty_folder_is_called_empty_whatever_it_is_read_for(tmp_path: Path) -> None:
+    for task in ("detection", "semantic"):
+        with pytest.raises(DataError, match=r"no image in this folder \(it is empty\)"):
+            load_data(tmp_path, task=task)

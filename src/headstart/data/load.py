@@ -142,8 +142,6 @@ def format_of(path: str, task: str | None = None) -> str:
     path = os.path.expanduser(path)
     _require_there(path)
     place = Path(path)
-    if place.is_dir() and not any(place.iterdir()):
-        raise DataError(f"{path}: the folder is empty.")
     readers: Catalog[Reader] = Catalog("readers", Reader)  # type: ignore[type-abstract]
     claimed = {name: part for name, part in readers.all().items() if part.claims(path)}
     able = {name: part for name, part in claimed.items() if task is None or task in part.tasks}
@@ -156,6 +154,8 @@ def format_of(path: str, task: str | None = None) -> str:
     if claims:
         raise ConfigError(f"{path}: could be read as {' or as '.join(claims)}. Say which: "
                           + " or ".join(f"--format {name}" for name in claims) + ", or point at the file itself.")
+    if claimed and place.is_dir() and not any(place.iterdir()):
+        raise DataError(f"{path}: no image in this folder (it is empty). Point at the folder with the data.")
     if claimed:
         # It says why it can't do the task: the one that knows its files by more than their being images.
         return min(claimed, key=lambda name: claimed[name].any_folder)
