@@ -13,9 +13,8 @@ from torchvision.ops import roi_align
 
 from headstart.backbones.maps import Maps
 from headstart.detectors.detector import Detector
-from headstart.detectors.head import DetectionHead, Target
-from headstart.detectors.set_prediction import Levels
-from headstart.errors import ConfigError
+from headstart.detectors.head import Target
+from headstart.detectors.set_prediction import Levels, QueryHead
 
 # B images, Q queries, C classes, K objects, H height and W width of the canvas
 
@@ -33,25 +32,20 @@ class Trunk(Levels):
         return SimpleNamespace(feature_maps=self.levels())
 
 
-class MaskQueryHead(DetectionHead):
+class MaskQueryHead(QueryHead):
     """Pixel decoder, masked attention and losses of Mask2Former as transformers has them; its trunk is a reader.
 
     Every object is matched to one query by its pixels and its class; a query that has none is to say so.
     """
 
-    tells_classes = re.compile(r"class_predictor\.")
+    tells_classes = tells_nothing = re.compile(r"class_predictor\.")
     tells_masks = True
 
     def __init__(self, model: Any, reader: Trunk, *, classes: int, settings: Detector) -> None:
-        super().__init__()
+        super().__init__(classes=classes, settings=settings)
         model.model.pixel_level_module.encoder = reader
         self.model = model.eval()
-        self.classes = classes
         self.finest = reader.finest
-        self.confidence, self.most = settings.confidence, settings.most
-        if settings.overlap != Detector.model_fields["overlap"].default:
-            raise ConfigError(f"detector {settings.part_name}: overlap would have no effect: it suppresses no boxes. "
-                              "Leave it out.")
 
     def losses(self, maps: Maps, images: torch.Tensor, targets: Sequence[Target]) -> dict[str, torch.Tensor]:
         """Return the losses that the library names, weighted as it does, of every layer; per object of the batch."""
@@ -83,17 +77,6 @@ class MaskQueryHead(DetectionHead):
         order = order[scores[order] > self.confidence]
         return {"boxes": boxes[order], "labels": (places % self.classes)[order], "scores": scores[order],
                 "masks": masks[order]}
-
-    def take_over(self, other: DetectionHead, pairs: Sequence[tuple[int, int]]) -> None:
-        """Take the tensors of another head, and also what stands for no object."""
-        super().take_over(other, pairs)
-        mine, theirs = self.model.state_dict(), other.model.state_dict()
-        for name in filter(self.tells_classes.search, mine):
-            if name in theirs and mine[name].shape[1:] == theirs[name].shape[1:]:
-                mine[name][-1] = theirs[name][-1]
-
-    def _by_class(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
-        return tensor[None, :self.classes]
 
     def _run(self, maps: Maps, images: torch.Tensor) -> Any:
         reader: Trunk = self.model.model.pixel_level_module.encoder  # type: ignore[union-attr, assignment]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torchvision.ops import box_convert
@@ -39,7 +39,36 @@ class Levels(Reader):
         return [at_stride(self._maps, stride, source) for stride, source in sorted(self.sources.items())]
 
 
-class SetPredictionHead(DetectionHead):
+class QueryHead(DetectionHead):
+    """What the heads of queries have in common: each object has one, so that no doubles are suppressed.
+
+    Some tensors have a row after those of the classes, for what is none.
+    """
+
+    tells_nothing: ClassVar[re.Pattern[str]]
+    """Names of these tensors."""
+
+    def __init__(self, *, classes: int, settings: Detector) -> None:
+        super().__init__()
+        self.classes = classes
+        self.confidence, self.most = settings.confidence, settings.most
+        if settings.overlap != Detector.model_fields["overlap"].default:
+            raise ConfigError(f"detector {settings.part_name}: overlap would have no effect: it suppresses no boxes. "
+                              "Leave it out.")
+
+    def take_over(self, other: DetectionHead, pairs: Sequence[tuple[int, int]]) -> None:
+        """Take the tensors of another head, and also what stands for no object."""
+        super().take_over(other, pairs)
+        mine, theirs = self.model.state_dict(), other.model.state_dict()
+        for name in filter(self.tells_nothing.search, mine):
+            if name in theirs and mine[name].shape[1:] == theirs[name].shape[1:]:
+                mine[name][-1] = theirs[name][-1]
+
+    def _by_class(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor[None, :self.classes]
+
+
+class SetPredictionHead(QueryHead):
     """Encoder, decoder and losses of RT-DETR, RT-DETRv2 or D-FINE as transformers has them; its `backbone` is a reader.
 
     Every object is matched to one query (Carion et al., "End-to-End Object Detection with Transformers", ECCV 2020); in
@@ -48,18 +77,14 @@ class SetPredictionHead(DetectionHead):
     """
 
     tells_classes = re.compile(r"(class_embed|enc_score_head)\.")
+    tells_nothing = re.compile(re.escape(DENOISING))
 
     def __init__(self, model: Any, reader: Levels, *, classes: int, settings: Detector) -> None:
-        super().__init__()
+        super().__init__(classes=classes, settings=settings)
         model.model.backbone = reader
         self.model = model
-        self.classes = classes
         self.finest = reader.finest
         self.queries = int(model.config.num_queries)
-        self.confidence, self.most = settings.confidence, settings.most
-        if settings.overlap != Detector.model_fields["overlap"].default:
-            raise ConfigError(f"detector {settings.part_name}: overlap would have no effect: it suppresses no boxes. "
-                              "Leave it out.")
 
     @property
     def reader(self) -> Levels:
@@ -102,16 +127,6 @@ class SetPredictionHead(DetectionHead):
             found.append({"boxes": boxes[image, place // self.classes], "labels": place % self.classes,
                           "scores": surest[:len(place)]})
         return found
-
-    def take_over(self, other: DetectionHead, pairs: Sequence[tuple[int, int]]) -> None:
-        """Take the tensors of another head, and also what stands for no box."""
-        super().take_over(other, pairs)
-        mine, theirs = self.model.state_dict().get(DENOISING), other.model.state_dict().get(DENOISING)
-        if mine is not None and theirs is not None and mine.shape[1:] == theirs.shape[1:]:
-            mine[-1] = theirs[-1]
-
-    def _by_class(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
-        return tensor[None, :self.classes]
 
     def _run(self, maps: Maps, images: torch.Tensor, labels: list[dict[str, torch.Tensor]] | None) -> Any:
         reader = self.reader
