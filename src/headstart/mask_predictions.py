@@ -14,7 +14,7 @@ from PIL import Image
 
 from headstart.data.outlines import outlines_of
 from headstart.data.pixel_classes import class_counts, coloured, palette
-from headstart.data.regions import encoded
+from headstart.data.run_lengths import encoded
 from headstart.events import Listen, silent
 from headstart.files import atomic_write, distinct_stems, write_json, write_text
 from headstart.images import decode

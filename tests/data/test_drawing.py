@@ -14,7 +14,7 @@ from headstart.data.drawing import drawn, paint
 from headstart.data.fingerprint import fingerprint
 from headstart.data.masks import BadMask
 from headstart.data.pixel_classes import pixel_classes, relabelled
-from headstart.data.regions import encoded
+from headstart.data.run_lengths import encoded
 from headstart.types import IGNORED, Instance, MaskShapes, Rle, Sample
 from tests.pictures import picture
 

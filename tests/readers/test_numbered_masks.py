@@ -11,7 +11,8 @@ from headstart.data.check import check
 from headstart.data.load import load_data
 from headstart.data.masks import box_of_rle
 from headstart.data.numbered import objects_by_number
-from headstart.data.regions import decoded, encoded, extents
+from headstart.data.regions import decoded, extents
+from headstart.data.run_lengths import encoded
 from headstart.errors import ConfigError, DataError
 from headstart.events import silent
 from tests.readers.test_masks import folder, mask, photo

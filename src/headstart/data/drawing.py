@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from headstart.data.masks import BadMask
-from headstart.data.regions import filled, window_of
+from headstart.data.regions import cropped, filled, window_of
+from headstart.pixels import Window
 from headstart.types import IGNORED, Instance, MaskShapes
 
 
@@ -43,6 +45,18 @@ def paint(canvas: np.ndarray, found: Instance, value: int) -> None:
                       f"{canvas.shape[1]}x{canvas.shape[0]}")
     left, region = window_of(found.rle)
     canvas[:, left:left + region.shape[1]][region] = value
+
+
+def shown_in(found: Instance, window: Window) -> np.ndarray:
+    """Return bool [h, w], the pixels of an object in a window of its picture; none of a mere box."""
+    left, top, right, bottom = window
+    if found.rle is not None and not found.polygons:
+        return cropped(found.rle, window)
+    held = np.zeros((bottom - top, right - left), bool)
+    shifted = tuple(tuple((np.array(points, np.float64).reshape(-1, 2) - [left, top]).ravel().tolist())
+                    for points in found.polygons)
+    paint(held, replace(found, polygons=shifted), 1)
+    return held
 
 
 def _area(found: Instance) -> float:

@@ -154,9 +154,9 @@ def format_of(path: str, task: str | None = None) -> str:
     if claims:
         raise ConfigError(f"{path}: could be read as {' or as '.join(claims)}. Say which: "
                           + " or ".join(f"--format {name}" for name in claims) + ", or point at the file itself.")
-    if claimed and place.is_dir() and not any(place.iterdir()):
-        raise DataError(f"{path}: no image in this folder (it is empty). Point at the folder with the data.")
     if claimed:
+        if place.is_dir() and not any(place.iterdir()):
+            raise DataError(f"{path}: no image in this folder (it is empty). Point at the folder with the data.")
         # It says why it can't do the task: the one that knows its files by more than their being images.
         return min(claimed, key=lambda name: claimed[name].any_folder)
     what = FOREIGN.get(place.suffix.lower(), "a file of an unknown kind" if place.is_file() else "an unknown layout")

@@ -17,7 +17,7 @@ from headstart.errors import ConfigError
 from headstart.part import Part, Words
 from headstart.types import ImageSource
 
-ADVICE = ("Mend these masks, say what unknown numbers mean (--set reader.classes=..., --set reader.ignore=255)")
+ADVICE = "Mend these masks, say what unknown numbers mean (--set reader.classes=..., --set reader.ignore=255)"
 
 
 class MaskMeaning(Part):

@@ -9,16 +9,16 @@ from dataclasses import replace
 import numpy as np
 
 from headstart.data.dataset import Dataset
-from headstart.data.drawing import paint
+from headstart.data.drawing import shown_in
 from headstart.data.mask_sets import BACKGROUND
 from headstart.data.masks import BadMask, box_of_polygons
 from headstart.data.numbered import objects_by_number
 from headstart.data.outlines import Outline, outlines_of, patches_of
 from headstart.data.pixel_classes import pixel_classes
-from headstart.data.regions import encoded, window_of
+from headstart.data.regions import window_of
 from headstart.errors import DataError, listed
 from headstart.images import ImageError
-from headstart.types import IGNORED, Instance, Rle, Sample
+from headstart.types import IGNORED, Instance, Sample
 
 VOIDED = "void"
 """Class of the objects that stand for pixels of no class: read again, they are of no class."""
@@ -75,7 +75,16 @@ def _objects(sample: Sample) -> list[Instance] | str:
 
 def traced(found: Instance, size: tuple[int, int]) -> list[Outline]:
     """Return the outlines, along the pixels, of what an object takes in a picture of H, W; nothing for a mere box."""
-    left, top, region = _region(found, size)
+    if found.polygons:
+        box = np.array(box_of_polygons(found.polygons)).reshape(2, 2)
+        least, most = np.array([[0, 0], size[::-1]])
+        left, top = np.clip(np.floor(box[0]), least, most).astype(int).tolist()
+        right, bottom = np.clip(np.ceil(box[1]), least, most).astype(int).tolist()
+        region = shown_in(found, (left, top, right, bottom))
+    elif found.rle is not None:
+        top, (left, region) = 0, window_of(found.rle)
+    else:
+        return []
     shift = np.array([left, top])
     return [Outline(one.outer + shift, tuple(hole + shift for hole in one.holes)) for one in outlines_of(region)]
 
@@ -86,28 +95,3 @@ def ring_of(outlines: list[Outline]) -> tuple[float, ...]:
     # By the same bridges as holes: what is entered and left in one place adds its pixels where there were none.
     whole = Outline(first.outer, (*first.holes, *(ring for one in others for ring in (one.outer, *one.holes))))
     return tuple(map(float, whole.joined().ravel().tolist()))
-
-
-def run_lengths_of(found: Instance, size: tuple[int, int]) -> Rle:
-    """Return the mask of an object, its outlines drawn, in a picture of H, W."""
-    canvas = np.zeros(size, bool)
-    paint(canvas, found, 1)
-    return encoded(canvas)
-
-
-def _region(found: Instance, size: tuple[int, int]) -> tuple[int, int, np.ndarray]:
-    """Return the pixels of an object as a part of the picture: left, top, bool [H', W']."""
-    if found.polygons:
-        box = np.array(box_of_polygons(found.polygons)).reshape(2, 2)
-        least, most = np.array([[0, 0], size[::-1]])
-        left, top = np.clip(np.floor(box[0]), least, most).astype(int).tolist()
-        right, bottom = np.clip(np.ceil(box[1]), least, most).astype(int).tolist()
-        region = np.zeros((max(0, bottom - top), max(0, right - left)), bool)
-        shifted = tuple(tuple(edge - (top if place % 2 else left) for place, edge in enumerate(points))
-                        for points in found.polygons)
-        paint(region, replace(found, polygons=shifted), 1)
-        return left, top, region
-    if found.rle is None:
-        return 0, 0, np.zeros((0, 0), bool)
-    left, region = window_of(found.rle)
-    return left, 0, region

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from headstart.pixels import Window
 from headstart.types import Instance, Rle
 
 BAND = 4_000_000
@@ -51,6 +52,15 @@ def decoded(rle: Rle) -> np.ndarray:
     return np.repeat(values, rle.counts).reshape(rle.width, rle.height).T
 
 
+def cropped(mask: Rle, window: Window) -> np.ndarray:
+    """Return bool [h, w], the part of a mask in a window of its picture. No more than its columns are decoded."""
+    left, top, right, bottom = window
+    ends = np.cumsum(np.array(mask.counts, np.int64))
+    inside = np.diff(np.clip(np.concatenate([[0], ends]), left * mask.height, right * mask.height))
+    columns = np.repeat(np.arange(len(inside)) % 2 == 1, inside).reshape(right - left, mask.height)
+    return columns[:, top:bottom].T
+
+
 def window_of(rle: Rle) -> tuple[int, np.ndarray]:
     """Return the first column that has a pixel, and bool [H, W'], the mask from there to the last that has one."""
     ends = np.cumsum(np.array(rle.counts, np.int64))
@@ -59,16 +69,7 @@ def window_of(rle: Rle) -> tuple[int, np.ndarray]:
     if not len(marks):
         return 0, np.zeros((rle.height, 0), bool)
     left, right = int(starts[marks[0]]) // rle.height, (int(ends[marks[-1]]) - 1) // rle.height + 1
-    inside = np.diff(np.clip(np.concatenate([[0], ends]), left * rle.height, right * rle.height))
-    return left, np.repeat(np.arange(len(inside)) % 2 == 1, inside).reshape(right - left, rle.height).T
-
-
-def encoded(region: np.ndarray) -> Rle:
-    """Return the run lengths of bool [H, W]."""
-    flat = region.ravel(order="F")
-    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    runs = np.diff([0, *edges.tolist(), flat.size]).tolist()
-    return Rle(region.shape[0], region.shape[1], tuple([0, *runs] if flat[:1].any() else runs))
+    return left, cropped(rle, (left, 0, right, rle.height))
 
 
 def resized(regions: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from headstart.data.masks import DIGIT, FIRST, MORE, SIGN
+from headstart.data.regions import decoded
 from headstart.pixels import Window
 from headstart.types import Rle
 
@@ -52,23 +53,13 @@ def compressed(mask: Rle) -> str:
     return "".join(found)
 
 
-def cropped(mask: Rle, window: Window) -> np.ndarray:
-    """Return bool [h, w], the part of a mask in a window of its picture. No more than its columns are decoded."""
-    left, top, right, bottom = window
-    ends = np.cumsum(np.array(mask.counts, np.int64))
-    inside = np.diff(np.clip(np.concatenate([[0], ends]), left * mask.height, right * mask.height))
-    columns = np.repeat(np.arange(len(inside)) % 2 == 1, inside).reshape(right - left, mask.height)
-    return columns[:, top:bottom].T
-
-
 def united(parts: Sequence[tuple[Rle, Window]], size: tuple[int, int]) -> Rle:
     """Return the pixels that any of several masks holds, of which each is of a window of a picture of H, W."""
     left, top = (min(window[side] for _, window in parts) for side in (0, 1))
     right, bottom = (max(window[side] for _, window in parts) for side in (2, 3))
     held = np.zeros((bottom - top, right - left), bool)
     for mask, window in parts:
-        held[window[1] - top:window[3] - top, window[0] - left:window[2] - left] |= cropped(
-            mask, (0, 0, mask.width, mask.height))
+        held[window[1] - top:window[3] - top, window[0] - left:window[2] - left] |= decoded(mask)
     return encoded(held, (top, left), size)
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import BeforeValidator, Field
 
 from headstart.data.boxes import mend_box
-from headstart.data.regions import extents, region_of
-from headstart.data.run_lengths import cropped, encoded
+from headstart.data.drawing import shown_in
+from headstart.data.regions import extents
+from headstart.data.run_lengths import encoded
 from headstart.errors import DataError
 from headstart.part import NamedError, Part
 from headstart.pixels import Window
@@ -102,15 +101,8 @@ def seen_through(window: Window, objects: Sequence[Instance], *, masks: bool = F
 
 def _with_pixels(one: Instance, window: Window) -> Instance | None:
     """Return an object that has an outline or a mask with the pixels that show in a window; None where none do."""
-    left, top, right, bottom = window
-    size = bottom - top, right - left
-    if one.rle is not None and not one.polygons:
-        held: np.ndarray | None = cropped(one.rle, window)
-    else:
-        shifted = tuple(tuple((np.array(points).reshape(-1, 2) - [left, top]).ravel().tolist())
-                        for points in one.polygons)
-        held = region_of(replace(one, rle=None, polygons=shifted), size, size)
-    if held is None or not held.any():
+    held = shown_in(one, window)
+    if not held.any():
         return None
     box = extents(held[None])[0].tolist()
     return Instance(one.label, (box[0], box[1], box[2], box[3]), one.crowd, one.difficult, rle=encoded(held))

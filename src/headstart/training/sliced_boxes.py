@@ -46,7 +46,6 @@ class SlicedBoxes(SlicedPictures, BoxPictures):
         return [merged([found[row] for row in rows], [self.places[row].window for row in rows], self.slices,
                        self.places[rows[0]].size) for rows in by_picture(self.places)]
 
-
     def sizes(self) -> list[tuple[int, int]]:
         """Return height and width of each picture of the split."""
         return [self.places[rows[0]].size for rows in by_picture(self.places)]
