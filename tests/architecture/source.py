@@ -9,7 +9,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "headstart"
 PLURAL_ROOMS = {"readers": "reader", "writers": "writer", "methods": "method", "tasks": "task",
                 "backbones": "source", "losses": "loss", "segmenters": "segmenter", "mask_losses": "mask_loss",
-                "regularisers": "regulariser", "averages": "average", "mixes": "mix"}
+                "regularisers": "regulariser", "averages": "average", "mixes": "mix",
+                "alignments": "alignment", "distances": "distance", "validators": "validator"}
 """Extension points and the files that bear their contracts."""
 
 

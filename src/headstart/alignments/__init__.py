@@ -1,0 +1,1 @@
+"""Alignments: one file for each loss that draws a source and an unlabelled target domain together in training."""

@@ -1,0 +1,1 @@
+"""Distances: one file for each way to measure how far two sets of feature vectors lie apart."""

@@ -1,0 +1,47 @@
+"""Validator: the contract of a judgement of a model on a target domain of which no label is known."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from pydantic import BeforeValidator, PlainSerializer
+
+from headstart.catalog import Catalog
+from headstart.part import Part
+
+# M target images, N source images of validation, T source images of train, D features, C classes
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a validator sees of a model. There is no place for a label of the target, on purpose."""
+
+    target_features: np.ndarray
+    """float [M, D]: the pooled vectors that the head reads."""
+    target_logits: np.ndarray
+    """float [M, C], before any temperature."""
+    source_features: np.ndarray
+    """float [N, D] of the source's validation images."""
+    source_logits: np.ndarray
+    """float [N, C] of the same."""
+    source_labels: np.ndarray
+    """int [N] of the same, 0..C-1."""
+    train_features: np.ndarray
+    """float [T, D] of (a part of) the source images that the model learned from."""
+    epoch: int
+    """Epochs trained so far; 0 for the start."""
+
+
+class Validator(Part):
+    """A number in float64, higher for a model that is expected to be right more often on the target."""
+
+    @abstractmethod
+    def __call__(self, evidence: Evidence) -> float:
+        """Return the score; comparable between models on equal data only."""
+
+
+VALIDATORS: Catalog[Validator] = Catalog("validators", Validator)  # type: ignore[type-abstract]
+ChosenValidator = Annotated[Validator, BeforeValidator(VALIDATORS.validated), PlainSerializer(VALIDATORS.plain)]
