@@ -22,7 +22,7 @@ from headstart.events import EpochEnded, Event, Finished, Kept, Listen, Note, Pr
 from headstart.files import read_json, write_json
 from headstart.job import Job
 from headstart.model import Model
-from headstart.proof import Proven, conclude, decisive, evaluated, judge, logits_on, measure, prediction_rows
+from headstart.proof import Proven, conclude, decisive, evaluated, judge, logits_on, measure, parts_of, prediction_rows
 from headstart.record import in_fold, write_table
 from headstart.runs import SCHEMA, read_history
 from headstart.training.watch import Watch
@@ -74,7 +74,7 @@ def cross_validate(job: Job, model: Model, splits: Splits, parts: Sequence[Split
                     for item, column, found in zip(proven, columns, spreads, strict=True)}})
     verdicts = {item.adapted.name: merged.to_json() for item, column in zip(proven, columns, strict=True)
                 if (merged := merge([member.verdict for member in column]))}
-    conclude(job, proven, together, verdicts, directory=directory, listen=listen)
+    conclude(job, proven, parts_of(together), verdicts, directory=directory, listen=listen)
     _tell_all(proven[-1], spreads[-1], len(parts), listen)
     return proven
 
@@ -128,12 +128,12 @@ def _ensemble(job: Job, members: Sequence[Proven], together: Splits, listen: Lis
               "test": logits_on(job, whole, together.test, together, listen, step=f"{whole.name} on test")}
     task = decisive(job, whole, together.val, whole.model.probabilities(logits["val"]), listen)
     whole = replace(whole, model=replace(whole.model, task=task))
-    return evaluated(job, whole, logits, together)
+    return evaluated(job, whole, logits, parts_of(together))
 
 
 def oof_rows(final: Proven, together: Splits, done: Sequence[Fold]) -> list[dict[str, Any]]:
     """Return a row per image that is not held out: its fold, and what the model says that did not see it."""
-    rows = [row for row in prediction_rows(final, together) if row["split"] == "val"]
+    rows = [row for row in prediction_rows(final, parts_of(together)) if row["split"] == "val"]
     numbers = [fold.number for fold in done for _ in fold.splits.val.samples]
     return [{"id": row["id"], "path": row["path"], "fold": number,
              **{key: value for key, value in row.items() if key not in ("id", "path", "split")}}

@@ -90,6 +90,17 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """What the validators say of a model on a target domain, without a label of it."""
+
+    method: str
+    epoch: int
+    """0 is the start of the method."""
+    scores: Mapping[str, float]
+    """By validator; higher is better, and NaN says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class RatesTried:
     """What the learning-rate finder saw."""
 
@@ -111,7 +122,8 @@ class RunFinished:
     metrics: Mapping[str, Mapping[str, Mapping[str, float | None]]] = field(default_factory=dict)
 
 
-Event = RunStarted | Note | Started | Progress | Finished | EpochEnded | Trained | Kept | RatesTried | RunFinished
+Event = (RunStarted | Note | Started | Progress | Finished | EpochEnded | Trained | Kept | Judged | RatesTried
+         | RunFinished)
 Listen = Callable[[Event], None]
 
 

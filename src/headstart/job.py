@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_serializer, field_validator, model_validator
 
+from headstart.alignments.alignment import ALIGNMENTS
 from headstart.backbones.resolve import PERMISSIVE
 from headstart.catalog import Catalog
 from headstart.configuration import override, read_yaml, to_yaml
@@ -35,6 +36,13 @@ def _answering(chain: tuple[Method, ...], on_overfit: str | None) -> tuple[Metho
                  for method, can in zip(chain, able, strict=True))
 
 
+def _as_method(value: Any) -> Any:
+    """Take the name of an alignment as that of the method which trains with it: `dann` as align with dann."""
+    if isinstance(value, str) and value in ALIGNMENTS.names() and value not in METHODS.names():
+        return {"method": "align", "alignments": value}
+    return value
+
+
 def with_needs(method: Method, known: Mapping[str, Method]) -> list[Method]:
     """Return the method with what it needs in front, each once: as it is `known`, by name, else by default."""
     chain: list[Method] = []
@@ -50,6 +58,12 @@ class Job(Part):
     """Path of the data: a folder, a table, or a saved dataset."""
     format: str | None = None
     """Name of the reader; None finds it out."""
+    target: str | None = None
+    """Path of images of another domain to adapt to; labels that they have prove the result, and do nothing else."""
+    target_format: str | None = None
+    """Name of the reader of the target; None finds it out."""
+    target_reader: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the reader of the target."""
     reader: dict[str, Any] = Field(default_factory=dict)
     """Settings of the reader, such as the columns of a table."""
     task: str | None = None
@@ -133,7 +147,7 @@ class Job(Part):
     def _methods(cls, value: Any) -> tuple[Method, ...]:
         if isinstance(value, str):
             value = words(value)
-        return tuple(METHODS.validated(item) for item in (value if isinstance(value, list | tuple) else [value]))
+        return tuple(METHODS.validated(_as_method(item)) for item in (value if isinstance(value, list | tuple) else [value]))
 
     @field_validator("method")
     @classmethod
@@ -203,7 +217,9 @@ def build_job(settings: dict[str, Any], *, config: Path | None = None, assignmen
         raise ConfigError("data: name a folder or a table, such as `headstart adapt flowers/`, or set `data:` in the "
                           "YAML file.")
     # The run must find its data again from another working directory.
-    values["data"] = str(Path(values["data"]).resolve()) if Path(str(values["data"])).exists() else values["data"]
+    for name in ("data", "target"):
+        if values.get(name) and Path(str(values[name])).exists():
+            values[name] = str(Path(values[name]).resolve())
     if not assignments:
         return Job.parse(values, where=str(config) if config else "")
     # `--set method.1.epochs=5` counts in the completed list, so that the list is completed first.

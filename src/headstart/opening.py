@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from headstart.selection.advised import Choice, follow, take_ranked
 from headstart.selection.pool import pool_of
 from headstart.selection.ranking import FOLDER
 from headstart.starting import as_before, starting_model
+from headstart.target import Target, open_target
 from headstart.training.idle import idle
 from headstart.training.plan import Plan
 from headstart.training.train import refuse_impossible
@@ -45,6 +46,13 @@ class Opened:
     """Before any adapting."""
     choice: Choice | None = None
     """What was left to `auto`, and why it was chosen so."""
+    target: Target | None = None
+    """The other domain that the job adapts to; `splits` has its images without labels."""
+
+    @property
+    def proof(self) -> Dataset | None:
+        """The labelled images of the target, which prove the result and do nothing else."""
+        return self.target.proof if self.target else None
 
 
 def open_job(job: Job, dataset: Dataset | None, listen: Listen, *, methods: Sequence[Method] = ()) -> Opened:
@@ -69,10 +77,12 @@ def open_job(job: Job, dataset: Dataset | None, listen: Listen, *, methods: Sequ
     splits, parts = _divide(job, dataset, listen, searched=bool(methods))
     for part in (splits, *parts):
         _refuse_weightless(part)
+    target = open_target(job, dataset, splits, listen)
+    splits = replace(splits, target=target.images) if target else splits
     job, choice = _chosen(job, dataset, findings, splits, listen)
     _refuse_unsupported(job, dataset.task)
     model, job = starting_model(job, dataset, listen, before)
-    opened = Opened(job, dataset, findings, splits, parts, model, choice)
+    opened = Opened(job, dataset, findings, splits, parts, model, choice, target)
     own = _methods(job)
     _refuse_unfit([*own, *(method for method in methods if method not in own)], opened, listen)
     return opened
@@ -161,10 +171,23 @@ def _refuse_unsupported(job: Job, task: str) -> None:
             raise ConfigError(f"method {method.part_name}: {' and '.join(idle)}: no effect on {task}. Leave it out.")
 
 
+def _refuse_targetless(methods: Sequence[Method], splits: Splits, listen: Listen) -> None:
+    """Raise ConfigError where a method adapts to another domain and none is named; say where one is, in vain."""
+    able = [method.part_name for method in methods if method.needs_target]
+    if able and splits.target is None:
+        raise ConfigError(f"{able[0]}: adapts to images of another domain, and none is named. Name them with "
+                          "--target FOLDER.")
+    if splits.target is not None and not able:
+        others = [name for name, part in METHODS.all().items() if part.needs_target]
+        listen(Note(f"target: no method of this run adapts to it; it is only measured. Methods that do: "
+                    f"{', '.join(others)}.", "warning"))
+
+
 def _refuse_unfit(methods: Sequence[Method], opened: Opened, listen: Listen) -> None:
     """Raise HeadstartError where a method, or the run to start from, does not fit the job, or knows what judges it."""
     job, model, splits = opened.job, opened.model, opened.splits
     before = find_past_run(job.init_from, where="init_from") if job.init_from else None
+    _refuse_targetless(methods, splits, listen)
     for method in methods:
         if isinstance(method, Plan):
             refuse_impossible(method, model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,10 @@ from headstart.tasks.task import ImageTask
 from headstart.training.watch import Watch, watch
 
 
+TARGET = "target"
+"""What the labelled images of the domain that was adapted to are called among the splits."""
+
+
 @dataclass(frozen=True)
 class Proven:
     """A calibrated model with what it says of validation and test."""
@@ -44,44 +48,57 @@ class Proven:
         return {split: evaluation.to_json() for split, evaluation in self.evaluations.items()}
 
 
-def prove(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directory: Path,
-          listen: Listen) -> Sequence[Proven | ProvenBoxes | ProvenMasks]:
-    """Return all models with their proof, the last being the result; what was found is written into `directory`."""
+def prove(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directory: Path, listen: Listen,
+          target: Dataset | None = None) -> Sequence[Proven | ProvenBoxes | ProvenMasks]:
+    """Return all models with their proof, the last being the result; what was found is written into `directory`.
+
+    target: labelled images of the domain that was adapted to, on which the result is then held against the others.
+    """
     if splits.test.task == "detection":
         return prove_boxes(job, adapted, splits, directory=directory, listen=listen)
     if splits.test.task == "semantic":
         return prove_masks(job, adapted, splits, directory=directory, listen=listen)
-    proven = [measure(job, item, splits, listen) for item in adapted]
+    parts = parts_of(splits, target)
+    proven = [measure(job, item, splits, listen, target=target) for item in adapted]
     history = read_history(directory)
     verdicts: dict[str, Any] = {}
     for item in proven:
         rows = [row for row in history if row["method"] == item.adapted.name]
         found = judge(job, item, splits, rows, listen)
         verdicts |= {item.adapted.name: found.to_json()} if found else {}
-    conclude(job, proven, splits, verdicts, directory=directory, listen=listen)
+    # What was adapted to a target without labels is no worse for being worse on the source, and that is all one sees.
+    judging = TARGET if TARGET in parts else None if splits.target else "test"
+    conclude(job, proven, parts, verdicts, judging=judging, directory=directory, listen=listen)
     return proven
 
 
-def conclude(job: Job, proven: Sequence[Proven], splits: Splits, verdicts: dict[str, Any], *, directory: Path,
-             listen: Listen) -> None:
+def parts_of(splits: Splits, target: Dataset | None = None) -> dict[str, Dataset]:
+    """Return the parts of the data by name, the labelled images of a target last."""
+    return dict(splits.items()) | ({} if target is None else {TARGET: target})
+
+
+def conclude(job: Job, proven: Sequence[Proven], parts: Mapping[str, Dataset], verdicts: dict[str, Any], *,
+             judging: str | None = "test", directory: Path, listen: Listen) -> None:
     """Write what was found of all models, the last one against the others, into `directory`.
 
-    verdicts: what the watch says of each method's fit.
+    parts: of the data, by name. verdicts: what the watch says of each method's fit. judging: the part on which the
+    last one is held against the others; None for none.
     """
     final, others = proven[-1], proven[:-1]
-    differences = [_difference(job, final, other, splits.test) for other in others]
+    differences = [_difference(job, final, other, parts, judging) for other in others] if judging else []
     write_conclusion(final, others, details=_details(final), differences=differences, verdicts=verdicts,
-                     predictions=prediction_rows(final, splits), directory=directory, listen=listen)
+                     predictions=prediction_rows(final, parts), directory=directory, listen=listen)
 
 
-def measure(job: Job, item: Adapted, splits: Splits, listen: Listen) -> Proven:
-    """Return the model, calibrated on validation, with what it says of validation and of test (where there is one)."""
+def measure(job: Job, item: Adapted, splits: Splits, listen: Listen, *, target: Dataset | None = None) -> Proven:
+    """Return the model, calibrated on validation, with what it says of all parts but train."""
+    parts = parts_of(splits, target)
     logits = {name: logits_on(job, item, part, splits, listen, step=f"{item.name} on {name}")
-              for name, part in (("val", splits.val), ("test", splits.test)) if len(part)}
+              for name, part in parts.items() if name != "train" and len(part)}
     temperature = fit_temperature(logits["val"], splits.val.labels(), item.model.answers)
     probabilities = item.model.answers.probabilities(logits["val"], temperature)
     task = decisive(job, item, splits.val, probabilities, listen)
-    return evaluated(job, replace(item, model=replace(item.model, temperature=temperature, task=task)), logits, splits)
+    return evaluated(job, replace(item, model=replace(item.model, temperature=temperature, task=task)), logits, parts)
 
 
 def decisive(job: Job, item: Adapted, val: Dataset, probabilities: np.ndarray, listen: Listen) -> ImageTask:
@@ -95,14 +112,13 @@ def decisive(job: Job, item: Adapted, val: Dataset, probabilities: np.ndarray, l
     return Multilabel(threshold=found)
 
 
-def evaluated(job: Job, item: Adapted, logits: dict[str, np.ndarray], splits: Splits) -> Proven:
-    """Return the model with the metrics of its logits on the splits that they are of."""
-    parts = {name: part for name, part in splits.items() if name in logits}
+def evaluated(job: Job, item: Adapted, logits: dict[str, np.ndarray], parts: Mapping[str, Dataset]) -> Proven:
+    """Return the model with the metrics of its logits on the parts that they are of."""
     return Proven(item, logits, {
         name: evaluate(logits[name], part.labels(), part.classes, item.model.answers,
                        temperature=item.model.temperature, groups=part.groups(), weights=part.weights(),
                        seed=derive(job.seed, "bootstrap"))
-        for name, part in parts.items()})
+        for name, part in parts.items() if name in logits})
 
 
 def logits_on(job: Job, item: Adapted, part: Dataset, splits: Splits, listen: Listen, *, step: str) -> np.ndarray:
@@ -115,10 +131,11 @@ def logits_on(job: Job, item: Adapted, part: Dataset, splits: Splits, listen: Li
                                                           device=device, workers=job.workers))
 
 
-def _difference(job: Job, final: Proven, other: Proven, test: Dataset) -> dict[str, Any]:
-    """Return the paired difference of the monitored metric, final minus other."""
+def _difference(job: Job, final: Proven, other: Proven, parts: Mapping[str, Dataset], name: str) -> dict[str, Any]:
+    """Return the paired difference of the monitored metric on a part of the data, final minus other."""
+    test = parts[name]
     task, its = final.adapted.model.answers, other.adapted.model.answers
-    mine, theirs = (item.adapted.model.probabilities(item.logits["test"]) for item in (final, other))
+    mine, theirs = (item.adapted.model.probabilities(item.logits[name]) for item in (final, other))
     found: Difference = compare(
         test.labels(), mine, theirs, task=task, metric=task.monitor,
         decisions=(task.decide(mine), its.decide(theirs)), groups=test.groups(), weights=test.weights(),
@@ -148,11 +165,11 @@ def judge(job: Job, item: Proven, splits: Splits, rows: list[dict[str, Any]], li
     return watch_gap(train.metrics[task.monitor], item.evaluations["val"].metrics[task.monitor], monitor=task.monitor)
 
 
-def prediction_rows(final: Proven, splits: Splits) -> list[dict[str, Any]]:
-    """Return a row per validation and test image: truth, prediction, calibrated probabilities, logits."""
+def prediction_rows(final: Proven, parts: Mapping[str, Dataset]) -> list[dict[str, Any]]:
+    """Return a row per image that was answered: truth, prediction, calibrated probabilities, logits."""
     rows = []
     model = final.adapted.model
-    for name, part in splits.items():
+    for name, part in parts.items():
         if name not in final.logits:
             continue
         logits = final.logits[name]

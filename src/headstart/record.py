@@ -14,7 +14,7 @@ import pandas as pd
 
 from headstart.adaptation import Adapted
 from headstart.data.dataset import Dataset, Splits
-from headstart.events import EpochEnded, Event, Kept, Listen, Note, RatesTried, RunFinished, Trained, broadcast
+from headstart.events import EpochEnded, Event, Judged, Kept, Listen, Note, RatesTried, RunFinished, Trained, broadcast
 from headstart.files import atomic_write, read_json, write_json, write_text
 from headstart.job import Job
 from headstart.model import Model
@@ -35,6 +35,7 @@ class Record:
         self._methods: list[dict[str, Any]] = []
         self._trained: dict[str, int] = {}
         self._kept: dict[str, int] = {}
+        self._judged: dict[tuple[str, int], dict[str, float | None]] = {}
         self._seconds_before = 0.0
 
     def begin(self, job: Job, *, resumed: bool) -> None:
@@ -46,6 +47,9 @@ class Record:
             self._trained, self._kept = before.get("trained", {}), before.get("kept", {})
             self._notes = before["notes"] + [note for note in self._notes if note not in before["notes"]]
             self._rows = {(row["method"], row["epoch"]): row for row in read_history(self.directory)}
+            known = self.directory / "validators.json"
+            self._judged = {(row["method"], row["epoch"]): row["scores"] for row in read_json(known)} if known.exists() \
+                else {}
         else:
             write_text(self.directory / "job.yaml", job.to_yaml())
         self._write("running")
@@ -81,6 +85,12 @@ class Record:
         elif isinstance(event, Kept):
             self._kept[event.method] = event.epoch
             self._write("running")
+        elif isinstance(event, Judged):
+            self._judged[event.method, event.epoch] = {name: None if value != value else value
+                                                       for name, value in event.scores.items()}
+            write_json(self.directory / "validators.json", [
+                {"method": method, "epoch": epoch, "scores": scores}
+                for (method, epoch), scores in self._judged.items()])
         elif isinstance(event, RatesTried):
             path = self.directory / "lr_finder.json"
             before = read_json(path) if path.exists() else {}
@@ -98,7 +108,7 @@ class Record:
             "schema": SCHEMA, "name": self.directory.name, "status": status, "pid": os.getpid(),
             "seconds": round(self._seconds_before + time.perf_counter() - self._began, 2),
             "data": self.job.data, "method": self.job.method[-1].part_name, "methods": self._methods,
-            "headline": self.metrics.get("test", {}), "trained": self._trained, "kept": self._kept,
+            "headline": self.metrics.get("target", self.metrics.get("test", {})), "trained": self._trained, "kept": self._kept,
             "notes": self._notes,
         })
 
@@ -123,14 +133,15 @@ def trained_parameters(item: Adapted) -> int:
     return sum(parameter.numel() for part in parts for parameter in part.parameters())
 
 
-def data_record(dataset: Dataset, splits: Splits, fingerprint: str, findings: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return data.json."""
+def data_record(dataset: Dataset, splits: Splits, fingerprint: str, findings: list[dict[str, Any]], *,
+                proof: Dataset | None = None) -> dict[str, Any]:
+    """Return data.json. proof: the labelled images of a target domain."""
+    parts = [*splits.items(), *([("target", proof)] if proof else [])]
     return {
         "schema": SCHEMA, "fingerprint": fingerprint, "root": str(dataset.root) if dataset.root else None,
         "format": dataset.format, "task": dataset.task, "classes": list(dataset.classes),
         "notes": [*dataset.notes, *splits.notes], "ignored": list(dataset.ignored),
-        "splits": {name: {"count": len(part), "per_class": _per_class(part)} for name, part in splits.items()
-                   if len(part)},
+        "splits": {name: {"count": len(part), "per_class": _per_class(part)} for name, part in parts if len(part)},
         "check": findings,
     }
 

@@ -89,7 +89,7 @@ def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Liste
             else:
                 adapted = adapt_all(job, model, splits, work=directory / WORK, listen=record.listen,
                                     remaining=remaining)
-                proven = prove(job, adapted, splits, directory=directory, listen=record.listen)
+                proven = prove(job, adapted, splits, target=opened.proof, directory=directory, listen=record.listen)
             final = proven[-1]
             save_model(final.adapted.model, directory)
             record.finish([item.adapted for item in proven], final.metrics)
@@ -118,11 +118,14 @@ def _foretell(opened: Opened, directory: Path, listen: Listen) -> None:
 
 def _write_inputs(directory: Path, opened: Opened, found: str, *, resumed: bool) -> None:
     """Write what the run starts from; a resumed run must start from the same. found: the data's fingerprint."""
-    data = data_record(opened.dataset, opened.splits, found, opened.findings)
+    data = data_record(opened.dataset, opened.splits, found, opened.findings, proof=opened.proof)
+    data |= {"target": opened.target.record()} if opened.target else {}
     if resumed and (directory / "data.json").exists():
         before = load_run(directory).data
-        if before["fingerprint"] != data["fingerprint"]:
-            raise DataError(f"{opened.job.data}: the data have changed since {directory} began, so that the run can't "
+        changed = [str(path) for path, name in ((opened.job.data, "fingerprint"), (opened.job.target, "target"))
+                   if before.get(name) != data.get(name)]
+        if changed:
+            raise DataError(f"{changed[0]}: the data have changed since {directory} began, so that the run can't "
                             "go on to the same result. Restore them, or start anew with `headstart adapt`.")
         return
     write_table(directory / "samples.parquet", sample_table(opened.splits))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import BeforeValidator, Field, PlainSerializer
 from torch import nn
 
 from headstart.catalog import Catalog
-from headstart.part import Part
+from headstart.part import Part, words
 
 # B source images, T target images, D features, C classes
 
@@ -43,13 +43,16 @@ class Pair:
     reference: View | None = None
     """The source images as a frozen copy of the network sees them, as it was when training began; None unless `uses`
     names `reference`."""
+    pseudo: torch.Tensor | None = None
+    """int64 [T]: labels that the network gave the target's images itself, before this epoch; None unless `uses` names
+    `pseudo`."""
 
 
 class Alignment(Part):
     """Settings of a loss; `build` makes the module that computes it and holds what it has to learn itself."""
 
     uses: ClassVar[tuple[str, ...]] = ()
-    """What it needs of a Pair besides the two batches: `strong`, `reference`."""
+    """What it needs of a Pair besides the two batches: `strong`, `reference`, `pseudo`."""
     learns_source: ClassVar[bool] = True
     """Whether the loss on the source's labels is added."""
 
@@ -66,4 +69,16 @@ class Alignment(Part):
 
 
 ALIGNMENTS: Catalog[Alignment] = Catalog("alignments", Alignment)  # type: ignore[type-abstract]
-ChosenAlignment = Annotated[Alignment, BeforeValidator(ALIGNMENTS.validated), PlainSerializer(ALIGNMENTS.plain)]
+
+
+def _several(value: Any) -> tuple[Alignment, ...]:
+    found = words(value)
+    items = tuple(ALIGNMENTS.validated(item) for item in (found if isinstance(found, list | tuple) else [found]))
+    if not items:
+        raise ValueError("name one alignment at least, such as cdan")
+    return items
+
+
+ChosenAlignments = Annotated[tuple[Alignment, ...], BeforeValidator(_several),
+                             PlainSerializer(lambda parts: [ALIGNMENTS.plain(part) for part in parts])]
+"""One alignment or several, by name (`cdan,mcc`) or with settings ({alignment: cdan, strength: 0.5})."""

@@ -27,6 +27,8 @@ def adapt(
         help="Cross-validate in so many folds, and make one ensemble of their models.")] = None,
     on_overfit: Annotated[str | None, typer.Option(
         help="Where the watch sees overfitting: report it, stop, or regularise: go back and regularise more.")] = None,
+    target: Annotated[str | None, typer.Option(
+        help="Images of another domain to adapt to; they need no labels, and labels only prove the result.")] = None,
     format: Annotated[str | None, typer.Option(help="Data format; found out where not given.")] = None,
     group_by: Annotated[str | None, typer.Option(
         help="Images of one group share a split: a column, a regular expression, or `duplicates`.")] = None,
@@ -44,7 +46,7 @@ def adapt(
     from headstart.runs import free_directory
 
     job = build_job(
-        {"data": data, "backbone": backbone, "method": method, "seed": seed, "init_from": init_from, "folds": folds,
+        {"data": data, "target": target, "backbone": backbone, "method": method, "seed": seed, "init_from": init_from, "folds": folds,
          "on_overfit": on_overfit, "format": format, "group_by": group_by, "skip_bad": skip_bad or None, "allow": allow,
          "allow_licenses": allow_licenses, "limit_time": seconds(limit_time) if limit_time else None},
         config=config, assignments=set_ or [])

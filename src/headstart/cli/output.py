@@ -74,10 +74,12 @@ def metrics_table(columns: Mapping[str, Mapping[str, Interval]], *, title: str) 
 
 def print_result(run: Run) -> None:
     """Print a finished run: the table against its baselines, and where things are."""
-    columns = {name: splits["test"] for name, splits in run.baselines.items()}
     final = run.job.method[-1].part_name
-    test = run.data["splits"]["test"]["count"]
-    print_table(metrics_table({**columns, final: run.metrics}, title=f"{test} held-out test images"))
+    for split, title in (("test", "held-out test images"), ("target", "labelled images of the target")):
+        if split in run.splits:
+            columns = {name: splits[split] for name, splits in run.baselines.items()}
+            count = run.data["splits"][split]["count"]
+            print_table(metrics_table({**columns, final: run.splits[split]}, title=f"{count} {title}"))
     say(f"run     {run.directory}", f"report  {run.directory / 'report.html'}", "next:",
         f"  headstart predict {run.directory} IMAGE...", f"  headstart evaluate {run.directory} OTHER_DATA",
         f"  headstart verify {run.directory}")

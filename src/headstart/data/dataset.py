@@ -76,6 +76,8 @@ class Splits:
     """How the parts were made, in words."""
     held_back: int = 0
     """Images of the data that are in none of the parts: a search does not see those of test."""
+    target: Dataset | None = None
+    """Images of another domain to adapt to. None of them has a label here, whatever is known elsewhere."""
 
     @property
     def images(self) -> int:

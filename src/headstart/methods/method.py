@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-from headstart.data.dataset import Splits
+import numpy as np
+
+from headstart.data.dataset import Dataset, Splits
+from headstart.errors import DataError, listed
 from headstart.events import Listen
 from headstart.features.store import FeatureStore
 from headstart.model import Model
@@ -29,6 +32,22 @@ class Context:
     remaining: Callable[[], float] = lambda: float("inf")
     """Seconds left of --limit-time."""
 
+    def vectors(self, model: Model, part: Dataset) -> np.ndarray:
+        """Return float32 [N, D], the features of a part, from the store.
+
+        Raises DataError naming the samples whose features are not finite.
+        """
+        if not len(part):
+            return np.zeros((0, model.backbone.width), np.float32)
+        features = self.features.features(model.backbone, model.preprocessing, part, listen=self.listen,
+                                          device=self.device, workers=self.workers)
+        broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
+        if len(broken):
+            raise DataError(f"{len(broken)} of {len(part)} images have features that are NaN or infinite:\n"
+                            f"{listed([part.samples[i].id for i in broken])}\nLook at these images and leave them out; "
+                            "where it is all of them, the weights of the backbone are damaged: choose another one.")
+        return features
+
 
 class Method(Part):
     """Adapts a model to data."""
@@ -37,6 +56,8 @@ class Method(Part):
     """Names of the tasks that the method supports."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Methods that must run before this one; they are put in front where the user did not name them."""
+    needs_target: ClassVar[bool] = False
+    """Whether it adapts to images of another domain, `splits.target`."""
     trains_backbone: ClassVar[bool] = True
     """Whether the backbone's weights change; where not, features come from the store."""
 

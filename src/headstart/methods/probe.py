@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 
 from headstart.data.dataset import Dataset, Splits
-from headstart.errors import ConfigError, DataError, listed
+from headstart.errors import ConfigError, DataError
 from headstart.events import Finished, Note, Progress, Started
 from headstart.logistic import PENALTIES, LinearFit, fit_path, likeliest
 from headstart.methods.method import Context, Method
@@ -73,7 +73,7 @@ class Probe(Method):
             raise ConfigError("probe picks its penalty on the validation split, which is empty. Give the data a "
                               "validation split, or set the penalty yourself, such as --set method.0.l2=0.01.")
         refuse_one_class(splits.train)
-        train, val = (read_features(model, part, context) for part in (splits.train, splits.val))
+        train, val = (context.vectors(model, part) for part in (splits.train, splits.val))
         penalties = PENALTIES if self.l2 is None else (self.l2,)
         context.listen(Started("probe", total=len(penalties), unit="penalties"))
         best = self.choose(model.answers, splits, train, val, penalties, context)
@@ -132,17 +132,3 @@ def refuse_one_class(train: Dataset) -> None:
     found = sorted({train.classes[c] for c in (labels if labels.ndim == 1 else np.nonzero(labels)[1])})
     raise DataError(f"the train split needs at least 2 classes to tell apart, found: [{', '.join(found)}] in "
                     f"{len(train)} images. Add images of another class, or split the data anew.")
-
-
-def read_features(model: Model, part: Dataset, context: Context) -> np.ndarray:
-    """Return float32 [N, D] from the store. Raises DataError naming the samples whose features are not finite."""
-    if not len(part):
-        return np.zeros((0, model.backbone.width), np.float32)
-    features = context.features.features(model.backbone, model.preprocessing, part, listen=context.listen,
-                                         device=context.device, workers=context.workers)
-    broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
-    if len(broken):
-        raise DataError(f"{len(broken)} of {len(part)} images have features that are NaN or infinite:\n"
-                        f"{listed([part.samples[i].id for i in broken])}\nLook at these images and leave them out; "
-                        "where it is all of them, the weights of the backbone are damaged: choose another one.")
-    return features

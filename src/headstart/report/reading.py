@@ -83,8 +83,8 @@ class Record:
 
     @property
     def split(self) -> str:
-        """Return the split that proves the result: `test` where there is one."""
-        return "test" if "test" in self.metrics else next(iter(self.metrics))
+        """Return the split that proves the result: that of the domain adapted to, else `test` where there is one."""
+        return next((name for name in ("target", "test") if name in self.metrics), next(iter(self.metrics)))
 
     @property
     def proof(self) -> dict[str, Interval]:

@@ -75,6 +75,7 @@ class Learner(LightningModule):
         state = self.state
         torch.manual_seed(seeds.derive(self.context.seed, "step", state.step))
         self.set_rates(self._rate(state.step))
+        self.lesson.progress = state.step / max(1, self.order.total)
         batch = self.lesson.batch(items)
         loss = self.gradient(batch)
         norm = torch.nn.utils.clip_grad_norm_(self.learning, self.plan.clip_norm)
@@ -136,6 +137,7 @@ class Learner(LightningModule):
         """Return (metric, mean loss) on the validation split. Raises NonFinite, or Interrupted on a signal."""
         began = time.monotonic()
         answers = []
+        self.lesson.epoch = self.state.epoch + (self.state.weight_sum > 0)
         self.network.eval()
         with torch.no_grad():
             for items in self.val:
@@ -168,7 +170,7 @@ class Learner(LightningModule):
         row = {"epoch": state.epoch + 1, "step": state.step, "train_loss": train_loss, "val_loss": loss}
         if name != "loss":
             row |= {f"train_{name}": train_metric, f"val_{name}": metric}
-        row |= self._rates() | unfreezing.columns(state) | {"seconds": time.monotonic() - self._epoch_began}
+        row |= self.lesson.columns() | self._rates() | unfreezing.columns(state) | {"seconds": time.monotonic() - self._epoch_began}
         if self.plan.on_overfit == "regularise":
             row["level"] = state.level
         # An undefined metric (a split without some class) is left out: it is no number.
@@ -199,7 +201,7 @@ class Learner(LightningModule):
         rate = self._rate(max(0, self.state.step - 1))
         # Groups come shallow first, so that the backbone's deepest stage has the last word.
         return {"lr_head" if group["name"] == "head" else "lr_backbone": group["base"] * rate
-                for group in self.optimizer.param_groups}
+                for group in self.optimizer.param_groups if group["name"] != "companion"}
 
     def _rate(self, step: int) -> float:
         return self.state.rate * self.plan.rate(step, self.order.total)

@@ -40,6 +40,10 @@ class Lesson(ABC):
     """What one kind of task teaches a network. The learner knows steps, epochs and checkpoints, and nothing of this."""
 
     monitor: Watched
+    progress = 0.0
+    """Share of all steps that is done; the learner sets it."""
+    epoch = 0
+    """Epochs done when validation begins; the learner sets it."""
     pictures_type: type[Pictures] = Pictures
     unused: ClassVar[tuple[str, ...]]
     """Settings of a plan that have no effect on the lesson's tasks."""
@@ -67,6 +71,18 @@ class Lesson(ABC):
     def autocast(self) -> torch.autocast:
         """Return the context in which the network computes."""
         return torch.autocast(self.context.device, torch.bfloat16, enabled=self.bf16)
+
+    def companion(self) -> nn.Module | None:
+        """Return what learns beside the network in the same steps; None where nothing does."""
+        return None
+
+    def decoded(self) -> dict[str, Pictures]:
+        """Return the pictures that training needs in memory, by part, the most needed first."""
+        return {"train": self.pictures, "val": self.val_pictures}
+
+    def columns(self) -> dict[str, float]:
+        """Return what else the last validation found, for the history."""
+        return {}
 
     @abstractmethod
     def begin(self, network: Network, averaged: nn.Module | None, teaching: Teaching | None) -> list[nn.Module]:

@@ -6,13 +6,18 @@ from headstart.model import Model
 from headstart.tasks.detection import Detection
 from headstart.tasks.semantic import Semantic
 from headstart.training.box_lesson import BoxLesson
+from headstart.training.domain_lesson import DomainLesson
+from headstart.training.domain_plan import DomainPlan
 from headstart.training.image_lesson import ImageLesson
 from headstart.training.lesson import Lesson
 from headstart.training.mask_lesson import MaskLesson
+from headstart.training.plan import Plan
 
 
-def lesson_of(model: Model) -> type[Lesson]:
-    """Return the lesson that trains models of this task."""
+def lesson_of(model: Model, plan: Plan) -> type[Lesson]:
+    """Return the lesson that trains models of this task by such a plan."""
+    if isinstance(plan, DomainPlan):
+        return DomainLesson
     if isinstance(model.task, Semantic):
         return MaskLesson
     return BoxLesson if isinstance(model.task, Detection) else ImageLesson

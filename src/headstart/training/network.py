@@ -29,10 +29,13 @@ of ImageNet and the weights of the new task.
 class Network(nn.Module):
     """Images float32 [B, channels, H, W] -> logits [B, C]."""
 
-    def __init__(self, backbone: Backbone, head: nn.Module, plan: Plan) -> None:
+    def __init__(self, backbone: Backbone, head: nn.Module, plan: Plan, *, companion: nn.Module | None = None) -> None:
+        """companion: what learns beside them, in the same steps, and is no part of the model."""
         super().__init__()
         self.backbone = backbone
         self.head = head
+        self.companion = companion
+        self._trains_head = plan.trains_head
         self.scope = plan.scope
         self.thawed: int | None = None
         """How many of the deepest stages are free so far; None where nothing waits to be unfrozen."""
@@ -58,7 +61,7 @@ class Network(nn.Module):
         """Free the `stages` deepest stages as far as the scope goes, all of them if None; the rest is frozen."""
         self.thawed = stages
         scope.apply(self.scope, self.backbone, thawed=stages)
-        self.head.requires_grad_(True)
+        self.head.requires_grad_(self._trains_head)
         self.train(self.training)
 
     @property
@@ -112,6 +115,8 @@ class Network(nn.Module):
         parts = [(f"stage {number}", list(stage.parameters()), rate, own_decay) for number, (stage, rate)
                  in enumerate(zip(stages, stage_rates(plan, len(stages)), strict=True))]
         parts.append(("head", list(self.head.parameters()), plan.lr_head, plan.weight_decay))
+        if self.companion is not None:
+            parts.append(("companion", list(self.companion.parameters()), plan.lr_head, plan.weight_decay))
         with self.all_thawed():
             free = {id(p) for p in self.parameters() if p.requires_grad}
         # Decay on biases, norms and position embeddings only shrinks what has no scale to control; an adapter's vector

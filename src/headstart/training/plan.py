@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -28,6 +28,9 @@ class Plan(Part):
 
     Two trainings with equal plan, data, model and seed end in equal weights.
     """
+
+    trains_head: ClassVar[bool] = True
+    """Whether the head learns, too."""
 
     # Course
     epochs: int = Field(8, ge=1, le=10_000)

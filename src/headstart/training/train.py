@@ -56,12 +56,12 @@ def train(model: Model, splits: Splits, plan: Plan, context: Context, *, teachin
     threads = saved.state["threads"] if saved else torch.get_num_threads()
     with StopSignals() as stop, exact(context.device, threads=threads):
         model = copy.deepcopy(model)
-        lesson = lesson_of(model)(model, splits, plan, context)
+        lesson = lesson_of(model, plan)(model, splits, plan, context)
         done = saved is not None and saved.state["finished"] and saved.state["best"] is not None
         if plan.batch_norm == "adapt" and not done:
             _decode(lesson, stop)
             model = adapted(model, plan, lesson.pictures, lesson.val_pictures, context)
-        network = Network(model.backbone, model.head, plan)
+        network = Network(model.backbone, model.head, plan, companion=lesson.companion())
         averaging = Averaging(network, plan.average) if plan.average is not None else None
         beside = lesson.begin(network, averaging.averaged if averaging else None, teaching)
         order = _order(lesson.pictures.dataset, plan, context, moving=network.moves_batch_norm)
@@ -80,7 +80,7 @@ def train(model: Model, splits: Splits, plan: Plan, context: Context, *, teachin
 
 def refuse_impossible(plan: Plan, model: Model) -> None:
     """Raise ConfigError where the plan can't be carried out on the model's task or backbone; reads no image."""
-    lesson_of(model).refuse(plan, model)
+    lesson_of(model, plan).refuse(plan, model)
     network = Network(copy.deepcopy(model.backbone), copy.deepcopy(model.head), plan)
     network.set_drop_path(plan.drop_path)
     if plan.batch_size == 1:
@@ -115,9 +115,10 @@ def _decode(lesson: Lesson, stop: StopSignals) -> None:
     def check() -> None:
         stop.raise_if_requested(f"{name}, decoding")
 
-    lesson.val_pictures.budget = lesson.pictures.budget - lesson.pictures.load(
-        step=f"{name}: decoding train", listen=listen, check=check)
-    lesson.val_pictures.load(step=f"{name}: decoding val", listen=listen, check=check)
+    budget = lesson.pictures.budget
+    for part, pictures in lesson.decoded().items():
+        pictures.budget = budget
+        budget -= pictures.load(step=f"{name}: decoding {part}", listen=listen, check=check)
 
 
 def _run(learner: Learner) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import AfterValidator
 
 from headstart.catalog import Catalog
-from headstart.part import Part
+from headstart.errors import ConfigError
+from headstart.part import NamedError, Part
 
 # M target images, N source images of validation, T source images of train, D features, C classes
 
@@ -44,4 +45,16 @@ class Validator(Part):
 
 
 VALIDATORS: Catalog[Validator] = Catalog("validators", Validator)  # type: ignore[type-abstract]
-ChosenValidator = Annotated[Validator, BeforeValidator(VALIDATORS.validated), PlainSerializer(VALIDATORS.plain)]
+NONE = "none"
+
+
+def _known(name: str) -> str:
+    """Return the name. Raises NamedError for one that no validator has."""
+    try:
+        return name if name == NONE or VALIDATORS.get(name) else name
+    except ConfigError as error:
+        raise NamedError(str(error)) from None
+
+
+ValidatorName = Annotated[str, AfterValidator(_known)]
+"""A setting that names a validator, or NONE."""

@@ -1,0 +1,1 @@
+"""Domains: what methods share that adapt to images of another domain, without a label of it."""

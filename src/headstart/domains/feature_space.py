@@ -1,0 +1,110 @@
+"""FeatureSpace: methods that adapt to another domain on cached features, in seconds: a new linear head, no training."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from headstart.data.dataset import Splits
+from headstart.domains.judging import keep_better
+from headstart.events import Finished, Started
+from headstart.logistic import PENALTIES, fit_path, likeliest
+from headstart.methods.method import Context, Method
+from headstart.model import Model
+from headstart.seeds import generator
+from headstart.validators.validator import ValidatorName
+
+# N source images, M target images, K examples, D features, C classes
+
+
+@dataclass(frozen=True)
+class Domains:
+    """Two domains in the features of one backbone. There is no place for a label of the target, on purpose."""
+
+    source: np.ndarray
+    """float64 [N, D]."""
+    labels: np.ndarray
+    """int64 [N] of the source."""
+    weights: np.ndarray
+    """float64 [N] of the source."""
+    target: np.ndarray
+    """float64 [M, D]."""
+    probabilities: np.ndarray
+    """float64 [M, C]: what the model says of the target before it is adapted."""
+    l2: float
+    """The penalty that fits the source, for a classifier on features of unit scale."""
+
+    @property
+    def classes(self) -> int:
+        """C."""
+        return self.probabilities.shape[1]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a classifier for the target is fitted to; its features lie where the target's lie."""
+
+    features: np.ndarray
+    """float64 [K, D]."""
+    labels: np.ndarray
+    """int64 [K]."""
+    weights: np.ndarray
+    """float64 [K], 0 or more."""
+
+
+class FeatureSpace(Method):
+    """Fits the linear head anew, for the target's features; the backbone stays as it is.
+
+    The penalty is the one that suits the source's validation images.
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ("classification",)
+    needs: ClassVar[tuple[str, ...]] = ("probe",)
+    needs_target: ClassVar[bool] = True
+    trains_backbone: ClassVar[bool] = False
+
+    guard: ValidatorName = "neighbour_agreement"
+    """The validator that must not hold the model for worse than it was before, else that is kept; `none` takes what
+    comes."""
+
+    @abstractmethod
+    def examples(self, domains: Domains, rng: np.random.Generator) -> Examples:
+        """Return what the new head is fitted to."""
+
+    def fit(self, model: Model, splits: Splits, context: Context) -> Model:
+        """Return the model with a head for the target. Raises DataError where a feature is not finite."""
+        assert splits.target is not None, "opening refuses a job without"
+        began = time.monotonic()
+        source, val, target = (context.vectors(model, part).astype(np.float64)
+                               for part in (splits.train, splits.val, splits.target))
+        context.listen(Started(self.part_name))
+        weights = splits.train.weights().astype(np.float64)
+        domains = Domains(source, splits.train.labels(), weights, target,
+                          model.answers.probabilities(model.logits_of(target)),
+                          _penalty(source, val, splits, weights))
+        found = self.examples(domains, generator(context.seed, self.part_name))
+        (fit,) = fit_path(found.features, found.labels, classes=domains.classes, weights=found.weights,
+                          penalties=(domains.l2,))
+        context.listen(Finished(self.part_name, time.monotonic() - began, f"l2 {domains.l2:.2g}"))
+        adapted = dataclasses.replace(model, head=fit.head(), temperature=1.0)
+        return keep_better(self.part_name, model, adapted, splits, context, guard=self.guard)
+
+
+def _penalty(source: np.ndarray, val: np.ndarray, splits: Splits, weights: np.ndarray) -> float:
+    """Return the penalty with which a classifier of the source is likeliest on its validation images."""
+    labels, held_out = splits.train.labels(), splits.val.labels()
+    path = fit_path(source, labels, classes=len(splits.train.classes), weights=weights, penalties=PENALTIES)
+
+    def loss(fit: object) -> float:
+        logits = fit.logits(val)  # type: ignore[attr-defined]
+        logits -= logits.max(axis=1, keepdims=True)
+        log_likelihood = logits[np.arange(len(val)), held_out] - np.log(np.exp(logits).sum(axis=1))
+        return float(np.average(-log_likelihood, weights=splits.val.weights()))
+
+    return likeliest(path, loss).l2

@@ -1,0 +1,78 @@
+"""Judging: what validators say of a model on the target, and the guard against ending worse than one began."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from headstart.data.dataset import Dataset, Splits
+from headstart.errors import DataError
+from headstart.events import Judged, Note
+from headstart.features.engine import extract
+from headstart.methods.method import Context
+from headstart.model import Model
+from headstart.validators.validator import NONE, VALIDATORS, Evidence
+
+# M images, D features
+
+MOST = 2000
+"""Images of a domain that are looked at to judge a model: more would hardly change the order of two."""
+
+
+def evidence_of(model: Model, splits: Splits, context: Context, *, trained: bool) -> Evidence:
+    """Return what validators see of a model.
+
+    trained: whether its backbone is one that no other method will use, so that its features are not worth keeping.
+    """
+    assert splits.target is not None, "a method that adapts to a domain has one"
+    parts = [evenly(part) for part in (splits.train, splits.val, splits.target)]
+    train, val, target = (_vectors(model, part, context) if trained else context.vectors(model, part) for part in parts)
+    return Evidence(target, model.logits_of(target), val, model.logits_of(val), parts[1].labels(), train, epoch=0)
+
+
+def evenly(part: Dataset) -> Dataset:
+    """Return at most MOST images, spread evenly over the part."""
+    if len(part) <= MOST:
+        return part
+    return part.subset(np.linspace(0, len(part) - 1, MOST).astype(np.int64))
+
+
+def _vectors(model: Model, part: Dataset, context: Context) -> np.ndarray:
+    return extract(model.backbone, model.preprocessing, [sample.source for sample in part.samples],
+                   listen=context.listen, step="judging", device=context.device, workers=context.workers)
+
+
+def verdicts(evidence: Evidence) -> dict[str, float]:
+    """Return what each validator says; NaN of one that these images do not allow."""
+    found = {}
+    for name, part in VALIDATORS.all().items():
+        try:
+            found[name] = part()(evidence)
+        except DataError:
+            found[name] = float("nan")
+    return found
+
+
+def keep_better(name: str, start: Model, adapted: Model, splits: Splits, context: Context, *, guard: str,
+                trained: bool = False) -> Model:
+    """Return the adapted model, or the start where the guard holds that for better: none is better than negative
+    transfer.
+
+    name: of the method. guard: name of a validator; NONE keeps the adapted one whatever it is like.
+    trained: whether the backbone of the adapted one is another than the start's.
+    """
+    seen = [evidence_of(model, splits, context, trained=changed) for model, changed in ((start, False),
+                                                                                        (adapted, trained))]
+    before, after = (verdicts(evidence) for evidence in seen)
+    context.listen(Judged(name, 0, before))
+    context.listen(Judged(name, 1, after))
+    if guard == NONE:
+        return adapted
+    old, new = before[guard], after[guard]
+    changed = float((seen[0].target_logits.argmax(1) != seen[1].target_logits.argmax(1)).mean())
+    told = f"{guard} {old:.4f} before, {new:.4f} after; {changed:.1%} of the target's answers changed"
+    if not new < old:
+        context.listen(Note(f"{name}: kept, {told}"))
+        return adapted
+    context.listen(Note(f"{name}: the target's images speak against it ({told}), so that the model is kept as it was "
+                        f"before. --set method.{name}.guard=none takes it all the same.", "warning"))
+    return start

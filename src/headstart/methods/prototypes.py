@@ -1,0 +1,39 @@
+"""Prototypes: begin with the model's classes on the target, and let each take the images that are nearest to it."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from headstart.domains.feature_space import Domains, Examples, FeatureSpace
+
+# M target images, D features, C classes
+
+
+class Prototypes(FeatureSpace):
+    """Class centres of the target: means weighted by the model's probabilities, then by their own, a few rounds.
+
+    Features are centred and of unit length, the centres too; p = softmax(sharpness * cosine). It is what SHOT does for
+    its pseudo-labels, with the soft assignment kept. The head is fitted to the target's images under their new labels,
+    each weighing as sure as it is. Source: Liang et al., "Do We Really Need to Access the Source Data?", ICML 2020,
+    equations 4-5; Dhillon & Modha, "Concept Decompositions", Machine Learning 2001 (spherical k-means).
+    """
+
+    rounds: int = Field(5, ge=1, le=1000)
+    """How often the centres are taken anew."""
+    sharpness: float = Field(20.0, gt=0, le=1e6)
+    """How sure a nearer centre makes: an image between two of them belongs to both."""
+
+    def examples(self, domains: Domains, rng: np.random.Generator) -> Examples:
+        """Return the target's images under the class whose centre is nearest."""
+        images = _unit(domains.target - domains.target.mean(axis=0))
+        shares = domains.probabilities
+        for _ in range(self.rounds):
+            logits = self.sharpness * images @ _unit(shares.T @ images).T
+            shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+            shares /= shares.sum(axis=1, keepdims=True)
+        return Examples(domains.target, shares.argmax(axis=1), shares.max(axis=1))
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

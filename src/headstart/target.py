@@ -1,0 +1,152 @@
+"""Target: the images of another domain that a run adapts to, and the labels that prove it, kept apart from each other.
+
+What adapts is given images without any label. What is known of their labels is used once, to measure the result.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from headstart.data.class_names import matched
+from headstart.data.dataset import Dataset, Splits
+from headstart.data.fingerprint import content_hashes, fingerprint
+from headstart.data.load import load_data
+from headstart.data.walk import shown, walk
+from headstart.errors import ConfigError, DataError, listed
+from headstart.events import Listen, Note
+from headstart.images import ImageError, scan
+from headstart.job import Job
+from headstart.types import Sample
+
+LEAST = 2
+"""Images that say something of a domain."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Another domain. A run adapts to `images`, and is proven on `proof`."""
+
+    images: Dataset
+    """Without labels."""
+    proof: Dataset | None
+    """With labels, as positions among the source's classes; None where none is known."""
+    notes: tuple[str, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """Return what data.json says of the target."""
+        return {"root": str(self.images.root), "format": self.images.format, "images": len(self.images),
+                "proof": len(self.proof or ()), "fingerprint": fingerprint(self.images),
+                "proof_fingerprint": fingerprint(self.proof) if self.proof else None, "notes": list(self.notes)}
+
+
+def open_target(job: Job, source: Dataset, splits: Splits, listen: Listen) -> Target | None:
+    """Return the target that the job names, checked, or None where it names none. What was inferred is told.
+
+    Raises ConfigError where the task can't be adapted so, or no class is the source's; DataError for images that can't
+    be read.
+    """
+    if job.target is None:
+        return None
+    if source.task != "classification":
+        raise ConfigError(f"target: adapting to another domain is for classification yet, and {job.data} is data for "
+                          f"{source.task}. Leave target out, and label some images of the new domain.")
+    if job.folds:
+        raise ConfigError("target: has one model to adapt, and folds make several. Leave one of them out.")
+    dataset, known = _read(job)
+    dataset, unreadable = _readable(dataset, job)
+    notes = [*dataset.notes, *unreadable]
+    proof = None
+    if known:
+        proof, told = _in_classes_of(source, dataset, job)
+        notes += told
+    held = _held_out(dataset)
+    if held:
+        images = [row for row, sample in enumerate(dataset.samples) if sample.split != held]
+        notes.append(f"target: its {held} part proves the result, and is not adapted to")
+        proof = replace(proof, samples=tuple(s for s in proof.samples if s.split == held)) if proof else None
+    else:
+        images = list(range(len(dataset)))
+    unlabelled = Dataset(tuple(replace(dataset.samples[row], label=None, split=None, weight=1.0) for row in images),
+                         source.classes, source.task, dataset.format, dataset.root)
+    if len(unlabelled) < LEAST:
+        raise DataError(f"{job.target}: holds {len(unlabelled)} images to adapt to; {LEAST} are the least that say "
+                        "something of a domain.")
+    notes += _shared(unlabelled, splits)
+    for note in notes:
+        listen(Note(note))
+    return Target(unlabelled, proof if proof is not None and len(proof) else None, tuple(notes))
+
+
+def _read(job: Job) -> tuple[Dataset, bool]:
+    """Return the target's images, and whether they have labels: those of one folder have none."""
+    path = os.path.expanduser(str(job.target))
+    if not Path(path).exists():
+        raise ConfigError(f"target {job.target}: no such file or folder.")
+    if Path(path).is_dir() and job.target_format is None and not job.target_reader:
+        tree = walk(Path(path))
+        if len({parts[:-1] for parts in tree.images}) == 1:
+            samples = tuple(Sample(shown(parts), tree.root.joinpath(*parts), None) for parts in tree.images)
+            note = f"target {path}: {len(samples)} images without labels, which lie in one folder"
+            return Dataset(samples, (), "classification", "folder", tree.root, (note,), tuple(tree.ignored)), False
+    dataset = load_data(path, format=job.target_format, settings=job.target_reader, task="classification",
+                        skip_bad=job.skip_bad)
+    return replace(dataset, notes=tuple(f"target {note}" for note in dataset.notes)), True
+
+
+def _readable(dataset: Dataset, job: Job) -> tuple[Dataset, list[str]]:
+    """Return the images that decode. Raises DataError naming the others, unless the job leaves them out."""
+    found = scan([sample.source for sample in dataset.samples])
+    bad = [str(error) for error in found if isinstance(error, ImageError)]
+    if not bad:
+        return dataset, []
+    if not job.skip_bad:
+        raise DataError(f"{len(bad)} of {len(dataset)} images of the target can't be read:\n{listed(bad)}\n"
+                        "  Mend or replace them, or leave them out with --skip-bad.")
+    kept = [row for row, error in enumerate(found) if not isinstance(error, ImageError)]
+    return dataset.subset(kept), [f"target: {len(bad)} unreadable images left out (--skip-bad)"]
+
+
+def _in_classes_of(source: Dataset, target: Dataset, job: Job) -> tuple[Dataset, list[str]]:
+    """Return the images of the shared classes, labelled as in the source, and how the sets of classes differ."""
+    place = {its: mine for mine, its in matched(source.classes, target.classes)}
+    if not place:
+        raise ConfigError(f"target {job.target}: none of its classes ({_some(target.classes)}) is one of "
+                          f"{job.data} ({_some(source.classes)}). Give both the same names; for images without labels, "
+                          "point at a folder that holds nothing but images.")
+    kept = tuple(replace(sample, label=place[sample.label]) for sample in target.samples
+                 if sample.label in place)  # type: ignore[index]
+    strange = [name for label, name in enumerate(target.classes) if label not in place]
+    absent = [name for label, name in enumerate(source.classes) if label not in place.values()]
+    renamed = [f"{target.classes[its]} as {source.classes[mine]}" for its, mine in sorted(place.items())
+               if target.classes[its] != source.classes[mine]]
+    notes = [f"target: {len(place)} of {len(source.classes)} classes are shared, by name"
+             + (f" ({_some(renamed)})" if renamed else "")]
+    if absent:
+        notes.append(f"target: a partial set of classes: it does not have {_some(absent)}")
+    if strange:
+        notes.append(f"target: an open set of classes: {_some(strange)} {'is' if len(strange) == 1 else 'are'} not known "
+                     f"to the source. Their {len(target) - len(kept)} images are adapted to like the others, since no "
+                     "label is looked at; they do not count in the proof, where every answer would be wrong")
+    proof = Dataset(kept, source.classes, source.task, target.format, target.root)
+    return proof, notes
+
+
+def _held_out(dataset: Dataset) -> str | None:
+    """Return the split that proves the result, where the target came with one."""
+    given = {sample.split for sample in dataset.samples}
+    return next((name for name in ("test", "val") if name in given and len(given) > 1), None)
+
+
+def _shared(target: Dataset, splits: Splits) -> list[str]:
+    """Return a warning where images of the target are among those that the source teaches."""
+    known = set(content_hashes(splits.train))
+    count = sum(content in known for content in content_hashes(target))
+    return [f"target: {count} of its {len(target)} images are in the source's train part too, byte for byte: there is "
+            "nothing to adapt there, and the proof flatters"] if count else []
+
+
+def _some(names: tuple[str, ...] | list[str]) -> str:
+    return ", ".join(names[:8]) + (f", ... {len(names)} in all" if len(names) > 8 else "")

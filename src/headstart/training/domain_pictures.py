@@ -1,0 +1,55 @@
+"""Domain pictures: with each source image one of the target, so that both are drawn evenly, whatever their numbers."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from headstart import seeds
+from headstart.data.augment import Augment, Policy, Preset
+from headstart.training.pictures import Pictures, TrainImages
+
+STRONG: Preset = "strong"
+
+
+class PairedImages(TrainImages):
+    """Source images by (occasion, index), each with a target image; of that a strongly augmented view where asked for.
+
+    The items are those of `TrainImages`, then the target's image, its position, and the strong view. Which target
+    image it is depends on nothing but the key: every pass over the target takes each of its images once. Where
+    `target` is
+    the very pictures of the source, there is but the target, and each image is its own partner.
+    """
+
+    def __init__(self, pictures: Pictures, weights: np.ndarray, target: Pictures, *, strong: bool, preset: Preset,
+                 policy: Policy = "preset", erasing: float | None = None, level: int = 0, seed: int) -> None:
+        super().__init__(pictures, weights, preset=preset, policy=policy, erasing=erasing, level=level, seed=seed)
+        self.target = target
+        self.strong = Augment(STRONG, target.preprocessing) if strong else None
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[torch.Tensor, ...]:  # type: ignore[override]
+        occasion, index = key
+        item = super().__getitem__(key)
+        if self.target is self.pictures:
+            return (*item, torch.tensor(index), item[0], *self._strongly(self.target[index], occasion, index))
+        count = len(self.target.dataset)
+        place = occasion * len(self) + int(_order(self.seed, "pair", occasion, len(self))[index])
+        pass_, position = divmod(place, count)
+        partner = int(_order(self.seed, "target", pass_, count)[position])
+        picture = self.target[partner]
+        view = self.augment(picture, seed=seeds.derive(self.seed, "augment target", occasion, index))
+        return (*item, torch.tensor(partner), view, *self._strongly(picture, occasion, index))
+
+    def _strongly(self, picture: np.ndarray, occasion: int, index: int) -> list[torch.Tensor]:
+        """Return the strongly augmented view, if one is wanted."""
+        if self.strong is None:
+            return []
+        return [self.strong(picture, seed=seeds.derive(self.seed, "augment strongly", occasion, index))]
+
+
+@lru_cache(maxsize=8)
+def _order(seed: int, kind: str, number: int, count: int) -> np.ndarray:
+    """Return int64 [count], a permutation that depends on the arguments alone."""
+    return seeds.generator(seed, kind, number).permutation(count)
