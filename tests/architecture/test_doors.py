@@ -25,7 +25,7 @@ DOORS = {
     "scipy.fft": "data/duplicates.py",
     "scipy.linalg": "scores/",
     "scipy.ndimage": ("data/mask_findings.py", "data/outlines.py", "mask_losses/", "metrics/boundaries.py"),
-    "scipy.optimize": ("evaluation/calibration.py", "selection/laws.py"),  # a root; least squares
+    "scipy.optimize": ("evaluation/calibration.py", "label_shift.py", "selection/laws.py"),  # a root; least squares
     "scipy.sparse": "data/duplicates.py",
     "scipy.special": ("held_out.py", "scores/"),
     "scipy.spatial": "metrics/boundaries.py",

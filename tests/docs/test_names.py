@@ -7,6 +7,7 @@ import pytest
 
 from headstart.alignments.alignment import ALIGNMENTS
 from headstart.averages.average import AVERAGES
+from headstart.distances.distance import DISTANCES
 from headstart.job import METHODS
 from headstart.losses.loss import LOSSES
 from headstart.mixes.mix import MIXES
@@ -19,7 +20,7 @@ from tests.architecture.source import PLURAL_ROOMS, ROOT
 DOCS = ROOT / "docs"
 PAGE = (DOCS / "reference" / "methods.md").read_text()
 ROWS = [line for page in sorted(DOCS.rglob("*.md")) for line in page.read_text().splitlines() if line.startswith("| `")]
-PARTS = [(name, part) for catalog in (LOSSES, REGULARISERS, MIXES, AVERAGES, SCORES, ALIGNMENTS)
+PARTS = [(name, part) for catalog in (LOSSES, REGULARISERS, MIXES, AVERAGES, SCORES, DISTANCES, ALIGNMENTS)
          for name, part in catalog.all().items()]
 
 

@@ -1,0 +1,60 @@
+"""Probabilities: what is asked of rows that sum to 1 before they are believed, and how sure and how varied they are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from headstart.errors import DataError
+
+# N images, C classes
+
+ROUNDING = 0.01
+"""By how much the sum of a row may miss 1: rows of float16 with a thousand classes do by some thousandths."""
+
+
+def checked(rows: np.ndarray, what: str, *, width: int | None = None) -> np.ndarray:
+    """Return float64 [N, C], rows that sum to 1, from numbers that do but for rounding.
+
+    what: the words by which a message calls them. width: C, where it is known.
+    Raises DataError where there are no rows, the width is another, or a row is no distribution.
+    """
+    rows = np.asarray(rows, np.float64)
+    if rows.ndim != 2 or not rows.size or (width is not None and rows.shape[1] != width):
+        wanted = "one row an image" if width is None else f"{width} classes each"
+        raise DataError(f"{what}: needs probabilities of at least one image, {wanted}; got {rows.shape}.")
+    # NaN is in no range, so that it is refused too.
+    if not ((rows >= 0).all() and (np.abs(rows.sum(axis=1) - 1) < ROUNDING).all()):
+        raise DataError(f"{what}: each row must be probabilities with sum 1. Where these are logits, take their "
+                        "softmax.")
+    return np.asarray(rows / rows.sum(axis=1, keepdims=True))
+
+
+def softened(logits: np.ndarray, what: str) -> np.ndarray:
+    """Return float64 [N, C], the softmax of logits. Raises DataError where there are none, or one is not finite."""
+    logits = np.asarray(logits, np.float64)
+    if logits.ndim != 2 or not logits.size:
+        raise DataError(f"{what}: needs logits of at least one image, one row each; got {logits.shape}.")
+    if not np.isfinite(logits).all():
+        raise DataError(f"{what}: some logits are NaN or infinite: the model has diverged. Train with a lower rate.")
+    chances = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(chances / chances.sum(axis=1, keepdims=True))
+
+
+def entropies(probabilities: np.ndarray) -> np.ndarray:
+    """Return float64 [...], the entropy of each distribution along the last axis, in nats; 0 log 0 is 0."""
+    logs = np.log(np.where(probabilities > 0, probabilities, 1.0))
+    return np.asarray(-(probabilities * logs).sum(axis=-1) + 0.0)
+
+
+def nuclear_norm(probabilities: np.ndarray) -> float:
+    """Return the sum of the singular values of float64 [N, C] by its largest possible, sqrt(min(N, C) N); in 0..1.
+
+    1 for sure answers that are spread evenly over the classes; low where all answers are alike, or unsure.
+    Source: Deng et al., "Confidence and Dispersity Speak: Characterising Prediction Matrix for Unsupervised Accuracy
+    Estimation", ICML 2023, section 4.
+    """
+    count, classes = probabilities.shape
+    # Of the triangular factor the values are the same, and there are no more rows than columns.
+    tall = count > classes
+    values = np.linalg.svd(np.linalg.qr(probabilities, mode="r") if tall else probabilities, compute_uv=False)
+    return float(min(values.sum() / np.sqrt(min(count, classes) * count), 1.0))
