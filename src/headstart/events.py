@@ -94,8 +94,8 @@ class Judged:
     """What the validators say of a model on a target domain, without a label of it."""
 
     method: str
-    epoch: int
-    """0 is the start of the method."""
+    epoch: int | None
+    """0 is the start of the method; None is its result."""
     scores: Mapping[str, float]
     """By validator; higher is better, and NaN says nothing."""
 

@@ -147,7 +147,8 @@ class Job(Part):
     def _methods(cls, value: Any) -> tuple[Method, ...]:
         if isinstance(value, str):
             value = words(value)
-        return tuple(METHODS.validated(_as_method(item)) for item in (value if isinstance(value, list | tuple) else [value]))
+        items = value if isinstance(value, list | tuple) else [value]
+        return tuple(METHODS.validated(_as_method(item)) for item in items)
 
     @field_validator("method")
     @classmethod

@@ -28,7 +28,6 @@ from headstart.tasks.multilabel import Multilabel
 from headstart.tasks.task import ImageTask
 from headstart.training.watch import Watch, watch
 
-
 TARGET = "target"
 """What the labelled images of the domain that was adapted to are called among the splits."""
 

@@ -35,7 +35,7 @@ class Record:
         self._methods: list[dict[str, Any]] = []
         self._trained: dict[str, int] = {}
         self._kept: dict[str, int] = {}
-        self._judged: dict[tuple[str, int], dict[str, float | None]] = {}
+        self._judged: dict[tuple[str, int | None], dict[str, float | None]] = {}
         self._seconds_before = 0.0
 
     def begin(self, job: Job, *, resumed: bool) -> None:
@@ -48,8 +48,8 @@ class Record:
             self._notes = before["notes"] + [note for note in self._notes if note not in before["notes"]]
             self._rows = {(row["method"], row["epoch"]): row for row in read_history(self.directory)}
             known = self.directory / "validators.json"
-            self._judged = {(row["method"], row["epoch"]): row["scores"] for row in read_json(known)} if known.exists() \
-                else {}
+            rows: list[Any] = read_json(known) if known.exists() else []  # type: ignore[assignment]
+            self._judged = {(row["method"], row["epoch"]): row["scores"] for row in rows}
         else:
             write_text(self.directory / "job.yaml", job.to_yaml())
         self._write("running")
@@ -108,8 +108,8 @@ class Record:
             "schema": SCHEMA, "name": self.directory.name, "status": status, "pid": os.getpid(),
             "seconds": round(self._seconds_before + time.perf_counter() - self._began, 2),
             "data": self.job.data, "method": self.job.method[-1].part_name, "methods": self._methods,
-            "headline": self.metrics.get("target", self.metrics.get("test", {})), "trained": self._trained, "kept": self._kept,
-            "notes": self._notes,
+            "headline": self.metrics.get("target", self.metrics.get("test", {})), "trained": self._trained,
+            "kept": self._kept, "notes": self._notes,
         })
 
     def _write_history(self) -> None:

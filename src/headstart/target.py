@@ -127,9 +127,10 @@ def _in_classes_of(source: Dataset, target: Dataset, job: Job) -> tuple[Dataset,
     if absent:
         notes.append(f"target: a partial set of classes: it does not have {_some(absent)}")
     if strange:
-        notes.append(f"target: an open set of classes: {_some(strange)} {'is' if len(strange) == 1 else 'are'} not known "
-                     f"to the source. Their {len(target) - len(kept)} images are adapted to like the others, since no "
-                     "label is looked at; they do not count in the proof, where every answer would be wrong")
+        are = "is" if len(strange) == 1 else "are"
+        notes.append(f"target: an open set of classes: {_some(strange)} {are} not known to the source. Their "
+                     f"{len(target) - len(kept)} images are adapted to like the others, since no label is looked at; "
+                     "they do not count in the proof, where every answer would be wrong")
     proof = Dataset(kept, source.classes, source.task, target.format, target.root)
     return proof, notes
 

@@ -19,6 +19,7 @@ DOORS = {
     "lightning": "training/learner.py",
     "mlflow": "tracking/recorder.py",
     "onnxruntime": "features/exported.py",
+    "ot": "methods/transport.py",
     "peft": "injection.py",
     "optuna": "tuning/study.py",
     "rich": "cli/",

@@ -46,9 +46,9 @@ def adapt(
     from headstart.runs import free_directory
 
     job = build_job(
-        {"data": data, "target": target, "backbone": backbone, "method": method, "seed": seed, "init_from": init_from, "folds": folds,
-         "on_overfit": on_overfit, "format": format, "group_by": group_by, "skip_bad": skip_bad or None, "allow": allow,
-         "allow_licenses": allow_licenses, "limit_time": seconds(limit_time) if limit_time else None},
+        {"data": data, "target": target, "backbone": backbone, "method": method, "seed": seed, "init_from": init_from,
+         "folds": folds, "on_overfit": on_overfit, "format": format, "group_by": group_by, "skip_bad": skip_bad or None,
+         "allow": allow, "allow_licenses": allow_licenses, "limit_time": seconds(limit_time) if limit_time else None},
         config=config, assignments=set_ or [])
     directory = out or free_directory(Path("runs"), job.title)
     result = run(job, directory, listen=listeners(job.tracking))

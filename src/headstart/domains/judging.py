@@ -64,7 +64,7 @@ def keep_better(name: str, start: Model, adapted: Model, splits: Splits, context
                                                                                         (adapted, trained))]
     before, after = (verdicts(evidence) for evidence in seen)
     context.listen(Judged(name, 0, before))
-    context.listen(Judged(name, 1, after))
+    context.listen(Judged(name, None, after))
     if guard == NONE:
         return adapted
     old, new = before[guard], after[guard]

@@ -1,4 +1,4 @@
-"""Propagation: let the target's images hand their answers to those that look like them, and fit the head to the rest."""
+"""Propagation: let the target's images hand their answers to those that look like them, and fit the head to that."""
 
 from __future__ import annotations
 

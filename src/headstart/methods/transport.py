@@ -17,7 +17,7 @@ MOST = 20_000_000
 
 
 class Transport(FeatureSpace):
-    """Optimal transport with an entropic penalty; each source image goes to the mean of the target images it is sent to.
+    """Optimal transport with an entropic penalty; a source image goes to the mean of the target images it is sent to.
 
     The cost is the squared distance of the centred features of unit length, over its mean.
     Source: Courty et al., "Optimal Transport for Domain Adaptation", TPAMI 2017 (OT-IT, barycentric mapping); solver:

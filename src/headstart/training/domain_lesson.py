@@ -21,8 +21,8 @@ from headstart.events import Judged
 from headstart.methods.method import Context
 from headstart.model import Model
 from headstart.seeds import derive
-from headstart.training.domain_plan import DomainPlan
 from headstart.training.domain_pictures import PairedImages
+from headstart.training.domain_plan import DomainPlan
 from headstart.training.image_lesson import ImageLesson
 from headstart.training.imbalance import train_weights
 from headstart.training.lesson import Share
@@ -33,7 +33,7 @@ from headstart.training.objective import Teaching
 from headstart.training.pictures import SHARE, Pictures, ValImages, free_memory
 from headstart.training.plan import Plan
 from headstart.types import Batch
-from headstart.validators.validator import VALIDATORS, Evidence
+from headstart.validators.validator import Evidence
 
 # B images in a batch, C classes, D features
 
@@ -56,14 +56,15 @@ class DomainBatch(Batch):
 class DomainLesson(ImageLesson):
     """The source's loss plus the alignments'."""
 
-    unused = ("mask_losses", "monitor", "mix")
+    unused = ("mask_losses", "monitor", "mix")  # type: ignore[assignment]
     plan: DomainPlan
     monitor: _Chosen  # type: ignore[assignment]
 
     def __init__(self, model: Model, splits: Splits, plan: DomainPlan, context: Context) -> None:
         assert splits.target is not None, "a method that adapts to a domain has one"
         target = _unlabelled(splits.target)
-        super().__init__(model, dataclasses.replace(splits, train=target) if plan.source_free else splits, plan, context)
+        taught = dataclasses.replace(splits, train=target) if plan.source_free else splits
+        super().__init__(model, taught, plan, context)
         self.monitor = _Chosen(plan.select)
         needs = {name for part in plan.alignments for name in part.uses}
         self._strong, self._wants_pseudo = "strong" in needs, PSEUDO in needs
@@ -85,8 +86,8 @@ class DomainLesson(ImageLesson):
         if model.task.part_name != "classification":
             raise ConfigError(f"{plan.part_name}: for classification yet, not for {model.task.part_name}.")
         if plan.find_lr:
-            raise ConfigError(f"{plan.part_name}: find_lr looks for the rate at which the source's loss falls, which is "
-                              "not what an alignment needs. Leave it out.")
+            raise ConfigError(f"{plan.part_name}: find_lr looks for the rate at which the source's loss falls, which "
+                              "is not what an alignment needs. Leave it out.")
         super().refuse(plan, model)
 
     def companion(self) -> nn.Module:
@@ -191,15 +192,15 @@ class DomainLesson(ImageLesson):
         sizes = [len(part) for part in self._judged]
         (val, target, train), (said, told, _) = features.split(sizes), logits.split(sizes)
         labels, weights = targets[:sizes[0]], weights[:sizes[0]]
-        evidence = Evidence(*(_numbers(part) for part in (target, told, val, said)), labels.cpu().numpy(),
-                            _numbers(train), epoch=self.epoch)
+        evidence = Evidence(_numbers(target), _numbers(told), _numbers(val), _numbers(said), labels.cpu().numpy(),
+                            _numbers(train), self.epoch)
         found = verdicts(evidence)
         self.context.listen(Judged(self.plan.part_name, self.epoch, found))
         self.monitor.pseudo = own_labels(target, told) if self._wants_pseudo else None
         right = (said.argmax(dim=1) == labels).float()
         self._columns = {"val_accuracy": float((right * weights).sum() / weights.sum())}
         loss = float((self.task.loss(said, labels) * weights).sum(dtype=torch.float64) / weights.sum())
-        return found[self.plan.select] if self.plan.select in found else VALIDATORS.get(self.plan.select)()(evidence), loss
+        return found.get(self.plan.select, 0.0), loss
 
     def blank(self, count: int) -> Batch:
         """Return a batch of black images of both domains."""

@@ -170,7 +170,8 @@ class Learner(LightningModule):
         row = {"epoch": state.epoch + 1, "step": state.step, "train_loss": train_loss, "val_loss": loss}
         if name != "loss":
             row |= {f"train_{name}": train_metric, f"val_{name}": metric}
-        row |= self.lesson.columns() | self._rates() | unfreezing.columns(state) | {"seconds": time.monotonic() - self._epoch_began}
+        row |= self.lesson.columns() | self._rates() | unfreezing.columns(state)
+        row["seconds"] = time.monotonic() - self._epoch_began
         if self.plan.on_overfit == "regularise":
             row["level"] = state.level
         # An undefined metric (a split without some class) is left out: it is no number.

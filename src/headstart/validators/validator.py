@@ -50,10 +50,12 @@ NONE = "none"
 
 def _known(name: str) -> str:
     """Return the name. Raises NamedError for one that no validator has."""
-    try:
-        return name if name == NONE or VALIDATORS.get(name) else name
-    except ConfigError as error:
-        raise NamedError(str(error)) from None
+    if name != NONE:
+        try:
+            VALIDATORS.get(name)
+        except ConfigError as error:
+            raise NamedError(str(error)) from None
+    return name
 
 
 ValidatorName = Annotated[str, AfterValidator(_known)]

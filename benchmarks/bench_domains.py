@@ -1,0 +1,188 @@
+"""Another domain: every method that adapts to a target without labels, beside source-only and the supervised bound.
+
+    python benchmarks/bench_domains.py [--suites office,digits] [--seeds 0,1,2] [--methods mcc,shot] [--budget 3600]
+    python benchmarks/bench_domains.py --table                       write the tables into docs/benchmarks.md
+
+No label of a target is seen in training, selection or the guard: `headstart.target` strips them, here as in a run. The
+guard is off while measuring, and applied afterwards from the validators' recorded scores, so that one sees what it is
+worth. Results are appended to results/domains.jsonl. The emoji want --emoji FOLDER, see domain_pairs/sets.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from domain_pairs import sets
+from domain_pairs.lenet import LeNet
+from domain_pairs.sets import SUITES, DomainPair
+from side_by_side.measure import commit
+from side_by_side.results import append_row, put_table, read_rows
+
+from headstart.alignments.alignment import ALIGNMENTS
+from headstart.backbones.resolve import load
+from headstart.data.dataset import Dataset, Splits
+from headstart.data.splits import split
+from headstart.domains.judging import evidence_of, verdicts
+from headstart.events import Event, Judged
+from headstart.features.store import FeatureStore
+from headstart.files import cache_folder
+from headstart.job import METHODS
+from headstart.methods.align import Align
+from headstart.methods.finetune import Finetune
+from headstart.methods.method import Context, Method
+from headstart.model import Model
+from headstart.tasks.classification import Classification
+
+RESULTS = Path(__file__).parent / "results" / "domains.jsonl"
+BACKBONE = "efficientnet_lite0"
+FEATURES = ("coral", "subspace", "tca", "transport", "propagation", "prototypes", "t3a", "label_shift")
+SOURCE_FREE = ("adabn", "tent", "eata", "shot")
+WANTED = {"digits": (*FEATURES, *SOURCE_FREE, *ALIGNMENTS.names()), "office": (*FEATURES, "adabn"),
+          "emoji": (*FEATURES, "adabn"), "corruptions": (*FEATURES, *SOURCE_FREE)}
+DIGIT_PLAN: dict[str, Any] = {"epochs": 8, "batch_size": 64, "lr_head": 1e-3, "lr_backbone": 1e-3,
+                              "batch_norm": "train", "augment": "light"}
+SOURCE_PLAN = {**DIGIT_PLAN, "lr_head": 2e-3, "lr_backbone": 2e-3}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--suites", default=",".join(SUITES))
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--methods", default="")
+    parser.add_argument("--pairs", default="", help="such as mnist-usps")
+    parser.add_argument("--emoji", type=Path, default=sets.EMOJI)
+    parser.add_argument("--budget", type=float, default=3600, metavar="SECONDS")
+    parser.add_argument("--table", action="store_true")
+    words = parser.parse_args()
+    if words.table:
+        from domain_pairs.tables import tables
+
+        put_table(tables(read_rows(RESULTS)), start="<!-- domains table -->\n", end="<!-- end of the domains table -->\n")
+        return
+    sets.EMOJI = words.emoji
+    torch.set_num_threads(1)
+    deadline = time.monotonic() + words.budget
+    for seed in map(int, words.seeds.split(",")):
+        for suite in words.suites.split(","):
+            for pair in SUITES[suite][1]:
+                if words.pairs and "-".join(pair) not in words.pairs.split(","):
+                    continue
+                names = words.methods.split(",") if words.methods else WANTED[suite]
+                measure(suite, pair, seed, names, deadline)
+
+
+def measure(suite: str, pair: tuple[str, str], seed: int, names: tuple[str, ...] | list[str], deadline: float) -> None:
+    """Append the rows of a pair that are missing: source-only and supervised first, then each method."""
+    done = {row["method"] for row in read_rows(RESULTS)
+            if (row["suite"], row["source"], row["target"], row["seed"]) == (suite, *pair, seed)}
+    missing = [name for name in ("source_only", "supervised", *names) if name not in done]
+    if not missing or time.monotonic() > deadline:
+        return
+    domains = SUITES[suite][0](*pair)
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(suite, domains, seed, Path(folder))
+        for name in missing:
+            if time.monotonic() > deadline:
+                return
+            row = {"suite": suite, "source": pair[0], "target": pair[1], "method": name, "seed": seed,
+                   **bench.row(name), "commit": commit()}
+            append_row(RESULTS, row)
+            print(suite, *pair, name, seed, f"{row['accuracy']:.4f} ({row['seconds']:.0f} s)", flush=True)
+
+
+class Bench:
+    """A pair of domains with the model that knows the source alone."""
+
+    def __init__(self, suite: str, domains: DomainPair, seed: int, folder: Path) -> None:
+        self.suite, self.domains, self.seed, self.folder = suite, domains, seed, folder
+        self.trained = domains.source.classes == sets.DIGITS
+        parts = split(dataclasses.replace(domains.source, samples=tuple(
+            dataclasses.replace(sample, split=None, group=None) for sample in domains.source.samples)),
+            seed=seed, val=0.1 if self.trained else 0.2, test=0.01)
+        self.splits = dataclasses.replace(parts, target=unlabelled(domains.target))
+        self.heard: list[Event] = []
+        self._start: Model | None = None
+
+    def context(self) -> Context:
+        self.heard = []
+        workspace = Path(tempfile.mkdtemp(dir=self.folder))
+        return Context(listen=self.heard.append, seed=self.seed, workspace=workspace,
+                       features=FeatureStore(cache_folder() / "features", images=20_000))
+
+    def start(self) -> Model:
+        """Return the model of the source alone."""
+        if self._start is None:
+            self._start = self.fitted(self.splits)
+        return self._start
+
+    def fitted(self, splits: Splits) -> Model:
+        """Return a model of labelled images: a probe on the packaged backbone, for digits a small network."""
+        if self.trained:
+            torch.manual_seed(self.seed)
+            backbone = LeNet().eval()
+            start = Model.fresh(backbone, Classification(), splits.train.classes,
+                                preprocessing=backbone.spec.preprocessing)
+            return Finetune(**SOURCE_PLAN).fit(start, splits, self.context())
+        backbone, _ = load(BACKBONE)
+        start = Model.fresh(backbone, Classification(), splits.train.classes,
+                            preprocessing=backbone.spec.preprocessing)
+        return METHODS.get("probe")().fit(start, splits, self.context())
+
+    def method(self, name: str) -> Method:
+        plan = DIGIT_PLAN if self.trained else {}
+        if name in METHODS.names():
+            part = METHODS.get(name)
+            own = {"adabn": {"head": "kept"} if self.trained else {}, "shot": plan, "align": plan}.get(name, {})
+            return part.parse({**own, "guard": "none"})
+        return Align.parse({"alignments": name, **plan, "guard": "none"})
+
+    def row(self, name: str) -> dict[str, Any]:
+        """Return what is measured of one method."""
+        start = None if name == "supervised" else self.start()
+        began, clock = time.process_time(), time.perf_counter()
+        context = self.context()
+        if name == "source_only":
+            model, scores = self.start(), verdicts(evidence_of(self.start(), self.splits, context, trained=True))
+        elif name == "supervised":
+            model, scores = self.supervised(), {}
+        else:
+            assert start is not None
+            model = self.method(name).fit(start, self.splits, context)
+            scores = next((dict(event.scores) for event in reversed(self.heard)
+                           if isinstance(event, Judged) and event.epoch is None), {})
+        seconds = time.perf_counter() - clock
+        return {"accuracy": accuracy(model, self.domains.proof), "images": len(self.domains.proof),
+                "seconds": round(seconds, 2), "cpu_seconds": round(time.process_time() - began, 2),
+                "scores": {key: None if math.isnan(value) else value for key, value in scores.items()}}
+
+    def supervised(self) -> Model:
+        """Return a model of the target's labels: half of them where the target proves on its own images."""
+        target = self.domains.target
+        parts = split(dataclasses.replace(target, samples=tuple(
+            dataclasses.replace(sample, split=None, group=None) for sample in target.samples)), seed=self.seed, val=0.1,
+            test=0.01 if self.domains.proof is not target else 0.3)
+        if self.domains.proof is target:
+            self.domains = dataclasses.replace(self.domains)
+        return self.fitted(parts)
+
+
+def unlabelled(target: Dataset) -> Dataset:
+    """Return the images without labels, as `headstart.target` gives them to a run."""
+    return dataclasses.replace(target, samples=tuple(
+        dataclasses.replace(sample, label=None, split=None, group=None) for sample in target.samples))
+
+
+def accuracy(model: Model, part: Dataset) -> float:
+    logits = model.logits([sample.source for sample in part.samples])
+    return float((logits.argmax(axis=1) == part.labels()).mean())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Entropy: be sure of each target image."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from headstart.alignments.alignment import Alignment, Pair
+
+# T target images, C classes
+
+
+class Entropy(Alignment):
+    """Mean entropy of the softmax of the target's logits, in nats. The source is not needed.
+
+    Alone it may push all images into one class: keep the classifier, and train little (norm-only, few epochs).
+    Source: Wang et al., "Tent: Fully Test-Time Adaptation by Entropy Minimization", ICLR 2021, equation 1; Grandvalet &
+    Bengio, "Semi-supervised Learning by Entropy Minimization", NeurIPS 2004.
+    """
+
+    def build(self, width: int, classes: int) -> nn.Module:
+        """Return the module; it has nothing to learn."""
+        return _Entropy()
+
+
+class _Entropy(nn.Module):
+    def forward(self, pair: Pair) -> torch.Tensor:
+        """Return the mean entropy."""
+        logs = functional.log_softmax(pair.target.logits.float(), dim=1)
+        return -(logs.exp() * logs).sum(dim=1).mean()
