@@ -15,12 +15,13 @@ from headstart.part import Part
 from headstart.regularisers.regulariser import REGULARISERS
 from headstart.scores.score import SCORES
 from headstart.training.plan import Plan
+from headstart.validators.validator import VALIDATORS
 from tests.architecture.source import PLURAL_ROOMS, ROOT
 
 DOCS = ROOT / "docs"
 PAGE = (DOCS / "reference" / "methods.md").read_text()
 ROWS = [line for page in sorted(DOCS.rglob("*.md")) for line in page.read_text().splitlines() if line.startswith("| `")]
-PARTS = [(name, part) for catalog in (LOSSES, REGULARISERS, MIXES, AVERAGES, SCORES, DISTANCES, ALIGNMENTS)
+PARTS = [(name, part) for catalog in (LOSSES, REGULARISERS, MIXES, AVERAGES, SCORES, DISTANCES, VALIDATORS, ALIGNMENTS)
          for name, part in catalog.all().items()]
 
 
