@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 import headstart as hs
+from headstart.alignments.alignment import ALIGNMENTS
 from headstart.averages.average import AVERAGES
 from headstart.cli import application
 from headstart.data.dataset import Splits
@@ -28,17 +30,18 @@ from headstart.model import Model
 from headstart.regularisers.regulariser import REGULARISERS
 from headstart.run import run
 from headstart.training.plan import Plan
+from headstart.types import Sample
 from tests.methods.past import finished, moved, splits
 from tests.training.killing import in_child, kill_at_step
-from tests.training.small import Events, context, digest, model
+from tests.training.small import Events, context, digest, model, pictures
 
 NAMES = METHODS.names()
 # Detectors and segmenters are trained in tests/training and tests/e2e: they need marks, and give no logits of an image.
 PAIRS = [(name, task) for name, part in METHODS.all().items() for task in part.tasks
          if task not in ("detection", "semantic")]
 TRAINED = [(name, part.tasks[0]) for name, part in METHODS.all().items() if issubclass(part, Plan)]
-QUICK = {"epochs": 2, "batch_size": 5, "lr_head": 1e-2, "monitor": "loss", "checkpoint_seconds": 0.001}
-"""A training as short as may be, for those that have such settings."""
+QUICK = {"epochs": 2, "batch_size": 5, "lr_head": 1e-2, "checkpoint_seconds": 0.001, "guard": "none", "neighbours": 3}
+"""A training as short as may be, for those that have such settings; what it made is kept."""
 RUNS = {"runs", "teacher"}
 """Settings that name past runs."""
 every_method = pytest.mark.parametrize("name", NAMES)
@@ -94,15 +97,24 @@ def state(of: Model) -> dict[str, Any]:
 def with_sealed_test(parts: Splits, reads: list[int]) -> Splits:
     sealed = tuple(replace(sample, source=Sealed(number, reads), label=None)
                    for number, sample in enumerate(parts.test.samples))
-    return Splits(parts.train, parts.val, replace(parts.test, samples=sealed))
+    return replace(parts, test=replace(parts.test, samples=sealed))
+
+
+def with_target(parts: Splits, folder: Path) -> Splits:
+    """The splits with a target without labels: as many other pictures, darker."""
+    images = []
+    for number, path in enumerate(pictures(folder, len(parts.train))):
+        Image.fromarray(np.asarray(Image.open(path)) // 2).save(path)
+        images.append(Sample(f"target {number}", path, None))
+    return replace(parts, target=replace(parts.train, samples=tuple(images)))
 
 
 def build(name: str, start: Model, parts: Splits, folder: Path) -> Method:
     """The method with the least that it asks for: past runs, where it builds on some; a few steps, where it trains."""
-    part, least = METHODS.get(name), QUICK
+    part, least = METHODS.get(name), QUICK if METHODS.get(name).needs_target else {**QUICK, "monitor": "loss"}
     if RUNS & set(part.model_fields):
         runs = [str(finished(folder / f"run {seed}", moved(start, seed=seed), parts, start=start)) for seed in (1, 2)]
-        least = {**QUICK, "runs": runs, "teacher": runs[0]}
+        least = {**least, "runs": runs, "teacher": runs[0]}
     return part(**{key: value for key, value in least.items() if key in part.model_fields})
 
 
@@ -110,14 +122,15 @@ def build(name: str, start: Model, parts: Splits, folder: Path) -> Method:
 def fitted(request, tmp_path_factory) -> Fitted:
     name, task = request.param
     folder, reads = tmp_path_factory.mktemp(name), []
-    parts = with_sealed_test(splits(folder / "data", task=task), reads)
+    parts = with_target(with_sealed_test(splits(folder / "data", task=task), reads), folder / "target")
     start = model(task=task)
     for need in METHODS.get(name).needs:
         start = METHODS.get(need)().fit(start, parts, context(folder / need, Events()))
-    with torch.no_grad():
-        # A start that validation does not like, so that what was learned is kept.
-        start.head.linear.weight.mul_(0.01)
-        start.head.linear.bias[:1] += 4
+    if not METHODS.get(name).needs_target:  # which builds on what the start says of the target
+        with torch.no_grad():
+            # A start that validation does not like, so that what was learned is kept.
+            start.head.linear.weight.mul_(0.01)
+            start.head.linear.bias[:1] += 4
     method = build(name, start, parts, folder)
     reads.clear()
     before = state(start)
@@ -190,9 +203,9 @@ def test_a_task_that_a_method_can_not_do_is_refused_with_those_that_can(name, ro
     assert not (tmp_path / "run" / "run.json").exists()
 
 
-PARTS = [catalog.plain(part()) for catalog in (LOSSES, MIXES, AVERAGES, REGULARISERS, MASK_LOSSES)
+PARTS = [catalog.plain(part()) for catalog in (LOSSES, MIXES, AVERAGES, REGULARISERS, MASK_LOSSES, ALIGNMENTS)
          for part in catalog.all().values()]
-VALUES = (3, 0.25, True, "last-2", "word", ["word"], *PARTS, *([part] for part in PARTS))
+VALUES = (3, 0.25, True, "last-2", "entropy", "word", ["word"], *PARTS, *([part] for part in PARTS))
 """One of them is a value of any setting that has no list of words."""
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from headstart.data.dataset import Splits
 from headstart.domains.judging import keep_better
-from headstart.events import Finished, Started
+from headstart.events import Finished, Note, Started
 from headstart.logistic import PENALTIES, fit_path, likeliest
 from headstart.methods.method import Context, Method
 from headstart.model import Model
@@ -88,6 +88,10 @@ class FeatureSpace(Method):
                           model.answers.probabilities(model.logits_of(target)),
                           _penalty(source, val, splits, weights))
         found = self.examples(domains, generator(context.seed, self.part_name))
+        if len(np.unique(found.labels[found.weights > 0])) < 2:
+            context.listen(Note(f"{self.part_name}: would give all images of the target one class, which leaves nothing "
+                                "to tell apart. The model is left as it was.", "warning"))
+            return model
         (fit,) = fit_path(found.features, found.labels, classes=domains.classes, weights=found.weights,
                           penalties=(domains.l2,))
         context.listen(Finished(self.part_name, time.monotonic() - began, f"l2 {domains.l2:.2g}"))
