@@ -44,8 +44,8 @@ RESULTS = Path(__file__).parent / "results" / "domains.jsonl"
 BACKBONE = "efficientnet_lite0"
 FEATURES = ("coral", "subspace", "tca", "transport", "propagation", "prototypes", "t3a", "label_shift")
 SOURCE_FREE = ("adabn", "tent", "eata", "shot")
-WANTED = {"digits": (*FEATURES, *SOURCE_FREE, *ALIGNMENTS.names()), "office": (*FEATURES, "adabn"),
-          "emoji": (*FEATURES, "adabn"), "corruptions": (*FEATURES, *SOURCE_FREE)}
+WANTED = {"digits": (*FEATURES, *SOURCE_FREE, *ALIGNMENTS.names()), "office": FEATURES,
+          "emoji": FEATURES, "corruptions": (*FEATURES, *SOURCE_FREE)}
 DIGIT_PLAN: dict[str, Any] = {"epochs": 8, "batch_size": 64, "lr_head": 1e-3, "lr_backbone": 1e-3,
                               "batch_norm": "train", "augment": "light"}
 SOURCE_PLAN = {**DIGIT_PLAN, "lr_head": 2e-3, "lr_backbone": 2e-3}

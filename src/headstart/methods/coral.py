@@ -18,7 +18,7 @@ class Coral(FeatureSpace):
     to features of unit variance and leaves the means to their standardisation).
     """
 
-    shrinkage: float = Field(1.0, gt=0, le=1e6)
+    shrinkage: float = Field(10.0, gt=0, le=1e6)
     """How far both covariances are drawn to a multiple of the identity; with few images, higher is safer."""
 
     def examples(self, domains: Domains, rng: np.random.Generator) -> Examples:

@@ -17,7 +17,7 @@ class Subspace(FeatureSpace):
     Source: Fernando et al., "Unsupervised Visual Domain Adaptation Using Subspace Alignment", ICCV 2013.
     """
 
-    directions: int = Field(80, ge=1, le=100_000)
+    directions: int = Field(20, ge=1, le=100_000)
     """Principal directions of each domain that are kept; no more than there are images or features."""
 
     def examples(self, domains: Domains, rng: np.random.Generator) -> Examples:

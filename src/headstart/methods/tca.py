@@ -19,7 +19,7 @@ class Tca(FeatureSpace):
     Source: Pan et al., "Domain Adaptation via Transfer Component Analysis", IEEE TNN 2011, equation 7.
     """
 
-    components: int = Field(80, ge=1, le=100_000)
+    components: int = Field(30, ge=1, le=100_000)
     """Directions that are kept; no more than there are features."""
     mu: float = Field(0.1, gt=0, le=1e6)
     """How little a difference of the means may count, beside 1 for one of unit length."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from pydantic import Field
 
@@ -17,15 +19,23 @@ MOST = 20_000_000
 
 
 class Transport(FeatureSpace):
-    """Optimal transport with an entropic penalty; a source image goes to the mean of the target images it is sent to.
+    """Unbalanced optimal transport; a source image goes to the mean of the target images that it is sent to.
 
-    The cost is the squared distance of the centred features of unit length, over its mean.
-    Source: Courty et al., "Optimal Transport for Domain Adaptation", TPAMI 2017 (OT-IT, barycentric mapping); solver:
-    Cuturi, "Sinkhorn Distances", NeurIPS 2013, in logarithms, from the library POT.
+    The cost is the squared distance of the centred features of unit length, over its mean, plus `answers` times the
+    chance that the model gives the target image another class; then over its mean again. The plan need not carry all
+    of either domain: classes may be rarer there.
+    Sources: Courty et al., "Optimal Transport for Domain Adaptation", TPAMI 2017 (barycentric mapping); Courty et al.,
+    "Joint Distribution Optimal Transportation", NeurIPS 2017 (the answers in the cost); Fatras et al., "Unbalanced
+    Minibatch Optimal Transport", ICML 2021; solver: Chizat et al., Mathematics of Computation 2018, from POT.
     """
 
-    entropy: float = Field(0.05, gt=0, le=100)
+    entropy: float = Field(0.02, gt=0, le=100)
     """Penalty on plans that are sure of themselves, against a mean cost of 1: smaller ones send each image to fewer."""
+    marginals: float = Field(0.1, gt=0, le=1e6)
+    """Penalty on leaving images out: a high one carries all of both domains, as if the classes stood in the same
+    proportions."""
+    answers: float = Field(1.0, ge=0, le=1e6)
+    """Weight of the model's answers beside the distance."""
 
     def refuse_unfit(self, model: Model, splits: Splits) -> None:
         """Raise ConfigError where the pairs of images would not fit into memory; ResourceError without POT."""
@@ -39,12 +49,17 @@ class Transport(FeatureSpace):
         """Return the source's images at their new places."""
         cost = 2 - 2 * _directions(domains.source) @ _directions(domains.target).T
         cost /= cost.mean() or 1.0
+        cost += self.answers * (1 - domains.probabilities[:, domains.labels].T)
+        cost /= cost.mean() or 1.0
         share = domains.weights / domains.weights.sum()
-        plan = _library().sinkhorn(share, np.full(len(domains.target), 1 / len(domains.target)), cost, self.entropy,
-                                   method="sinkhorn_log", numItermax=2000, stopThr=1e-7, warn=False)
-        moved = plan @ domains.target / np.maximum(plan.sum(axis=1, keepdims=True), 1e-300)
-        kept = share > 0
-        return Examples(moved[kept], domains.labels[kept], domains.weights[kept])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that the last digit still moves after the last round
+            plan = _library().unbalanced.sinkhorn_unbalanced(
+                share, np.full(len(domains.target), 1 / len(domains.target)), cost, self.entropy, self.marginals,
+                method="sinkhorn_stabilized", numItermax=1000, stopThr=1e-7)
+        carried = plan.sum(axis=1)
+        kept = carried > 1e-12 * carried.max()
+        return Examples(plan[kept] @ domains.target / carried[kept, None], domains.labels[kept], domains.weights[kept])
 
 
 def _directions(features: np.ndarray) -> np.ndarray:
