@@ -18,11 +18,12 @@ class Subspace(FeatureSpace):
     """
 
     directions: int = Field(20, ge=1, le=100_000)
-    """Principal directions of each domain that are kept; no more than there are images or features."""
+    """Principal directions of each domain that are kept; no more than there are features, fewer than images."""
 
     def examples(self, domains: Domains, rng: np.random.Generator) -> Examples:
         """Return the source's images, moved into the target's subspace."""
-        count = min(self.directions, *(min(part.shape) for part in (domains.source, domains.target)))
+        # Images about their mean span one direction fewer than there are images.
+        count = min(self.directions, *(min(len(part) - 1, part.shape[1]) for part in (domains.source, domains.target)))
         source, target = (_principal(part, count) for part in (domains.source, domains.target))
         centred = domains.source - domains.source.mean(axis=0)
         aligned = centred @ source @ (source.T @ target)

@@ -47,19 +47,20 @@ class Transport(FeatureSpace):
 
     def examples(self, domains: Domains, rng: np.random.Generator) -> Examples:
         """Return the source's images at their new places."""
-        cost = 2 - 2 * _directions(domains.source) @ _directions(domains.target).T
+        heavy = domains.weights > 0
+        source, labels, weights = (part[heavy] for part in (domains.source, domains.labels, domains.weights))
+        cost = 2 - 2 * _directions(source) @ _directions(domains.target).T
         cost /= cost.mean() or 1.0
-        cost += self.answers * (1 - domains.probabilities[:, domains.labels].T)
+        cost += self.answers * (1 - domains.probabilities[:, labels].T)
         cost /= cost.mean() or 1.0
-        share = domains.weights / domains.weights.sum()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the last digit still moves after the last round
             plan = _library().unbalanced.sinkhorn_unbalanced(
-                share, np.full(len(domains.target), 1 / len(domains.target)), cost, self.entropy, self.marginals,
-                method="sinkhorn_stabilized", numItermax=1000, stopThr=1e-7)
+                weights / weights.sum(), np.full(len(domains.target), 1 / len(domains.target)), cost, self.entropy,
+                self.marginals, method="sinkhorn_stabilized", numItermax=1000, stopThr=1e-7)
         carried = plan.sum(axis=1)
         kept = carried > 1e-12 * carried.max()
-        return Examples(plan[kept] @ domains.target / carried[kept, None], domains.labels[kept], domains.weights[kept])
+        return Examples(plan[kept] @ domains.target / carried[kept, None], labels[kept], weights[kept])
 
 
 def _directions(features: np.ndarray) -> np.ndarray:
