@@ -34,6 +34,8 @@ class Adapted:
     method: Method
     model: Model
     seconds: float
+    new_backbone: bool
+    """Whether the backbone may be another one than the method was given, whose features are in no store."""
 
 
 def adapt_all(job: Job, model: Model, splits: Splits, *, work: Path, listen: Listen,
@@ -78,7 +80,7 @@ def _fit_once(method: Method, start: Model, splits: Splits, context: Context, fo
     if receipt.exists():
         seconds = json.loads(receipt.read_text())["seconds"]
         context.listen(Note(f"{name}: finished before the interruption, taken as it is"))
-        return Adapted(name, method, _kept(folder), seconds)
+        return Adapted(name, method, _kept(folder), seconds, method.trains_backbone)
     began = time.perf_counter()
     model = method.fit(start, splits, context)
     seconds = time.perf_counter() - began
@@ -87,7 +89,8 @@ def _fit_once(method: Method, start: Model, splits: Splits, context: Context, fo
         save_model(model, folder)
         write_json(receipt, {"seconds": seconds})
         shutil.rmtree(context.workspace, ignore_errors=True)
-    return Adapted(name, method, model, seconds)
+    # One that may train, and did not, hands on the very backbone that it was given.
+    return Adapted(name, method, model, seconds, method.trains_backbone and model.backbone is not start.backbone)
 
 
 def save_model(model: Model, folder: Path) -> None:

@@ -135,9 +135,15 @@ class Job(Part):
     @model_validator(mode="before")
     @classmethod
     def _auto(cls, values: Any) -> Any:
-        """Take `method: auto` as what it stands for."""
-        if not isinstance(values, dict) or not values.get("method"):
+        """Take `method: auto` as what it stands for; where a target is named, it is what is meant unless one is."""
+        if not isinstance(values, dict):
             return values
+        if values.get("target") and not values.get("method"):
+            return values | {"method": "transfer"}
+        if not values.get("method"):
+            return values
+        if words(values["method"]) in (["auto"], ("auto",)) and values.get("target"):
+            return values | {"method": "transfer", "advise": False}
         if words(values["method"]) in (["auto"], ("auto",)):
             return {key: value for key, value in values.items() if key != "method"} | {"advise": True}
         return values | {"advise": False}  # a method that is named is the one to take

@@ -123,7 +123,7 @@ def evaluated(job: Job, item: Adapted, logits: dict[str, np.ndarray], parts: Map
 def logits_on(job: Job, item: Adapted, part: Dataset, splits: Splits, listen: Listen, *, step: str) -> np.ndarray:
     """Return the model's logits on a part of the splits, float32 [N, C]; frozen features come from the store."""
     model, device = item.model, choose_device(job.device)
-    if item.method.trains_backbone:
+    if item.new_backbone:
         return model.logits([sample.source for sample in part.samples], listen=listen, step=step,
                             device=device, workers=job.workers)
     return model.logits_of(feature_store(splits).features(model.backbone, model.preprocessing, part, listen=listen,

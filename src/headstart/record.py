@@ -129,7 +129,7 @@ def in_fold(method: str, number: int | str) -> str:
 
 def trained_parameters(item: Adapted) -> int:
     """Return how many parameters a method that told nothing of it may have changed: the head's, or all."""
-    parts = [item.model.head, *([item.model.backbone] if item.method.trains_backbone else [])]
+    parts = [item.model.head, *([item.model.backbone] if item.new_backbone else [])]
     return sum(parameter.numel() for part in parts for parameter in part.parameters())
 
 

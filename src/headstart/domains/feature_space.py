@@ -13,13 +13,18 @@ import numpy as np
 from headstart.data.dataset import Splits
 from headstart.domains.judging import keep_better
 from headstart.events import Finished, Note, Started
-from headstart.logistic import PENALTIES, fit_path, likeliest
+from headstart.logistic import PENALTIES, LinearFit, fit_path, likeliest
 from headstart.methods.method import Context, Method
 from headstart.model import Model
 from headstart.seeds import generator
 from headstart.validators.validator import ValidatorName
 
 # N source images, M target images, K examples, D features, C classes
+
+
+HELD_OUT = 0.2
+FALLBACK = 0.01
+"""Penalty where there are too few examples to choose by."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,6 @@ class Domains:
     """float64 [M, D]."""
     probabilities: np.ndarray
     """float64 [M, C]: what the model says of the target before it is adapted."""
-    l2: float
-    """The penalty that fits the source, for a classifier on features of unit scale."""
 
     @property
     def classes(self) -> int:
@@ -60,7 +63,7 @@ class Examples:
 class FeatureSpace(Method):
     """Fits the linear head anew, for the target's features; the backbone stays as it is.
 
-    The penalty is the one that suits the source's validation images.
+    The penalty is the one that fits a held-out fifth of what the head is fitted to.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
@@ -80,34 +83,38 @@ class FeatureSpace(Method):
         """Return the model with a head for the target. Raises DataError where a feature is not finite."""
         assert splits.target is not None, "opening refuses a job without"
         began = time.monotonic()
-        source, val, target = (context.vectors(model, part).astype(np.float64)
-                               for part in (splits.train, splits.val, splits.target))
+        source, target = (context.vectors(model, part).astype(np.float64) for part in (splits.train, splits.target))
         context.listen(Started(self.part_name))
-        weights = splits.train.weights().astype(np.float64)
-        domains = Domains(source, splits.train.labels(), weights, target,
-                          model.answers.probabilities(model.logits_of(target)),
-                          _penalty(source, val, splits, weights))
-        found = self.examples(domains, generator(context.seed, self.part_name))
+        domains = Domains(source, splits.train.labels(), splits.train.weights().astype(np.float64), target,
+                          model.answers.probabilities(model.logits_of(target)))
+        rng = generator(context.seed, self.part_name)
+        found = self.examples(domains, rng)
         if len(np.unique(found.labels[found.weights > 0])) < 2:
             context.listen(Note(f"{self.part_name}: would give all images of the target one class, which leaves nothing "
                                 "to tell apart. The model is left as it was.", "warning"))
             return model
-        (fit,) = fit_path(found.features, found.labels, classes=domains.classes, weights=found.weights,
-                          penalties=(domains.l2,))
-        context.listen(Finished(self.part_name, time.monotonic() - began, f"l2 {domains.l2:.2g}"))
+        l2 = _penalty(found, domains.classes, rng)
+        (fit,) = fit_path(found.features, found.labels, classes=domains.classes, weights=found.weights, penalties=(l2,))
+        context.listen(Finished(self.part_name, time.monotonic() - began, f"l2 {l2:.2g}"))
         adapted = dataclasses.replace(model, head=fit.head(), temperature=1.0)
         return keep_better(self.part_name, model, adapted, splits, context, guard=self.guard)
 
 
-def _penalty(source: np.ndarray, val: np.ndarray, splits: Splits, weights: np.ndarray) -> float:
-    """Return the penalty with which a classifier of the source is likeliest on its validation images."""
-    labels, held_out = splits.train.labels(), splits.val.labels()
-    path = fit_path(source, labels, classes=len(splits.train.classes), weights=weights, penalties=PENALTIES)
+def _penalty(examples: Examples, classes: int, rng: np.random.Generator) -> float:
+    """Return the penalty with which a classifier of most of the examples is likeliest on the others."""
+    order = rng.permutation(len(examples.labels))
+    held = np.zeros(len(order), bool)
+    held[order[:max(1, round(HELD_OUT * len(order)))]] = True
+    labels = examples.labels
+    if len(np.unique(labels[~held])) < 2 or not examples.weights[held].any() or not examples.weights[~held].any():
+        return FALLBACK
+    path = fit_path(examples.features[~held], labels[~held], classes=classes, weights=examples.weights[~held],
+                    penalties=PENALTIES)
 
-    def loss(fit: object) -> float:
-        logits = fit.logits(val)  # type: ignore[attr-defined]
+    def loss(fit: LinearFit) -> float:
+        logits = fit.logits(examples.features[held])
         logits -= logits.max(axis=1, keepdims=True)
-        log_likelihood = logits[np.arange(len(val)), held_out] - np.log(np.exp(logits).sum(axis=1))
-        return float(np.average(-log_likelihood, weights=splits.val.weights()))
+        log_likelihood = logits[np.arange(len(logits)), labels[held]] - np.log(np.exp(logits).sum(axis=1))
+        return float(np.average(-log_likelihood, weights=examples.weights[held]))
 
     return likeliest(path, loss).l2

@@ -1,0 +1,105 @@
+"""Transfer: try the quick ways to another domain, take the one that the target's images speak for, train if it pays."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+from pydantic import Field, field_validator
+
+from headstart.catalog import Catalog
+from headstart.data.dataset import Splits
+from headstart.domains.judging import evidence_of, verdicts
+from headstart.errors import HeadstartError, Interrupted
+from headstart.events import Event, Judged, Note
+from headstart.methods.method import Context, Method
+from headstart.model import Model
+from headstart.part import NamedError, Words
+from headstart.validators.validator import NONE, ValidatorName
+
+START = "the start"
+
+
+class Transfer(Method):
+    """What `--method auto` does where a target is named. Nothing that the validator holds for worse is ever taken.
+
+    First the candidates on cached features, in seconds each. If the best of them leaves much to gain (its score is
+    below `enough`), the methods of `train` go on from it, each kept only if its score is higher still.
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ("classification",)
+    needs: ClassVar[tuple[str, ...]] = ("probe",)
+    needs_target: ClassVar[bool] = True
+
+    candidates: Words = ("coral", "propagation", "prototypes", "t3a")
+    """The quick methods to try."""
+    train: Words = ("shot",)
+    """The methods that train, for where the quick ones leave much to gain; `none` for none."""
+    enough: float = Field(0.9, ge=-1, le=1)
+    """Score of `select` from which on no training would pay."""
+    select: ValidatorName = "neighbour_agreement"
+    """The validator that chooses among them; no label of the target is looked at."""
+
+    @field_validator("candidates", "train")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        able = [name for name, part in _methods().all().items() if part.needs_target and part is not cls]
+        wrong = [name for name in value if name not in able and value != (NONE,)]
+        if wrong:
+            raise NamedError(f"transfer: {wrong[0]} is no method that adapts to a target. Choices: {', '.join(able)}.")
+        return () if value == (NONE,) else value
+
+    @field_validator("select")
+    @classmethod
+    def _chosen(cls, value: str) -> str:
+        if value == NONE:
+            raise NamedError("transfer: select needs a validator; to take a method whatever it is like, name it with "
+                             "guard=none.")
+        return value
+
+    def fit(self, model: Model, splits: Splits, context: Context) -> Model:
+        """Return the best of all, or `model` where nothing is better. What each came to is told."""
+        best, name = model, START
+        scores = verdicts(evidence_of(model, splits, context, trained=False))
+        context.listen(Judged(self.part_name, 0, scores))
+        score, told = scores[self.select], {START: scores[self.select]}
+        for candidate in self.candidates:
+            found, value = self._tried(candidate, model, splits, context)
+            told[candidate] = value
+            if value > score:
+                best, name, score = found, candidate, value
+        if self.train and score < self.enough and context.remaining() > 0:
+            for candidate in self.train:
+                found, value = self._tried(candidate, best, splits, context)
+                told[f"{candidate} after {name}" if name != START else candidate] = value
+                if value > score:
+                    best, name, score = found, candidate, value
+        ranked = ", ".join(f"{key} {value:.4f}" for key, value in sorted(told.items(), key=lambda item: -item[1]))
+        context.listen(Note(f"{self.part_name}: {name} is taken. {self.select}: {ranked}"))
+        return best
+
+    def _tried(self, name: str, start: Model, splits: Splits, context: Context) -> tuple[Model, float]:
+        """Return what a method makes of the start, and its score; the start and -inf where it can't do it here."""
+        method: Any = _methods().get(name).parse({"guard": NONE}, where=name)
+        heard: list[Event] = []
+
+        def listen(event: Event) -> None:
+            heard.append(event)
+            if not isinstance(event, Judged | Note):  # what it says of itself would be taken for the result's
+                context.listen(event)
+
+        inner = dataclasses.replace(context, listen=listen, workspace=context.workspace / name)
+        try:
+            method.refuse_unfit(start, splits)
+            made = method.fit(start, splits, inner)
+        except Interrupted:
+            raise
+        except HeadstartError as error:
+            context.listen(Note(f"{self.part_name}: {name} is left out: {error}", "warning"))
+            return start, float("-inf")
+        found = [event.scores for event in heard if isinstance(event, Judged) and event.epoch is None]
+        return made, found[-1][self.select] if found else float("-inf")
+
+
+def _methods() -> Catalog[Method]:
+    return Catalog("methods", Method)  # type: ignore[type-abstract]
