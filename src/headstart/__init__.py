@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         evaluate,
         find_label_errors,
         forecast,
+        mismatch,
         predict,
         rank,
         reproduce,
@@ -40,14 +41,15 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "adapt": "api", "advise": "api", "check": "api", "compare": "api", "convert": "api", "evaluate": "api",
-    "find_label_errors": "api", "forecast": "api", "predict": "api", "rank": "api", "reproduce": "api",
+    "find_label_errors": "api", "forecast": "api", "mismatch": "api",
+    "predict": "api", "rank": "api", "reproduce": "api",
     "resume": "api", "similar": "api", "tune": "api", "verify": "api",
     "Dataset": "data.dataset", "load_data": "data.load", "HeadstartError": "errors", "Job": "job", "Model": "model",
     "Run": "runs", "list_runs": "runs", "load_run": "runs",
 }
 __all__ = ["Dataset", "HeadstartError", "Job", "Model", "Run", "adapt", "advise", "check", "compare", "convert",
-           "evaluate", "find_label_errors", "forecast", "list_runs", "load_data", "load_run", "predict", "rank",
-           "reproduce", "resume", "similar", "tune", "verify"]
+           "evaluate", "find_label_errors", "forecast", "list_runs", "load_data", "load_run", "mismatch",
+           "predict", "rank", "reproduce", "resume", "similar", "tune", "verify"]
 
 
 def __getattr__(name: str) -> Any:

@@ -85,15 +85,24 @@ def _read(job: Job) -> tuple[Dataset, bool]:
     path = os.path.expanduser(str(job.target))
     if not Path(path).exists():
         raise ConfigError(f"target {job.target}: no such file or folder.")
-    if Path(path).is_dir() and job.target_format is None and not job.target_reader:
-        tree = walk(Path(path))
-        if len({parts[:-1] for parts in tree.images}) == 1:
-            samples = tuple(Sample(shown(parts), tree.root.joinpath(*parts), None) for parts in tree.images)
-            note = f"target {path}: {len(samples)} images without labels, which lie in one folder"
-            return Dataset(samples, (), "classification", "folder", tree.root, (note,), tuple(tree.ignored)), False
+    alone = images_alone(path) if job.target_format is None and not job.target_reader else None
+    if alone is not None:
+        return replace(alone, notes=tuple(f"target {note}" for note in alone.notes)), False
     dataset = load_data(path, format=job.target_format, settings=job.target_reader, task="classification",
                         skip_bad=job.skip_bad)
     return replace(dataset, notes=tuple(f"target {note}" for note in dataset.notes)), True
+
+
+def images_alone(path: str) -> Dataset | None:
+    """Return the images of a folder in which they all lie in one place, without labels; None for any other data."""
+    if not Path(path).is_dir():
+        return None
+    tree = walk(Path(path))
+    if len({parts[:-1] for parts in tree.images}) != 1:
+        return None
+    samples = tuple(Sample(shown(parts), tree.root.joinpath(*parts), None) for parts in tree.images)
+    note = f"{path}: {len(samples)} images without labels, which lie in one folder"
+    return Dataset(samples, (), "classification", "folder", tree.root, (note,), tuple(tree.ignored))
 
 
 def _readable(dataset: Dataset, job: Job) -> tuple[Dataset, list[str]]:

@@ -18,7 +18,7 @@ import typer
 from headstart.errors import EXIT_BUG, HeadstartError, Interrupted, ResourceError
 
 VERBS = ("demo", "check", "convert", "labels", "models", "rank", "advise", "forecast", "adapt", "tune", "resume",
-         "evaluate", "predict", "similar", "compare", "runs", "verify", "reproduce", "ui")
+         "evaluate", "predict", "similar", "mismatch", "compare", "runs", "verify", "reproduce", "ui")
 HELP = """Transfer learning for computer vision: from a folder of images to a proven model.
 
 Exit codes: 0 done, 2 configuration, 3 data, 4 diverged, 5 resources, 6 integrity, 130 and 143 stopped by a signal,

@@ -1,0 +1,145 @@
+"""Compared sets: the images that a comparison looks at: read from data or a run, with features and labels by name.
+
+# N images, D features
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from headstart.adaptation import choose_device
+from headstart.backbones.backbone import Backbone
+from headstart.data.class_names import matched
+from headstart.data.dataset import Dataset
+from headstart.data.fingerprint import content_hashes
+from headstart.data.load import load_data
+from headstart.data.transforms import Preprocessing
+from headstart.errors import ConfigError, DataError
+from headstart.events import Listen
+from headstart.features.store import FeatureStore
+from headstart.files import cache_folder
+from headstart.images import ImageError, printable, scan
+from headstart.job import Job
+from headstart.seeds import generator
+from headstart.target import images_alone
+from headstart.types import ImageSource
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images that are compared with others."""
+
+    name: str
+    images: Dataset
+    features: np.ndarray
+    """float32 [N, D]."""
+    labels: np.ndarray | None
+    """int64 [N], positions in the classes of the first set, -1 for another class; None where there are no labels."""
+
+    @property
+    def sources(self) -> list[ImageSource]:
+        """Where the images are."""
+        return [sample.source for sample in self.images.samples]
+
+    def some(self, most: int, *, seed: int) -> list[ImageSource]:
+        """Return the sources of at most so many images, by chance."""
+        return [self.sources[row] for row in chosen(len(self.images), most, seed=seed)]
+
+
+@dataclass(frozen=True)
+class Looking:
+    """With what images are looked at."""
+
+    backbone: Backbone
+    preprocessing: Preprocessing
+    job: Job
+    most: int
+    """Images of each set."""
+    listen: Listen
+
+    def at(self, name: str, dataset: Dataset, labels: np.ndarray | None, *, count: int) -> ImageSet:
+        """Return the images with their features. count: of the largest set, so that all are computed alike.
+
+        Raises DataError for an image that can't be read.
+        """
+        store = FeatureStore(cache_folder() / "features", images=count)
+        try:
+            features = store.features(self.backbone, self.preprocessing, dataset, listen=self.listen,
+                                      device=choose_device(self.job.device), workers=self.job.workers)
+        except ImageError as error:
+            raise DataError(f"{error}\n  It is one of the images of {name}. Mend or replace it, or leave out all such "
+                            "with --skip-bad; `headstart check` lists them.") from None
+        return ImageSet(name, dataset, np.asarray(features), labels)
+
+    def sampled(self, dataset: Dataset) -> Dataset:
+        """Return at most `most` images by chance, without those that can't be read if the job leaves them out."""
+        return self.readable(dataset.subset(chosen(len(dataset), self.most, seed=self.job.seed)))
+
+    def readable(self, dataset: Dataset) -> Dataset:
+        """Return the images, without those that can't be read if the job leaves them out."""
+        if not self.job.skip_bad:
+            return dataset
+        found = scan([sample.source for sample in dataset.samples], listen=self.listen)
+        return dataset.subset([row for row, info in enumerate(found) if not isinstance(info, ImageError)])
+
+
+def chosen(total: int, most: int, *, seed: int) -> np.ndarray:
+    """Return int64 [min(total, most)], rows by chance, rising."""
+    return np.sort(generator(seed, "looked at").permutation(total)[:most])
+
+
+def read_other(path: str, job: Job) -> tuple[Dataset, bool]:
+    """Return the images of the second set, and whether each has one class: those of one folder have none."""
+    return _read(path, format=job.target_format, reader=job.target_reader, task=None, skip_bad=job.skip_bad)
+
+
+def read_first(job: Job) -> tuple[Dataset, bool]:
+    """Return the images of the job's data, and whether each has one class."""
+    return _read(job.data, format=job.format, reader=job.reader, task=job.task, skip_bad=job.skip_bad)
+
+
+def _read(path: str, *, format: str | None, reader: dict[str, object], task: str | None,
+          skip_bad: bool) -> tuple[Dataset, bool]:
+    place = os.path.expanduser(path)
+    if not Path(place).exists():
+        raise ConfigError(f"{path}: no such file or folder.")
+    if format is None and not reader and task is None:
+        alone = images_alone(place)
+        if alone is not None:
+            return alone, False
+    dataset = load_data(place, format=format, settings=reader, task=task, skip_bad=skip_bad)
+    return dataset, labelled(dataset)
+
+
+def labelled(dataset: Dataset) -> bool:
+    """Return whether each image has one class."""
+    return dataset.task == "classification" and all(sample.label is not None for sample in dataset.samples)
+
+
+def labels_by_name(dataset: Dataset, classes: Sequence[str]) -> np.ndarray:
+    """Return int64 [N], the label of each image as a position in `classes`, -1 for a class that is not there."""
+    place = np.full(max(1, len(dataset.classes)), -1, np.int64)
+    for mine, its in matched(classes, dataset.classes):
+        place[its] = mine
+    return np.asarray(place[dataset.labels()])
+
+
+def overlap(first: Dataset, second: Dataset) -> int:
+    """Return how many images of the second set are in the first as well, byte for byte."""
+    known = set(content_hashes(first))
+    return sum(content in known for content in content_hashes(second))
+
+
+def titles(first: str, second: str) -> tuple[str, str]:
+    """Return what two places are called: their last parts, as many as tell them apart."""
+    one, two = Path(printable(first)).parts, Path(printable(second)).parts
+    for count in range(1, max(len(one), len(two)) + 1):
+        names = "/".join(one[-count:]), "/".join(two[-count:])
+        if names[0] != names[1]:
+            return names
+    return f"{names[0]} (first)", f"{names[1]} (second)"

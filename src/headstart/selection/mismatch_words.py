@@ -1,0 +1,130 @@
+"""Mismatch in words: the verdict first, then what differs, what accuracy to expect, and in which proportions."""
+
+from __future__ import annotations
+
+from headstart.report import words
+from headstart.selection.apart import Apart
+from headstart.selection.appearance import MEASURES, Difference
+from headstart.selection.mismatch import Comparison, Mismatch
+from headstart.selection.prospects import LabelShift, Prospects
+from headstart.selection.source_domain import SourceDomain
+
+FEW = 30
+"""Images below which only large differences show."""
+NAMED = 3
+"""Differences that a sentence names."""
+FORMAT = 0.5
+"""Share of pictures in other file formats from which on it is said."""
+MIXED = 0.5
+"""Part of the distance that is left within classes, below which the mix of classes is named as a cause."""
+LEADS = {"none": "No mismatch", "slight": "A slight mismatch", "clear": "A clear mismatch",
+         "severe": "A severe mismatch"}
+
+
+def sentences(found: Mismatch) -> list[str]:
+    """Return what was found, in words; the answer first."""
+    said: list[str] = []
+    for one in found.comparisons:
+        said += of_comparison(one)
+    if found.source is not None:
+        said.append(of_source(found.source, found.settings.backbone))
+    return said or ["Nothing could be compared."]
+
+
+def of_comparison(one: Comparison) -> list[str]:
+    """Return what is said of two sets."""
+    said = [lead(one), distances(one)]
+    if min(one.apart.counts) < FEW:
+        said.append(f"With {one.apart.counts[0]} and {one.apart.counts[1]} images only large differences show: that "
+                    "none is found does not mean that there is none.")
+    said.append(eye(one))
+    if one.prospects is not None:
+        said += ahead(one.prospects, one.second)
+    return said
+
+
+def lead(one: Comparison) -> str:
+    """Return the verdict as a sentence."""
+    meaning = {
+        "none": "neither a classifier nor a test tells the two apart by more than chance",
+        "slight": "they can be told apart, but lie close together",
+        "clear": "a model of the first will make mistakes on the second that it does not make at home",
+        "severe": "do not trust a model of the first on the second before it was proven there"}[one.level]
+    return f"{LEADS[one.level]} of {one.first} and {one.second}: {meaning}."
+
+
+def distances(one: Comparison) -> str:
+    """Return what the distances say."""
+    apart: Apart = one.apart
+    gap, test = apart.gaps["proxy_a"], apart.gaps["mmd"].whole
+    right = 0.5 + gap.whole.value / 4
+    by_chance = f", {words.number(max(gap.halves), 2)} at most between halves of {one.first}" if gap.halves else ""
+    said = (f"A classifier says in {words.percent(max(0.5, right), 0)} of cases which of the two an image is from "
+            f"(proxy A-distance {words.number(gap.whole.value, 2)}, {words.number(gap.whole.low, 2)} to "
+            f"{words.number(gap.whole.high, 2)}{by_chance}); the Fréchet distance is {words.percent(apart.share, 0)} "
+            f"of what {one.first} itself varies; the kernel test (MMD) has p = {words.number(test.p_value)}.")
+    frechet = apart.gaps["frechet"]
+    if one.level != "none" and frechet.within is not None and frechet.within < MIXED * frechet.whole.value:
+        said += " Within the classes less than half of that is left: much of it is another mix of classes."
+    return said
+
+
+def eye(one: Comparison) -> str:
+    """Return how the pictures of the second set look beside those of the first."""
+    found = one.striking[:NAMED]
+    said = f"To the eye, {one.second} is {words.named([_differs(item) for item in found])}." if found else \
+        "In light, contrast, sharpness, colour, noise, size and coding the pictures do not differ by more than chance."
+    first, second = one.formats
+    other = sum(abs(first.get(name, 0.0) - second.get(name, 0.0)) for name in {*first, *second}) / 2
+    if first and second and other >= FORMAT:
+        said += (f" Its files are mostly {max(second, key=second.__getitem__)}, those of {one.first} "
+                 f"{max(first, key=first.__getitem__)}: a model may learn the traces of the coding.")
+    return said
+
+
+def _differs(item: Difference) -> str:
+    digits = 1 if abs(item.first) < 20 or abs(item.second) < 20 else 0
+    return (f"{item.words} ({MEASURES[item.name].label} {words.number(item.second, digits)} against "
+            f"{words.number(item.first, digits)})")
+
+
+def ahead(found: Prospects, second: str) -> list[str]:
+    """Return the accuracy and the proportions of classes to expect."""
+    expected = found.expected
+    trust = {"good": "the estimates agree", "fair": "the estimates agree roughly",
+             "poor": "the estimates disagree or the answers crowd on few classes: label some images and measure"}
+    said = (f"Expect {found.by} to be right in {words.percent(expected.accuracy, 0)} of {second} "
+            f"({words.span('accuracy', expected.low, expected.high)}), against "
+            f"{words.percent(expected.source_accuracy, 0)} at home. Trust in that: {expected.trust}, "
+            f"{trust[expected.trust]}.")
+    if found.real is not None:
+        said += f" By the labels that are there it is right in {words.percent(found.real, 0)}."
+    return [said, *([proportions(found.shift, second)] if found.shift is not None else [])]
+
+
+def proportions(shift: LabelShift, second: str) -> str:
+    """Return how the mix of classes differs."""
+    if not shift.agree:
+        return (f"In which proportions the classes of {second} stand can't be told: the estimates disagree. Do not "
+                "correct by them.")
+    if not shift.shifted:
+        return f"The classes of {second} stand in about the proportions known from training."
+    name, before, now = shift.largest()
+    return (f"The classes of {second} stand in other proportions: at least {words.percent(shift.moved, 0)} of the "
+            f"images would have to change class; {name} makes up about {words.percent(now, 0)} against "
+            f"{words.percent(before, 0)}.")
+
+
+def of_source(found: SourceDomain, backbone: str) -> str:
+    """Return how like the pretraining the images are."""
+    if found.distance is None:
+        said = f"How like the images of its pretraining these are can't be read off {backbone}, which has no BatchNorm"
+    else:
+        what = {"like": "like", "between": "neither like nor very unlike", "unlike": "unlike"}[found.word]
+        said = (f"For {backbone} these images are {what} those of its pretraining: its layers see them "
+                f"{words.number(found.distance)} apart (0 the same, 1 nothing in common; photographs of things have "
+                "0.01 to 0.05, noise 0.24)")
+    if found.confidence is not None and found.entropy is not None:
+        said += (f"; its own classifier is {words.percent(found.confidence, 0)} sure of its answers on average "
+                 f"(entropy {words.percent(found.entropy, 0)})")
+    return said + "."
