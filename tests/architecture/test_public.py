@@ -6,7 +6,7 @@ import headstart
 from headstart.cli import application
 
 HERE = Path(__file__).parent
-OPTIONS_PER_VERB = 16
+OPTIONS_PER_VERB = 17
 """A verb with more needs --set or a configuration file instead."""
 
 
