@@ -62,7 +62,7 @@ def domains(*, source: int = 40, target: int = 30, width: int = 6, classes: int 
     first = rng.normal(size=(source, width))
     other = rng.normal(size=(target, width)) @ rng.normal(size=(width, width)) + rng.normal(0, 3, width)
     return Domains(first, rng.integers(0, classes, source), rng.uniform(0.5, 2, source), other,
-                   soft(rng.normal(0, 2, (target, classes))), 1e-3)
+                   soft(rng.normal(0, 2, (target, classes))))
 
 
 def blobs(centres: np.ndarray, labels: np.ndarray, rng: np.random.Generator, *, spread: float = 0.5) -> np.ndarray:

@@ -1,0 +1,169 @@
+"""What validators see, and that no method ends worse than it began where the guard speaks."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headstart.alignments.alignment import Pair
+from headstart.data.dataset import Dataset
+from headstart.domains.feature_space import Domains
+from headstart.domains.judging import MOST, evenly, evidence_of, keep_better, verdicts
+from headstart.errors import DataError
+from headstart.events import Judged
+from headstart.methods.coral import Coral
+from headstart.methods.propagation import Propagation
+from headstart.methods.prototypes import Prototypes
+from headstart.methods.subspace import Subspace
+from headstart.methods.t3a import T3a
+from headstart.methods.tca import Tca
+from headstart.methods.transport import Transport
+from headstart.types import Sample
+from headstart.validators.entropy import Entropy
+from headstart.validators.neighbour_agreement import NeighbourAgreement
+from headstart.validators.validator import VALIDATORS, Evidence
+from tests.domains.worlds import blobs, model_of, part, world
+from tests.training.small import Events
+
+ALONG = np.array([[2.0, 0, 0], [-2.0, 0, 0]])
+"""Rows of the head that tells the two groups apart."""
+ACROSS = np.array([[0, 2.0, 0], [0, -2.0, 0]])
+"""Rows of a head that cuts through both."""
+
+
+def two_groups(folder, events, *, target=None):
+    rng = np.random.default_rng(0)
+    labels = [np.arange(count) % 2 for count in (60, 40, 50)]
+    train, val, own = (blobs(2 * ALONG, part, rng) for part in labels)
+    return world(folder, (train, labels[0]), (val, labels[1]), own if target is None else target, classes=2,
+                 events=events)
+
+
+def kept(folder, start, adapted, *, guard="neighbour_agreement"):
+    events = Events()
+    parts, known = two_groups(folder, events)
+    models = {"good": model_of(ALONG, np.zeros(2)), "bad": model_of(ACROSS, np.zeros(2))}
+    found = keep_better("coral", models[start], models[adapted], parts, known, guard=guard)
+    return next(name for name, one in models.items() if one is found), events
+
+
+# No label of the target
+
+@pytest.mark.parametrize(("record", "places"), [
+    (Evidence, {"target_features", "target_logits", "source_features", "source_logits", "source_labels",
+                "train_features", "epoch"}),
+    (Domains, {"source", "labels", "weights", "target", "probabilities"}),
+    (Pair, {"source", "labels", "target", "head", "progress", "strong", "reference", "pseudo"})])
+def test_there_is_no_place_for_a_label_of_the_target(record, places):
+    """`labels` are the source's, `pseudo` what the network says itself."""
+    assert {field.name for field in dataclasses.fields(record)} == places
+
+
+def test_validators_see_the_answers_and_features_of_the_target_and_the_labels_of_validation(tmp_path):
+    events = Events()
+    parts, known = two_groups(tmp_path, events)
+    start = model_of(ALONG, np.zeros(2))
+    found = evidence_of(start, parts, known, trained=False)
+    np.testing.assert_array_equal(found.target_features, known.features_of["target"].astype(np.float32))
+    np.testing.assert_array_equal(found.source_features, known.features_of["val"].astype(np.float32))
+    np.testing.assert_array_equal(found.train_features, known.features_of["train"].astype(np.float32))
+    np.testing.assert_array_equal(found.source_labels, np.arange(40) % 2)
+    np.testing.assert_allclose(found.target_logits, found.target_features @ ALONG.T, rtol=1e-5)
+    np.testing.assert_allclose(found.source_logits, found.source_features @ ALONG.T, rtol=1e-5)
+    assert found.epoch == 0
+
+
+# The guard
+
+def test_a_model_that_is_better_is_kept_and_the_note_says_by_what(tmp_path):
+    found, events = kept(tmp_path, "bad", "good")
+    before, after = (event.scores["neighbour_agreement"] for event in events.of(Judged))
+    assert found == "good"
+    assert before < 0.6
+    assert after == 1
+    assert f"coral: kept, neighbour_agreement {before:.4f} before, 1.0000 after; " in events.notes()
+    assert "% of the target's answers changed" in events.notes()
+
+
+def test_a_model_that_is_worse_gives_way_to_the_start_and_the_note_says_how_to_have_it(tmp_path):
+    found, events = kept(tmp_path, "good", "bad")
+    assert found == "good"
+    assert "coral: the target's images speak against it (neighbour_agreement 1.0000 before, " in events.notes()
+    assert "--set method.coral.guard=none takes it all the same." in events.notes()
+
+
+def test_no_guard_takes_what_comes(tmp_path):
+    found, events = kept(tmp_path, "good", "bad", guard="none")
+    assert found == "bad"
+    assert events.notes() == ""
+    assert [(event.method, event.epoch) for event in events.of(Judged)] == [("coral", 0), ("coral", None)]
+
+
+def test_of_two_equals_the_adapted_one_is_kept(tmp_path):
+    events = Events()
+    parts, known = two_groups(tmp_path, events)
+    start, adapted = model_of(ALONG, np.zeros(2)), model_of(3 * ALONG, np.zeros(2))
+    assert keep_better("coral", start, adapted, parts, known, guard="neighbour_agreement") is adapted
+    assert "0.0% of the target's answers changed" in events.notes()
+
+
+def test_every_validator_is_a_guard(tmp_path):
+    found = {name: kept(tmp_path / name, "good", "bad", guard=name)[0] for name in VALIDATORS.names()}
+    # Those that look at the source, at groups of alike images; the others ask how sure the model is, and it is.
+    assert {found["neighbour_agreement"], found["source_risk"], found["deep_embedded_validation"]} == {"good"}
+    assert found["last_epoch"] == "bad"
+
+
+def test_a_validator_that_these_images_do_not_allow_says_nothing_and_does_not_stop_the_others(monkeypatch, tmp_path):
+    def refuse(self, evidence):
+        raise DataError("too few")
+
+    parts, known = two_groups(tmp_path, Events())
+    evidence = evidence_of(model_of(ALONG, np.zeros(2)), parts, known, trained=False)
+    monkeypatch.setattr(Entropy, "__call__", refuse)
+    found = verdicts(evidence)
+    assert np.isnan(found.pop("entropy"))
+    assert set(found) == set(VALIDATORS.names()) - {"entropy"}
+    assert np.isfinite(list(found.values())).all()
+
+
+def agreement(model, parts, known):
+    return NeighbourAgreement()(evidence_of(model, parts, known, trained=False))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("method", [Coral(), Subspace(), Tca(), Transport(), Propagation(), Prototypes(), T3a()],
+                         ids=lambda method: method.part_name)
+def test_on_a_target_that_has_nothing_to_do_with_the_source_no_method_ends_worse_than_it_began(method, seed, tmp_path):
+    events = Events()
+    noise = np.random.default_rng(seed).normal(size=(50, 3))
+    parts, known = two_groups(tmp_path, events, target=noise)
+    start = model_of(ALONG, np.zeros(2))
+    made = method.fit(start, parts, known)
+    assert agreement(made, parts, known) >= agreement(start, parts, known)
+    assert (made is start) == ("the target's images speak against it" in events.notes())
+
+
+@pytest.mark.parametrize("method", [Coral(), Subspace(), Tca(), Transport()], ids=lambda method: method.part_name)
+def test_on_such_a_target_the_start_is_kept_where_adapting_cuts_through_what_is_alike(method, tmp_path):
+    noise = np.random.default_rng(2).normal(size=(50, 3))
+    parts, known = two_groups(tmp_path, Events(), target=noise)
+    start = model_of(ALONG, np.zeros(2))
+    assert method.fit(start, parts, known) is start
+
+
+# Many images
+
+def test_of_many_images_some_are_looked_at_evenly_spread():
+    many = part("target", None, 3 * MOST + 1, 2)
+    found = [int(sample.id.partition(" ")[2]) for sample in evenly(many).samples]
+    assert len(found) == MOST
+    assert found[0] == 0
+    assert found[-1] == 3 * MOST
+    assert set(np.diff(found)) == {3, 4}
+
+
+def test_few_images_are_all_looked_at():
+    few = Dataset((Sample("one", Path("one.png"), None),), ("a", "b"), "classification", "folder")
+    assert evenly(few) is few
