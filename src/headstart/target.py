@@ -69,8 +69,9 @@ def open_target(job: Job, source: Dataset, splits: Splits, listen: Listen) -> Ta
         proof = replace(proof, samples=tuple(s for s in proof.samples if s.split == held)) if proof else None
     else:
         images = list(range(len(dataset)))
-    unlabelled = Dataset(tuple(replace(dataset.samples[row], label=None, split=None, weight=1.0) for row in images),
-                         source.classes, source.task, dataset.format, dataset.root)
+    unlabelled = _shuffled(Dataset(
+        tuple(replace(dataset.samples[row], label=None, split=None, weight=1.0) for row in images),
+        source.classes, source.task, dataset.format, dataset.root))
     if len(unlabelled) < LEAST:
         raise DataError(f"{job.target}: holds {len(unlabelled)} images to adapt to; {LEAST} are the least that say "
                         "something of a domain.")
@@ -148,6 +149,11 @@ def _held_out(dataset: Dataset) -> str | None:
     """Return the split that proves the result, where the target came with one."""
     given = {sample.split for sample in dataset.samples}
     return next((name for name in ("test", "val") if name in given and len(given) > 1), None)
+
+
+def _shuffled(target: Dataset) -> Dataset:
+    """Return the images in the order of their hashes: that of a reader goes by classes, and would tell the labels."""
+    return target.subset(sorted(range(len(target)), key=content_hashes(target).__getitem__))
 
 
 def _shared(target: Dataset, splits: Splits) -> list[str]:
