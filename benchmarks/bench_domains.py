@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from domain_pairs import sets
 from domain_pairs.lenet import LeNet
@@ -29,8 +30,11 @@ from headstart.alignments.alignment import ALIGNMENTS
 from headstart.backbones.resolve import load
 from headstart.data.dataset import Dataset, Splits
 from headstart.data.splits import split
+from headstart.distances.distance import DISTANCES
 from headstart.domains.judging import evidence_of, verdicts
+from headstart.evaluation.calibration import fit_temperature
 from headstart.events import Event, Judged
+from headstart.expected_accuracy import expected_accuracy
 from headstart.features.store import FeatureStore
 from headstart.files import cache_folder
 from headstart.job import METHODS
@@ -41,6 +45,7 @@ from headstart.model import Model
 from headstart.tasks.classification import Classification
 
 RESULTS = Path(__file__).parent / "results" / "domains.jsonl"
+START, END = "<!-- domains table -->\n", "<!-- end of the domains table -->\n"
 BACKBONE = "efficientnet_lite0"
 FEATURES = ("coral", "subspace", "tca", "transport", "propagation", "prototypes", "t3a", "label_shift")
 SOURCE_FREE = ("adabn", "tent", "eata", "shot")
@@ -64,7 +69,7 @@ def main() -> None:
     if words.table:
         from domain_pairs.tables import tables
 
-        put_table(tables(read_rows(RESULTS)), start="<!-- domains table -->\n", end="<!-- end of the domains table -->\n")
+        put_table(tables(read_rows(RESULTS)), start=START, end=END)
         return
     sets.EMOJI = words.emoji
     torch.set_num_threads(1)
@@ -82,7 +87,7 @@ def measure(suite: str, pair: tuple[str, str], seed: int, names: tuple[str, ...]
     """Append the rows of a pair that are missing: source-only and supervised first, then each method."""
     done = {row["method"] for row in read_rows(RESULTS)
             if (row["suite"], row["source"], row["target"], row["seed"]) == (suite, *pair, seed)}
-    missing = [name for name in ("source_only", "supervised", *names) if name not in done]
+    missing = [name for name in ("source_only", "supervised", "mismatch", *names) if name not in done]
     if not missing or time.monotonic() > deadline:
         return
     domains = SUITES[suite][0](*pair)
@@ -91,8 +96,9 @@ def measure(suite: str, pair: tuple[str, str], seed: int, names: tuple[str, ...]
         for name in missing:
             if time.monotonic() > deadline:
                 return
-            row = {"suite": suite, "source": pair[0], "target": pair[1], "method": name, "seed": seed,
-                   **bench.row(name), "commit": commit()}
+            found = bench.mismatch() if name == "mismatch" else bench.row(name)
+            row = {"suite": suite, "source": pair[0], "target": pair[1], "method": name, "seed": seed, **found,
+                   "commit": commit()}
             append_row(RESULTS, row)
             print(suite, *pair, name, seed, f"{row['accuracy']:.4f} ({row['seconds']:.0f} s)", flush=True)
 
@@ -145,32 +151,47 @@ class Bench:
 
     def row(self, name: str) -> dict[str, Any]:
         """Return what is measured of one method."""
-        start = None if name == "supervised" else self.start()
+        start, proof = None if name == "supervised" else self.start(), self.domains.proof
         began, clock = time.process_time(), time.perf_counter()
         context = self.context()
         if name == "source_only":
             model, scores = self.start(), verdicts(evidence_of(self.start(), self.splits, context, trained=True))
         elif name == "supervised":
-            model, scores = self.supervised(), {}
+            (model, proof), scores = self.supervised(), {}
         else:
             assert start is not None
             model = self.method(name).fit(start, self.splits, context)
             scores = next((dict(event.scores) for event in reversed(self.heard)
                            if isinstance(event, Judged) and event.epoch is None), {})
         seconds = time.perf_counter() - clock
-        return {"accuracy": accuracy(model, self.domains.proof), "images": len(self.domains.proof),
-                "seconds": round(seconds, 2), "cpu_seconds": round(time.process_time() - began, 2),
+        return {"accuracy": accuracy(model, proof), "images": len(proof), "seconds": round(seconds, 2),
+                "cpu_seconds": round(time.process_time() - began, 2),
                 "scores": {key: None if math.isnan(value) else value for key, value in scores.items()}}
 
-    def supervised(self) -> Model:
-        """Return a model of the target's labels: half of them where the target proves on its own images."""
-        target = self.domains.target
+    def supervised(self) -> tuple[Model, Dataset]:
+        """Return a model of the target's labels, and the images that prove it: where there are no others, the half of
+        the target that it did not see."""
+        target, proof = self.domains.target, self.domains.proof
         parts = split(dataclasses.replace(target, samples=tuple(
             dataclasses.replace(sample, split=None, group=None) for sample in target.samples)), seed=self.seed, val=0.1,
-            test=0.01 if self.domains.proof is not target else 0.3)
-        if self.domains.proof is target:
-            self.domains = dataclasses.replace(self.domains)
-        return self.fitted(parts)
+            test=0.5 if proof is target else 0.01)
+        return self.fitted(parts), parts.test if proof is target else proof
+
+    def mismatch(self) -> dict[str, Any]:
+        """Return how far the domains lie apart, and what accuracy was to be expected of the source's model."""
+        model, context, began = self.start(), self.context(), time.perf_counter()
+        seen = evidence_of(model, self.splits, context, trained=True)
+        rng = np.random.default_rng(self.seed)
+        apart = {name: part()(seen.train_features, seen.target_features, rng=rng).value
+                 for name, part in DISTANCES.all().items()}
+        temperature = fit_temperature(seen.source_logits, seen.source_labels, model.answers)
+        known, asked = (model.answers.probabilities(logits, temperature)
+                        for logits in (seen.source_logits, seen.target_logits))
+        expected = expected_accuracy(known, seen.source_labels, asked, rng=rng)
+        on_source = float((seen.source_logits.argmax(axis=1) == seen.source_labels).mean())
+        return {"accuracy": accuracy(model, self.domains.proof), "source_accuracy": on_source, "distances": apart,
+                "expected": dataclasses.asdict(expected), "scores": {}, "images": len(self.domains.proof),
+                "seconds": round(time.perf_counter() - began, 2)}
 
 
 def unlabelled(target: Dataset) -> Dataset:

@@ -16,11 +16,11 @@ class Png:
     """A picture, uint8 [H, W] or [H, W, 3], that gives its bytes as PNG when it is asked for them."""
 
     def __init__(self, pixels: np.ndarray) -> None:
-        self.pixels = pixels
+        self.picture = pixels
 
     def __call__(self) -> bytes:
         file = io.BytesIO()
-        Image.fromarray(self.pixels).save(file, "png", compress_level=1)
+        Image.fromarray(self.picture).save(file, "png", compress_level=1)
         return file.getvalue()
 
 

@@ -10,10 +10,10 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from domain_pairs.corruptions import CORRUPTIONS
-from domain_pairs.memory import dataset
 from PIL import Image
 
+from domain_pairs.corruptions import CORRUPTIONS
+from domain_pairs.memory import dataset
 from headstart.data.dataset import Dataset
 from headstart.data.load import load_data
 from headstart.images import decode

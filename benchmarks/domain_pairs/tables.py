@@ -1,0 +1,109 @@
+"""Tables of bench_domains.py: the methods of each suite, what the guard and the validators are worth, the mismatch."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+Row = dict[str, Any]
+Cell = dict[str, Row]
+"""The rows of one pair and seed, by method."""
+GUARD = "neighbour_agreement"
+APART = ("supervised", "mismatch")
+START = "source_only"
+
+
+def tables(rows: Sequence[Row]) -> str:
+    """Return all tables, as Markdown."""
+    cells: dict[tuple[str, str, str, int], Cell] = defaultdict(dict)
+    for row in rows:
+        cells[row["suite"], row["source"], row["target"], row["seed"]][row["method"]] = row
+    suites = list(dict.fromkeys(key[0] for key in cells))
+    parts = [suite_table(suite, {key[1:]: cell for key, cell in cells.items() if key[0] == suite}) for suite in suites]
+    return "\n\n".join([*parts, validator_table(cells.values()), mismatch_table(cells)])
+
+
+def suite_table(suite: str, cells: Mapping[tuple[str, str, int], Cell]) -> str:
+    """Return a row for each method: the mean accuracy, the gain over source-only, the same with the guard."""
+    names = list(dict.fromkeys(name for cell in cells.values() for name in cell if name not in (*APART, START)))
+    pairs, seeds = ({key[:2] for key in cells}, {key[2] for key in cells})
+    several = "s" if len(seeds) > 1 else ""
+    lines = [f"{suite}: {len(pairs)} pairs, {len(seeds)} seed{several}, mean accuracy in percent.", "",
+             "| method | accuracy | gain over source-only | worst | with the guard: gain | worst | seconds |",
+             "|---|---|---|---|---|---|---|"]
+    for name in (START, "supervised"):
+        known = [100 * cell[name]["accuracy"] for cell in cells.values() if name in cell]
+        lines.append(f"| {name} | {np.mean(known):.1f} | | | | | |")
+    found = []
+    for name in names:
+        both = [(cell[START], cell[name]) for cell in cells.values() if name in cell and START in cell]
+        gains = [100 * (row["accuracy"] - start["accuracy"]) for start, row in both]
+        guarded = [gain if kept(start, row) else 0.0 for gain, (start, row) in zip(gains, both, strict=True)]
+        found.append((np.mean([100 * row["accuracy"] for _, row in both]), f"| {name} | {{:.1f}} | "
+                      f"{np.mean(gains):+.1f} | {min(gains):+.1f} | {np.mean(guarded):+.1f} | {min(guarded):+.1f} | "
+                      f"{np.median([row['seconds'] for _, row in both]):.0f} |"
+                      + ("" if len(both) == len(cells) else f" <!-- {len(both)} of {len(cells)} -->")))
+    lines += [line.format(mean) for mean, line in sorted(found, key=lambda item: -item[0])]
+    return "\n".join(lines)
+
+
+def kept(start: Row, row: Row, guard: str = GUARD) -> bool:
+    """Return whether the guard takes what the method made."""
+    before, after = start["scores"].get(guard), row["scores"].get(guard)
+    return after is None or before is None or after >= before
+
+
+def validator_table(cells: Iterable[Cell]) -> str:
+    """Return for each validator what its choice among source-only and all methods loses against the best of them."""
+    losses: dict[str, list[float]] = defaultdict(list)
+    worst: dict[str, list[float]] = defaultdict(list)
+    for cell in cells:
+        judged = {name: row for name, row in cell.items() if name not in APART}
+        if START not in judged or len(judged) < 5:
+            continue
+        best = max(row["accuracy"] for row in judged.values())
+        for validator in judged[START]["scores"]:
+            choice = max(judged.values(), key=lambda row: _score(row, validator))
+            losses[validator].append(100 * (best - choice["accuracy"]))
+            worst[validator].append(100 * (choice["accuracy"] - judged[START]["accuracy"]))
+    lines = [f"Validators: what the choice among source-only and all methods loses, in points, over "
+             f"{max(map(len, losses.values()), default=0)} pairs and seeds.", "",
+             "| validator | lost against the best, mean | most | the choice against source-only, mean | worst |",
+             "|---|---|---|---|---|"]
+    for name in sorted(losses, key=lambda key: float(np.mean(losses[key]))):
+        lines.append(f"| {name} | {np.mean(losses[name]):.2f} | {max(losses[name]):.1f} | "
+                     f"{np.mean(worst[name]):+.2f} | {min(worst[name]):+.1f} |")
+    return "\n".join(lines)
+
+
+def _score(row: Row, validator: str) -> float:
+    value = row["scores"].get(validator)
+    return float("-inf") if value is None else value
+
+
+def mismatch_table(cells: Mapping[tuple[str, str, str, int], Cell]) -> str:
+    """Return how well each distance orders the drops of accuracy, and how far the expected accuracy is off."""
+    from scipy.stats import spearmanr
+
+    known = [(key, cell["mismatch"]) for key, cell in cells.items() if "mismatch" in cell]
+    if not known:
+        return ""
+    groups = {"all": known, **{suite: list(members) for suite, members in itertools.groupby(
+        sorted(known, key=lambda item: item[0][0]), key=lambda item: item[0][0])}}
+    names = list(known[0][1]["distances"])
+    lines = ["Mismatch: Spearman's correlation of each distance with the drop of accuracy from the source's validation "
+             "to the target, and the mean error of the expected accuracy, in points.", "",
+             "| suite | pairs and seeds | " + " | ".join(names) + " | error of the expected accuracy | largest |",
+             "|" + "---|" * (len(names) + 4)]
+    for suite, members in groups.items():
+        drops = [row["source_accuracy"] - row["accuracy"] for _, row in members]
+        order = [spearmanr([row["distances"][name] for _, row in members], drops).statistic for name in names]
+        errors = [100 * abs(row["expected"]["accuracy"] - row["accuracy"]) for _, row in members]
+        lines.append(f"| {suite} | {len(members)} | " + " | ".join("" if value != value else f"{value:.2f}"
+                                                                    for value in order)
+                     + f" | {np.mean(errors):.1f} | {max(errors):.1f} |")
+    return "\n".join(lines)
