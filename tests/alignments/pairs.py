@@ -32,13 +32,14 @@ def pair(sources: int = 5, targets: int = 7, *, width: int = 6, classes: int = 4
     return Pair(source=view(head, source), labels=torch.as_tensor(rng.integers(0, classes, sources)),
                 target=view(head, target), head=head, progress=progress,
                 strong=view(head, target + rng.normal(0, 0.5, target.shape)),
-                reference=view(head, source + rng.normal(0, 0.5, source.shape)))
+                reference=view(head, source + rng.normal(0, 0.5, source.shape)),
+                pseudo=torch.as_tensor(rng.integers(0, classes, targets)))
 
 
 def of_target_logits(logits: np.ndarray) -> Pair:
     """Return a pair whose target has the given logits [T, C], which collect their gradient."""
     leaf = torch.as_tensor(logits, dtype=torch.float32).clone().requires_grad_()
-    return replace(pair(classes=leaf.shape[1]), target=View(torch.zeros(len(leaf), 6), leaf))
+    return replace(pair(targets=len(leaf), classes=leaf.shape[1]), target=View(torch.zeros(len(leaf), 6), leaf))
 
 
 def of_features(source: np.ndarray, target: np.ndarray) -> Pair:
