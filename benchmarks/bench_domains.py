@@ -49,8 +49,8 @@ START, END = "<!-- domains table -->\n", "<!-- end of the domains table -->\n"
 BACKBONE = "efficientnet_lite0"
 FEATURES = ("coral", "subspace", "tca", "transport", "propagation", "prototypes", "t3a", "label_shift")
 SOURCE_FREE = ("adabn", "tent", "eata", "shot")
-WANTED = {"digits": (*FEATURES, *SOURCE_FREE, *ALIGNMENTS.names()), "office": FEATURES,
-          "emoji": FEATURES, "corruptions": (*FEATURES, *SOURCE_FREE)}
+WANTED = {"digits": (*FEATURES, *SOURCE_FREE, *ALIGNMENTS.names()), "office": (*FEATURES, "transfer"),
+          "emoji": (*FEATURES, "transfer"), "corruptions": (*FEATURES, *SOURCE_FREE)}
 DIGIT_PLAN: dict[str, Any] = {"epochs": 8, "batch_size": 64, "lr_head": 1e-3, "lr_backbone": 1e-3,
                               "batch_norm": "train", "augment": "light"}
 SOURCE_PLAN = {**DIGIT_PLAN, "lr_head": 2e-3, "lr_backbone": 2e-3}
@@ -145,6 +145,8 @@ class Bench:
         plan = DIGIT_PLAN if self.trained else {}
         if name in METHODS.names():
             part = METHODS.get(name)
+            if name == "transfer":
+                return part.parse({"train": "none"})  # the quick methods alone
             own = {"adabn": {"head": "kept"} if self.trained else {}, "shot": plan, "align": plan}.get(name, {})
             return part.parse({**own, "guard": "none"})
         return Align.parse({"alignments": name, **plan, "guard": "none"})

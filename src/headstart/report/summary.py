@@ -20,6 +20,10 @@ CARDS = ("balanced_accuracy", "f1_macro", "auroc", "ap50", "ar100", "detection_c
 PERMISSIVE = ("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "isc", "unlicense")
 
 
+PLACES = {"test": "On {} held-out images",
+          "target": "On {} images of the target domain, whose labels were used for this alone,"}
+
+
 @dataclass(frozen=True)
 class Card:
     """One key number."""
@@ -41,7 +45,7 @@ def sentences(record: Record) -> list[str]:
 
 def _headline(record: Record) -> str:
     metric, interval = record.monitor, record.proof[record.monitor]
-    place = f"On {record.tested} held-out images" if record.split == "test" else f"On the split {record.split}"
+    place = PLACES.get(record.split, f"On the split {record.split}").format(record.tested)
     value, span = words.of_metric(metric, interval.value), words.span(metric, interval.low, interval.high)
     if metric == "accuracy":
         return f"{place} the model is right {value} of the time (95 % interval {span})."
@@ -123,7 +127,8 @@ def cards(record: Record) -> list[Card]:
     found = [_card(name, record.proof[name]) for name in names[:4]]
     counts = record.data.splits
     trained = counts["train"].count if "train" in counts else None
-    found.append(Card("Held-out images", words.count(record.tested), record.tested,
+    tested = "Target images" if record.split == "target" else "Held-out images"
+    found.append(Card(tested, words.count(record.tested), record.tested,
                       f"{words.count(trained)} to train on" if trained is not None else ""))
     seconds = record.run.seconds
     found.append(Card("Time", words.duration(seconds), seconds, _machine(record)))
