@@ -31,6 +31,7 @@ class Pair:
     """A batch of each domain. There is no place for a label of the target, on purpose."""
 
     source: View
+    """Of a training without the source: None, which only alignments that are `sourceless` meet."""
     labels: torch.Tensor
     """int64 [B] of the source images."""
     target: View
@@ -53,6 +54,8 @@ class Alignment(Part):
 
     uses: ClassVar[tuple[str, ...]] = ()
     """What it needs of a Pair besides the two batches: `strong`, `reference`, `pseudo`."""
+    sourceless: ClassVar[bool] = False
+    """Whether it reads nothing of the source, so that there need be none."""
     learns_source: ClassVar[bool] = True
     """Whether the loss on the source's labels is added."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -18,6 +20,8 @@ class Entropy(Alignment):
     Source: Wang et al., "Tent: Fully Test-Time Adaptation by Entropy Minimization", ICLR 2021, equation 1; Grandvalet &
     Bengio, "Semi-supervised Learning by Entropy Minimization", NeurIPS 2004.
     """
+
+    sourceless: ClassVar[bool] = True
 
     def build(self, width: int, classes: int) -> nn.Module:
         """Return the module; it has nothing to learn."""

@@ -22,6 +22,7 @@ class FixMatch(Alignment):
     equation 4.
     """
 
+    sourceless: ClassVar[bool] = True
     uses: ClassVar[tuple[str, ...]] = ("strong",)
 
     threshold: float = Field(0.95, ge=0, le=1)

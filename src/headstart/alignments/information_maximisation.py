@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -22,6 +23,8 @@ class InformationMaximisation(Alignment):
     most classes.
     Source: Liang et al., "Do We Really Need to Access the Source Data?", ICML 2020.
     """
+
+    sourceless: ClassVar[bool] = True
 
     def build(self, width: int, classes: int) -> nn.Module:
         """Return the loss, which learns nothing itself."""

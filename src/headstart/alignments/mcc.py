@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from pydantic import Field
 from torch import nn
@@ -24,6 +26,8 @@ class MCC(Alignment):
     most classes.
     Source: Jin et al., "Minimum Class Confusion for Versatile Domain Adaptation", ECCV 2020.
     """
+
+    sourceless: ClassVar[bool] = True
 
     temperature: float = Field(2.5, gt=0, le=1000)
     """What the logits are divided by: above 1, sure answers do not drown the confusion of the others."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from pydantic import Field
 from torch import nn
@@ -20,6 +22,8 @@ class MME(Alignment):
     own, and learns from the source's. Needs the target's features alone.
     Source: Saito et al., "Semi-Supervised Domain Adaptation via Minimax Entropy", ICCV 2019.
     """
+
+    sourceless: ClassVar[bool] = True
 
     strength: float = Field(0.1, ge=0, le=1e6)
     """Factor on the loss, beside that on the source's labels (the paper's lambda)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from pydantic import Field
@@ -21,6 +22,8 @@ class ReliableEntropy(Alignment):
     nothing new, and is left out. The mean is over the images of the batch that stay. The source is not needed.
     Source: Niu et al., "Efficient Test-Time Model Adaptation without Forgetting" (EATA), ICML 2022, equations 3-6.
     """
+
+    sourceless: ClassVar[bool] = True
 
     share: float = Field(0.4, gt=0, le=1)
     """Part of the largest possible entropy from which on an image is not to be trusted."""

@@ -22,6 +22,7 @@ class SelfLabels(Alignment):
     equation 6.
     """
 
+    sourceless: ClassVar[bool] = True
     uses: ClassVar[tuple[str, ...]] = ("pseudo",)
 
     strength: float = Field(0.3, ge=0, le=1e6)

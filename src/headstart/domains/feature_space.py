@@ -90,8 +90,8 @@ class FeatureSpace(Method):
         rng = generator(context.seed, self.part_name)
         found = self.examples(domains, rng)
         if len(np.unique(found.labels[found.weights > 0])) < 2:
-            context.listen(Note(f"{self.part_name}: would give all images of the target one class, which leaves nothing "
-                                "to tell apart. The model is left as it was.", "warning"))
+            context.listen(Note(f"{self.part_name}: would give all images of the target one class, which leaves "
+                                "nothing to tell apart. The model is left as it was.", "warning"))
             return model
         l2 = _penalty(found, domains.classes, rng)
         (fit,) = fit_path(found.features, found.labels, classes=domains.classes, weights=found.weights, penalties=(l2,))

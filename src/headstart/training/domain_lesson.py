@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.utils.data import ConcatDataset, DataLoader
 
-from headstart.alignments.alignment import Pair, View
+from headstart.alignments.alignment import ALIGNMENTS, Pair, View
 from headstart.data.dataset import Dataset, Splits
 from headstart.domains.judging import evenly, verdicts
 from headstart.errors import ConfigError
@@ -85,6 +85,11 @@ class DomainLesson(ImageLesson):
         assert isinstance(plan, DomainPlan), type(plan)
         if model.task.part_name != "classification":
             raise ConfigError(f"{plan.part_name}: for classification yet, not for {model.task.part_name}.")
+        wanting = [part.part_name for part in plan.alignments if not part.sourceless]
+        if plan.source_free and wanting:
+            able = [name for name, part in ALIGNMENTS.all().items() if part.sourceless]
+            raise ConfigError(f"{plan.part_name}: learns without the source, which {wanting[0]} reads. Take --method "
+                              f"{wanting[0]}, or one of {', '.join(able)}.")
         if plan.find_lr:
             raise ConfigError(f"{plan.part_name}: find_lr looks for the rate at which the source's loss falls, which "
                               "is not what an alignment needs. Leave it out.")

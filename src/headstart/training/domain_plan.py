@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from headstart.alignments.alignment import ChosenAlignments
 from headstart.training.plan import Plan
-from headstart.validators.validator import ValidatorName
+from headstart.validators.validator import NONE, ValidatorName
 
 
 class DomainPlan(Plan):
@@ -25,3 +25,10 @@ class DomainPlan(Plan):
     guard: ValidatorName = "neighbour_agreement"
     """The validator that must not hold the model for worse than it was before, else that is kept; `none` takes what
     comes."""
+
+    @field_validator("select")
+    @classmethod
+    def _chosen(cls, value: str) -> str:
+        if value == NONE:
+            raise ValueError("needs a validator; last_epoch takes the last one whatever it is like")
+        return value
