@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 import headstart as hs
 from headstart.cli import application, guarded
-from headstart.errors import ConfigError, ResourceError
-from headstart.files import refuse_taken, write_text
+from headstart.errors import ConfigError, IntegrityError, ResourceError
+from headstart.files import read_json_list, refuse_taken, write_text
 
 NOWHERE = "/proc/headstart/x"
 
@@ -56,3 +56,11 @@ def test_a_place_that_takes_no_file_is_no_bug():
     found = CliRunner().invoke(app, [])
     assert found.exit_code == 5
     assert "/there/x: Read-only file system" in found.stderr
+
+
+@pytest.mark.parametrize(("text", "message"), [("{}", "expected a list of JSON objects"), ("[1]", "expected a list"),
+                                               ("[{", r"missing or damaged .*Restore it from a copy")])
+def test_a_list_that_is_none_is_refused(text: str, message: str, tmp_path: Path):
+    (tmp_path / "rows.json").write_text(text)
+    with pytest.raises(IntegrityError, match=message):
+        read_json_list(tmp_path / "rows.json")

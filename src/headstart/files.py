@@ -76,13 +76,25 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> dict[str, Any]:
     """Return the object in a JSON file. Raises IntegrityError where it is missing or damaged."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise IntegrityError(f"{path}: missing or damaged ({error}). Restore it from a copy.") from None
+    value = _parsed(path)
     if not isinstance(value, dict):
         raise IntegrityError(f"{path}: expected a JSON object.")
     return value
+
+
+def read_json_list(path: Path) -> list[dict[str, Any]]:
+    """Return the list of objects in a JSON file. Raises IntegrityError where it is missing or damaged."""
+    value = _parsed(path)
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise IntegrityError(f"{path}: expected a list of JSON objects.")
+    return value
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise IntegrityError(f"{path}: missing or damaged ({error}). Restore it from a copy.") from None
 
 
 def sync_folder(folder: Path) -> None:

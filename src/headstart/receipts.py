@@ -6,16 +6,17 @@ import os
 import platform
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from headstart.data.dataset import Splits
-from headstart.data.fingerprint import content_hashes
+from headstart.data.dataset import Dataset, Splits
+from headstart.data.fingerprint import content_hashes, hashes_of
 from headstart.data.load import load_data
 from headstart.errors import HeadstartError
 from headstart.files import read_json, sha256_file, write_json
@@ -25,6 +26,8 @@ PACKAGES = ("headstart", "torch", "torchvision", "lightning", "timm", "numpy", "
             "scikit-learn", "pandas", "safetensors", "pydantic", "mlflow", "peft")
 UNSEALED = {"manifest.json", "run.json", ".lock", ".tracking.jsonl"}
 """Files that change after the run was sealed."""
+TARGET = "target.parquet"
+"""Which images the target had, where the run adapted to one."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,14 @@ def sample_table(splits: Splits) -> list[dict[str, Any]]:
     return rows
 
 
+def target_table(images: Dataset, proof: Dataset | None) -> list[dict[str, Any]]:
+    """Return a row per image of the target, adapted to or proving: for verify."""
+    named = {sample.id: sample for part in (images, proof) if part for sample in part.samples}
+    samples = tuple(named[name] for name in sorted(named))
+    return [{"id": sample.id, "path": str(sample.source) if isinstance(sample.source, Path) else None, "sha256": digest}
+            for sample, digest in zip(samples, content_hashes(replace(images, samples=samples)), strict=True)]
+
+
 def seal(directory: Path) -> None:
     """Write manifest.json: the SHA-256 of every file of the run."""
     files = [path for path in sorted(directory.rglob("*")) if path.is_file() and path.name not in UNSEALED]
@@ -75,7 +86,7 @@ def seal(directory: Path) -> None:
 
 def verify(run: Run) -> list[Receipt]:
     """Return whether files, weights and data are what the receipts say."""
-    return [*_check_files(run), _check_model(run), *_check_data(run)]
+    return [*_check_files(run), _check_model(run), *_check_data(run), *_check_target(run)]
 
 
 def changed_metrics(run: Run, again: Run) -> list[str]:
@@ -137,6 +148,18 @@ def _check_data(run: Run) -> list[Receipt]:
         elif names != before:
             problems.append(Receipt(f"label of {row['id']}", False, f"was {before}, is {names}"))
     return problems or [Receipt("data", True, f"{len(run.samples)} images and labels are as they were")]
+
+
+def _check_target(run: Run) -> list[Receipt]:
+    """Return whether the images of the target are as they were; nothing where the run has none."""
+    if not (run.directory / TARGET).is_file():
+        return []
+    rows = [row for row in pd.read_parquet(run.directory / TARGET).to_dict("records") if row["path"]]
+    there = [row for row in rows if Path(row["path"]).is_file()]
+    hashes = dict(zip((row["id"] for row in there), hashes_of([Path(row["path"]) for row in there]), strict=True))
+    problems = [Receipt(f"target image {row['id']}", False, "has changed" if row["id"] in hashes else "is gone")
+                for row in rows if hashes.get(row["id"]) != row["sha256"]]
+    return problems or [Receipt("target", True, f"{len(rows)} images are as they were")]
 
 
 def _label_names(label: Any, classes: tuple[str, ...]) -> str:

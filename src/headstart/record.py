@@ -15,7 +15,7 @@ import pandas as pd
 from headstart.adaptation import Adapted
 from headstart.data.dataset import Dataset, Splits
 from headstart.events import EpochEnded, Event, Judged, Kept, Listen, Note, RatesTried, RunFinished, Trained, broadcast
-from headstart.files import atomic_write, read_json, write_json, write_text
+from headstart.files import atomic_write, read_json, read_json_list, write_json, write_text
 from headstart.job import Job
 from headstart.model import Model
 from headstart.runs import SCHEMA, Metrics, read_history
@@ -48,8 +48,8 @@ class Record:
             self._notes = before["notes"] + [note for note in self._notes if note not in before["notes"]]
             self._rows = {(row["method"], row["epoch"]): row for row in read_history(self.directory)}
             known = self.directory / "validators.json"
-            rows: list[Any] = read_json(known) if known.exists() else []  # type: ignore[assignment]
-            self._judged = {(row["method"], row["epoch"]): row["scores"] for row in rows}
+            self._judged = {(row["method"], row["epoch"]): row["scores"]
+                            for row in (read_json_list(known) if known.exists() else [])}
         else:
             write_text(self.directory / "job.yaml", job.to_yaml())
         self._write("running")

@@ -22,7 +22,7 @@ from headstart.job import Job, countdown
 from headstart.mask_proof import ProvenMasks
 from headstart.opening import Opened, open_job
 from headstart.proof import Proven, prove
-from headstart.receipts import environment, sample_table, seal
+from headstart.receipts import TARGET, environment, sample_table, seal, target_table
 from headstart.record import Record, backbone_record, data_record, write_table
 from headstart.report.page import write_report
 from headstart.runs import Run, load_run
@@ -129,6 +129,8 @@ def _write_inputs(directory: Path, opened: Opened, found: str, *, resumed: bool)
                             "go on to the same result. Restore them, or start anew with `headstart adapt`.")
         return
     write_table(directory / "samples.parquet", sample_table(opened.splits))
+    if opened.target is not None:
+        write_table(directory / TARGET, target_table(opened.target.images, opened.target.proof))
     write_json(directory / "backbone.json", backbone_record(opened.model))
     write_json(directory / "environment.json", environment())
     if opened.choice is not None:
