@@ -17,6 +17,8 @@ from headstart.seeds import generator
 
 Level = Literal["none", "slight", "clear", "severe"]
 LEVELS: tuple[Level, ...] = ("none", "slight", "clear", "severe")
+ORDER = ("proxy_a", "mmd", "frechet")
+"""The distances that the verdict goes by come first."""
 LIFTED = ("coral", "sliced_wasserstein")
 """Distances that few images lift: the sets and the halves are measured on equally many."""
 MOST = 2000
@@ -115,7 +117,9 @@ def apart(first: np.ndarray, second: np.ndarray, *, seed: int, labels: tuple[np.
     if min(len(first), len(second)) < FEWEST:
         raise DataError(f"{len(first)} and {len(second)} images are too few to compare; {FEWEST} of each are the "
                         "least.")
-    gaps = {name: _gap(name, part(), first, second, labels, classes, seed) for name, part in DISTANCES.all().items()}
+    parts = DISTANCES.all()
+    names = [*ORDER, *(name for name in parts if name not in ORDER)]
+    gaps = {name: _gap(name, parts[name](), first, second, labels, classes, seed) for name in names}
     spread = float(first.var(axis=0, dtype=np.float64, ddof=1).sum())
     return Apart(gaps, spread, (len(first), len(second)))
 
@@ -130,8 +134,9 @@ def _gap(name: str, distance: Distance, first: np.ndarray, second: np.ndarray,
         halves.append(distance(one, two, rng=generator(seed, name, number)).value)
     rng = generator(seed, name)
     sets = [part[rng.permutation(len(part))[:count]] if name in LIFTED else part for part in (first, second)]
+    whole = distance(*sets, rng=rng)  # before the classes: what labels say must not change it
     within, found = (None, {}) if labels is None else _within(distance, (first, second), labels, classes, rng)
-    return Gap(name, distance(*sets, rng=rng), tuple(halves), within, found)
+    return Gap(name, whole, tuple(halves), within, found)
 
 
 def _within(distance: Distance, sets: tuple[np.ndarray, np.ndarray], labels: tuple[np.ndarray, np.ndarray],

@@ -83,9 +83,12 @@ def eye(one: Comparison) -> str:
 
 
 def _differs(item: Difference) -> str:
-    digits = 1 if abs(item.first) < 20 or abs(item.second) < 20 else 0
-    return (f"{item.words} ({MEASURES[item.name].label} {words.number(item.second, digits)} against "
-            f"{words.number(item.first, digits)})")
+    return f"{item.words} ({MEASURES[item.name].label} {_short(item.second)} against {_short(item.first)})"
+
+
+def _short(value: float) -> str:
+    """Return the number with about three digits that count."""
+    return words.number(value, 0 if value >= 100 else 1 if value >= 10 else 2)
 
 
 def ahead(found: Prospects, second: str) -> list[str]:
