@@ -171,6 +171,14 @@ def test_what_it_uses_it_asks_for(name: str) -> None:
         built(ALIGNMENTS.get(name)(), given)(given)
 
 
+@pytest.mark.parametrize("name", [name for name, part in ALIGNMENTS.all().items() if part.sourceless])
+def test_what_reads_nothing_of_the_source_needs_none(name: str) -> None:
+    given = pair()
+    alone = replace(given, source=None, labels=None, reference=None)
+    first, other = built(ALIGNMENTS.get(name)(), given), built(ALIGNMENTS.get(name)(), given)
+    torch.testing.assert_close(first(given), other(alone), rtol=0, atol=0)
+
+
 @every_alignment
 def test_it_comes_back_from_plain_values(alignment: Alignment) -> None:
     assert ALIGNMENTS.parse(ALIGNMENTS.plain(alignment)) == alignment

@@ -347,12 +347,24 @@ def test_a_setting_that_would_have_no_effect_is_refused(name, value, world, tmp_
     {"average": "ema", "micro_batch": 2, "class_weights": "balanced", "on_overfit": "stop", "batch_norm": "adapt"},
     {"sampling": "balanced", "on_overfit": "regularise", "batch_norm": "train", "regularisers": [L2SP()],
      "select": "deep_embedded_validation"},
-    {"unfreeze": "fixed", "scope": "last-1", "select": "none", "alignments": "fixmatch,adda,self_labels"}],
+    {"unfreeze": "fixed", "scope": "last-1", "select": "entropy", "alignments": "fixmatch,adda,self_labels"}],
     ids=["averaged", "regularised", "thawed"])
 def test_it_trains_with_the_settings_of_every_training(settings, world, tmp_path):
     made, events = world.fit(Align(**{**QUICK, **settings}), tmp_path)
     assert np.isfinite(made.logits([sample.source for sample in world.parts.target.samples])).all()
     assert len(rows(events)) == 2
+
+
+@pytest.mark.parametrize("plan", [Shot, Tent, Eata])
+def test_a_training_without_the_source_refuses_what_reads_the_source_and_names_what_does_not(plan, world, tmp_path):
+    with pytest.raises(ConfigError, match=rf"{plan.part_name}: learns without the source, which dann reads\. Take "
+                                          r"--method dann, or one of entropy, fixmatch, "):
+        world.fit(plan(**{**QUICK, "alignments": "mcc,dann"}), tmp_path)
+
+
+def test_an_epoch_is_chosen_by_some_validator():
+    with pytest.raises(ConfigError, match="select: needs a validator; last_epoch takes the last one"):
+        Align.parse({"select": "none"})
 
 
 def test_the_name_of_an_alignment_is_a_methods_too():
