@@ -36,7 +36,7 @@ from headstart.selection.label_errors import LabelErrors
 from headstart.selection.labels import make_label_errors
 from headstart.selection.lookalikes import finder
 from headstart.selection.mismatch import Mismatch
-from headstart.selection.mismatched import make_mismatch, mismatch_of_run
+from headstart.selection.mismatched import make_mismatch
 from headstart.selection.rank import MOST
 from headstart.selection.ranked import make_ranking
 from headstart.selection.ranking import Ranking
@@ -233,13 +233,8 @@ def similar(run_or_data: str | Path | Run | Dataset, images: str | Path | Sequen
 def find(run_or_data: str | Path | Run | Dataset, images: Sequence[str | Path], *, count: int, split: str | None,
          backbone: str | None, allow_licenses: Sequence[str], listen: Listen) -> Similar:
     """Return what `similar` does, with what was searched and by what."""
-    origin: Run | Dataset | str
-    if isinstance(run_or_data, Run | Dataset):
-        origin = run_or_data
-    else:
-        origin = load_run(run_or_data) if (Path(run_or_data) / "run.json").is_file() else str(run_or_data)
-    return find_similar(origin, images, count=count, backbone=backbone, split=split, allow_licenses=allow_licenses,
-                        listen=listen)
+    return find_similar(_origin(run_or_data), images, count=count, backbone=backbone, split=split,
+                        allow_licenses=allow_licenses, listen=listen)
 
 
 def mismatch(run_or_data: str | Path | Run | Dataset, other: str | Path | Dataset | None = None, *,
@@ -247,31 +242,16 @@ def mismatch(run_or_data: str | Path | Run | Dataset, other: str | Path | Datase
              assignments: Sequence[str] = (), listen: Listen = silent, **settings: Any) -> Mismatch:
     """Return how two sets of images differ, and what to expect of a model of the first on the second.
 
-    run_or_data: data, or a finished run, with whose training images `other` is then compared by its own model.
-    other: data, or a folder of images without labels; its labels are shown beside what is expected, and change
-    nothing. None compares the splits of data with each other, and all of them with the backbone's pretraining.
-    images: of each set at most, by chance. out: a new folder; None takes the next free one in `mismatches/`.
-    settings: fields of `Job`, such as image_size=128.
-    Raises ConfigError for a wrong setting; DataError where a set has too few images, or one that can't be read.
+    run_or_data: data, or a finished run: its training images, by its model. other: data, or images without labels;
+    None compares the splits of data with each other, and all with the backbone's pretraining. images: of each set at
+    most. out: a new folder; None takes the next free one in `mismatches/`. settings: fields of `Job`.
+    Raises ConfigError for a wrong setting; DataError for too few images, or one that can't be read.
     """
-    directory = Path(out) if out else None
-    dataset = other if isinstance(other, Dataset) else None
-    settings = {"backbone": backbone, "target": str(dataset.root) if dataset else other and str(other),
-                "method": "probe", **settings}
-    run = run_or_data if isinstance(run_or_data, Run) else None
-    if isinstance(run_or_data, str | Path) and (Path(run_or_data) / "run.json").is_file():
-        run = load_run(run_or_data)
-    if run is not None:
-        if other is None:
-            raise ConfigError(f"{run} is a run: name the images to compare its training images with: headstart "
-                              f"mismatch {run} IMAGES")
-        if backbone is not None:
-            raise ConfigError(f"--backbone {backbone}: {run} is a run, and looks with its own backbone. Leave the "
-                              "option out, or name data in place of the run.")
-        _, job = _job(run.job.data, None, settings, assignments)
-        return mismatch_of_run(run, job, dataset, most=images, directory=directory, listen=listen)
-    first, job = _job(cast("str | Path | Dataset", run_or_data), None, settings, assignments)
-    return make_mismatch(job, dataset=first, other=dataset, most=images, directory=directory, listen=listen)
+    origin = _origin(run_or_data)
+    data, run = (origin.job.data, origin) if isinstance(origin, Run) else (origin, None)
+    dataset, job = _job(data, None, {"backbone": backbone, **settings}, assignments)
+    return make_mismatch(job, run=run, dataset=dataset, other=other, most=images, listen=listen,
+                         directory=Path(out) if out else None)
 
 
 def compare(runs: Sequence[str | Path | Run], *, metric: str | None = None) -> list[dict[str, Any]]:
@@ -300,6 +280,13 @@ def _job(data: str | Path | Dataset | None, config: str | Path | None, settings:
     job = build_job({"data": source, **settings}, config=Path(config) if config else None,
                     assignments=list(assignments))
     return data if isinstance(data, Dataset) else None, job
+
+
+def _origin(run_or_data: str | Path | Run | Dataset) -> Run | Dataset | str:
+    """Return a run where the place is one, else the data."""
+    if isinstance(run_or_data, Run | Dataset):
+        return run_or_data
+    return load_run(run_or_data) if (Path(run_or_data) / "run.json").is_file() else str(run_or_data)
 
 
 def _pixels(size: str | int) -> int:

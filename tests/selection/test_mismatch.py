@@ -57,7 +57,7 @@ def test_spoiled_pictures_are_told_with_what_differs_and_what_to_do(clean, alive
     assert "To the eye, spoiled is " in said
     assert "Expect a linear probe to be right in" in said
     assert "By the labels that are there" in said
-    assert f"--target {there} --backbone {found.settings.backbone} --method probe," in str(found.next)
+    assert f"--target {there} --backbone {found.settings.backbone} --method " in str(found.next)
     assert one.apart.gaps["proxy_a"].within is not None
     written = json.loads((found.directory / "mismatch.json").read_text())
     assert written == found.to_json()

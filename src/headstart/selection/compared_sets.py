@@ -93,13 +93,17 @@ def chosen(total: int, most: int, *, seed: int) -> np.ndarray:
     return np.sort(generator(seed, "looked at").permutation(total)[:most])
 
 
-def read_other(path: str, job: Job) -> tuple[Dataset, bool]:
+def read_other(other: Dataset | str | Path, job: Job) -> tuple[Dataset, bool]:
     """Return the images of the second set, and whether each has one class: those of one folder have none."""
-    return _read(path, format=job.target_format, reader=job.target_reader, task=None, skip_bad=job.skip_bad)
+    if isinstance(other, Dataset):
+        return other, labelled(other)
+    return _read(str(other), format=job.target_format, reader=job.target_reader, task=None, skip_bad=job.skip_bad)
 
 
-def read_first(job: Job) -> tuple[Dataset, bool]:
-    """Return the images of the job's data, and whether each has one class."""
+def read_first(job: Job, dataset: Dataset | None) -> tuple[Dataset, bool]:
+    """Return the images of the job's data, which may be read already, and whether each has one class."""
+    if dataset is not None:
+        return dataset, labelled(dataset)
     return _read(job.data, format=job.format, reader=job.reader, task=job.task, skip_bad=job.skip_bad)
 
 

@@ -99,10 +99,10 @@ class Mismatch:
         if found.level in ("none", "slight") and not shifted:
             return f"headstart evaluate {self.first} {shlex.quote(self.second)}" if self.mode == "run" else \
                 f"headstart adapt {shlex.quote(self.data)}"
-        method = "label_shift" if found.level in ("none", "slight") else "propagation"
+        method = "label_shift" if found.level in ("none", "slight") else "transfer"
         backbone = "" if self.mode == "run" else f" --backbone {self.settings.backbone}"
         return (f"headstart adapt {shlex.quote(self.data)} --target {shlex.quote(self.second)}{backbone} "
-                f"--method probe,{method}")
+                f"--method {method}")
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from headstart.backbones.resolve import AUTO
 from headstart.data.dataset import Dataset, Splits
 from headstart.data.splits import split
 from headstart.errors import ConfigError, DataError
@@ -25,7 +26,6 @@ from headstart.selection.candidates import load
 from headstart.selection.compared_sets import (
     ImageSet,
     Looking,
-    labelled,
     labels_by_name,
     overlap,
     read_first,
@@ -49,41 +49,50 @@ LAYERS = 128
 STEP = "comparing"
 
 
-def make_mismatch(job: Job, *, dataset: Dataset | None, other: Dataset | None, most: int, directory: Path | None,
-                  listen: Listen) -> Mismatch:
-    """Return how the job's data differ from its target or, without one, its splits from each other and all from the
+def make_mismatch(job: Job, *, run: Run | None, dataset: Dataset | None, other: Dataset | str | Path | None,
+                  most: int, directory: Path | None, listen: Listen) -> Mismatch:
+    """Return how other images differ from the job's data or, without them, its splits from each other and all from the
     pretraining; written into `directory` or the next free folder in `mismatches/`.
 
-    dataset, other: both, where they are read already. most: images of each set that are looked at, by chance.
+    run: one whose train images are compared with the others, by its own model, in place of the data.
+    dataset: the data, where they are read already. other: data, or images in one folder; the job's target_format and
+    target_reader say how they are read. most: images of each set that are looked at, by chance.
     Raises DataError where a set has too few images, or one that can't be read; ConfigError for what can't be.
     """
-    _refuse(directory, most)
-    two = job.target is not None or other is not None
-    if two:
-        first, known = (dataset, labelled(dataset)) if dataset is not None else read_first(job)
-        second, also = (other, labelled(other)) if other is not None else read_other(str(job.target), job)
-        _tell(first, listen)
-        _tell(second, listen)
+    refuse_place(directory, FOLDER)
+    if most < 2 * FEWEST:
+        raise ConfigError(f"--images {most}: too few to compare; {2 * FEWEST} of each set are the least.")
+    if run is not None:
+        return _of_run(run, job, other, most, directory, listen)
+    if other is not None:
+        first, second = read_first(job, dataset), read_other(other, job)
+        _tell(first[0], listen)
+        _tell(second[0], listen)
     backbone, note = load(job.backbone, job.image_size, job.channels, job.fit, job.allow_licenses)
     if note:
         listen(Note(note))
     looking = Looking(backbone, backbone.spec.preprocessing, job, most, listen)
-    if two:
-        return _of_two(looking, (first, known), (second, also), directory)
+    if other is not None:
+        return _of_two(looking, first, second, directory)
     return _of_one(looking, dataset, directory)
 
 
-def mismatch_of_run(run: Run, job: Job, other: Dataset | None, *, most: int, directory: Path | None,
-                    listen: Listen) -> Mismatch:
-    """Return how the job's target differs from the images that a run was trained on, by the run's own model.
+def _of_run(run: Run, job: Job, other: Dataset | str | Path | None, most: int, directory: Path | None,
+            listen: Listen) -> Mismatch:
+    """Return how other images differ from the images that a run was trained on, by the run's own model.
 
-    Raises ConfigError for a run that is not finished, or says nothing of whole images; else as `make_mismatch`.
+    Raises ConfigError for a run that is not finished, or says nothing of whole images.
     """
-    _refuse(directory, most)
+    if other is None:
+        raise ConfigError(f"{run} is a run: name the images to compare its training images with: headstart mismatch "
+                          f"{run} IMAGES")
+    if job.backbone != AUTO:
+        raise ConfigError(f"--backbone {job.backbone}: {run} is a run, and looks with its own backbone. Leave the "
+                          "option out, or name data in place of the run.")
     model = run.model
-    task = model.answers.part_name
+    one_class = model.answers.part_name == "classification"
     known = run_data(run)
-    second, also = (other, labelled(other)) if other is not None else read_other(str(job.target), job)
+    second, also = read_other(other, job)
     _tell(second, listen)
     parts = {name: [row for row, sample in enumerate(known.samples) if sample.split == name]
              for name in ("train", "val", "test")}
@@ -91,7 +100,6 @@ def mismatch_of_run(run: Run, job: Job, other: Dataset | None, *, most: int, dir
     place = str(second.root or second.format)
     notes = _overlap_note(known, second, "the run's data", place)
     names = f"train images of {run.directory.name}", titles(str(run.directory), place)[1]
-    one_class = task == "classification"
     classes = model.classes
     count = len(known)
     first = looking.at(names[0], chosen := looking.sampled(known.subset(parts["train"])),
@@ -109,13 +117,6 @@ def mismatch_of_run(run: Run, job: Job, other: Dataset | None, *, most: int, dir
     found = _compare((first, target), (_look(first, looking), _look(target, looking)), ahead, classes, looking)
     return _written(looking, "run", str(run), place, run.job.data, [found], [first, target], classes, [*notes, *told],
                     directory)
-
-
-def _refuse(directory: Path | None, most: int) -> None:
-    """Raise ConfigError where the result has no place, or too few images are asked for."""
-    refuse_place(directory, FOLDER)
-    if most < 2 * FEWEST:
-        raise ConfigError(f"--images {most}: too few to compare; {2 * FEWEST} of each set are the least.")
 
 
 def _tell(dataset: Dataset, listen: Listen) -> None:
@@ -176,7 +177,7 @@ def _ahead(one: ImageSet, two: ImageSet, classes: tuple[str, ...], looking: Look
 def _of_one(looking: Looking, dataset: Dataset | None, directory: Path | None) -> Mismatch:
     """Return the mismatch of train and each other split, and of all images and the pretraining."""
     job = looking.job
-    found, known = (dataset, labelled(dataset)) if dataset is not None else read_first(job)
+    found, known = read_first(job, dataset)
     if known:
         found, _ = admit(job, found, looking.listen)
         parts: Splits | None = split(found, seed=job.seed, val=job.val, test=job.test)
