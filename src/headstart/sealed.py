@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,7 +24,20 @@ def write_sealed(path: Path, tensors: Mapping[str, torch.Tensor], header: Mappin
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     metadata = {**header, "format": FORMAT, "sha256": hash_tensors(plain)}
     with atomic_write(path) as file:
-        file.write(save(plain, metadata=metadata))
+        file.write(ordered(save(plain, metadata=metadata)))
+
+
+def ordered(data: bytes) -> bytes:
+    """Return a safetensors file with the entries of its metadata in order.
+
+    The library writes them in any order, so that equal models would be unequal files.
+    """
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # the format wants the tensors aligned
+    return len(text).to_bytes(8, "little") + text + data[8 + length:]
 
 
 def read_sealed(path: Path, *, what: str, keys: set[str]) -> tuple[dict[str, str], dict[str, torch.Tensor]]:

@@ -9,7 +9,7 @@ import pytest
 from headstart.alignments.alignment import Pair
 from headstart.data.dataset import Dataset
 from headstart.domains.feature_space import Domains
-from headstart.domains.judging import MOST, evenly, evidence_of, keep_better, verdicts
+from headstart.domains.judging import MOST, carried, evenly, evidence_of, keep_better, verdicts
 from headstart.errors import DataError
 from headstart.events import Judged
 from headstart.methods.coral import Coral
@@ -18,6 +18,7 @@ from headstart.methods.prototypes import Prototypes
 from headstart.methods.subspace import Subspace
 from headstart.methods.t3a import T3a
 from headstart.methods.tca import Tca
+from headstart.methods.transfer import Transfer
 from headstart.methods.transport import Transport
 from headstart.types import Sample
 from headstart.validators.entropy import Entropy
@@ -142,7 +143,35 @@ def test_on_a_target_that_has_nothing_to_do_with_the_source_no_method_ends_worse
     start = model_of(ALONG, np.zeros(2))
     made = method.fit(start, parts, known)
     assert agreement(made, parts, known) >= agreement(start, parts, known)
-    assert (made is start) == ("the target's images speak against it" in events.notes())
+    assert (made is start) == ("as it was before" in events.notes())
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("method", [Transport(), Propagation(), Prototypes(), T3a(), Transfer()],
+                         ids=lambda method: method.part_name)
+def test_on_such_a_target_what_builds_on_the_models_answers_is_not_believed(method, seed, tmp_path):
+    events = Events()
+    noise = np.random.default_rng(seed).normal(size=(50, 3))
+    parts, known = two_groups(tmp_path, events, target=noise)
+    start = model_of(ALONG, np.zeros(2))
+    assert method.fit(start, parts, known) is start
+    assert "no ground to build on" in events.notes()
+
+
+def test_what_carries_over_is_the_share_of_the_knowledge_beyond_guessing():
+    sure, unsure = np.array([[6.0, 0.0]]), np.array([[0.1, 0.0]])
+    labels = np.array([0] * 10 + [1] * 10)
+    right = np.concatenate([np.repeat(sure, 10, 0), np.repeat(sure[:, ::-1], 10, 0)])
+
+    def share(target):
+        return carried(Evidence(target, target, right, right, labels, right, 0))
+
+    # As many above the threshold as are surely right, and 1 less what the mean confidence falls; sigmoids of 6 and 0.1.
+    lost = 1 / (1 + np.exp(-6)) - 1 / (1 + np.exp(-0.1))
+    assert share(right) == pytest.approx(1)
+    assert share(np.repeat(unsure, 20, 0)) == pytest.approx(((0 + 1 - lost) / 2 - 0.5) / 0.5)
+    assert share(np.concatenate([right[:15], np.repeat(unsure, 5, 0)])) == pytest.approx(
+        ((0.75 + 1 - lost / 4) / 2 - 0.5) / 0.5)
 
 
 @pytest.mark.parametrize("method", [Coral(), Subspace(), Tca(), Transport()], ids=lambda method: method.part_name)

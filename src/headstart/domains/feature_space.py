@@ -70,6 +70,8 @@ class FeatureSpace(Method):
     needs: ClassVar[tuple[str, ...]] = ("probe",)
     needs_target: ClassVar[bool] = True
     trains_backbone: ClassVar[bool] = False
+    from_answers: ClassVar[bool] = False
+    """Whether the examples depend on what the model says of the target."""
 
     guard: ValidatorName = "neighbour_agreement"
     """The validator that must not hold the model for worse than it was before, else that is kept; `none` takes what
@@ -97,7 +99,8 @@ class FeatureSpace(Method):
         (fit,) = fit_path(found.features, found.labels, classes=domains.classes, weights=found.weights, penalties=(l2,))
         context.listen(Finished(self.part_name, time.monotonic() - began, f"l2 {l2:.2g}"))
         adapted = dataclasses.replace(model, head=fit.head(), temperature=1.0)
-        return keep_better(self.part_name, model, adapted, splits, context, guard=self.guard)
+        return keep_better(self.part_name, model, adapted, splits, context, guard=self.guard,
+                           from_answers=self.from_answers)
 
 
 def _penalty(examples: Examples, classes: int, rng: np.random.Generator) -> float:

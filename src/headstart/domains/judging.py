@@ -7,13 +7,17 @@ import numpy as np
 from headstart.data.dataset import Dataset, Splits
 from headstart.errors import DataError
 from headstart.events import Judged, Note
+from headstart.expected_accuracy import average_thresholded_confidence, difference_of_confidences
 from headstart.features.engine import extract
 from headstart.methods.method import Context
 from headstart.model import Model
+from headstart.probabilities import softened
 from headstart.validators.validator import NONE, VALIDATORS, Evidence
 
 # M images, D features
 
+GROUND = 0.25
+"""Share of what a model knows beyond guessing that must carry over to the target for its answers to be built upon."""
 MOST = 2000
 """Images of a domain that are looked at to judge a model: more would hardly change the order of two."""
 
@@ -52,13 +56,30 @@ def verdicts(evidence: Evidence) -> dict[str, float]:
     return found
 
 
+def carried(evidence: Evidence) -> float:
+    """Return how much of what a model knows beyond guessing is there on the target: 1 all, 0 or less nothing.
+
+    (expected - guess) / (accuracy - guess), with the accuracy on the source's validation images, the share of its
+    largest class as the guess, and the mean of the average thresholded confidence, which is strict where the model errs
+    nowhere on the source, and of the difference of confidences, which is mild, as what is expected on the target.
+    """
+    labels = evidence.source_labels
+    guess = float(np.bincount(labels).max() / len(labels))
+    known, asked = (softened(logits, "guard") for logits in (evidence.source_logits, evidence.target_logits))
+    expected = np.mean([estimate(known, labels, asked) for estimate in (average_thresholded_confidence,
+                                                                        difference_of_confidences)])
+    accuracy = float((evidence.source_logits.argmax(axis=1) == labels).mean())
+    return float(expected - guess) / (accuracy - guess) if accuracy > guess else 0.0
+
+
 def keep_better(name: str, start: Model, adapted: Model, splits: Splits, context: Context, *, guard: str,
-                trained: bool = False) -> Model:
+                trained: bool = False, from_answers: bool = False) -> Model:
     """Return the adapted model, or the start where the guard holds that for better: none is better than negative
     transfer.
 
     name: of the method. guard: name of a validator; NONE keeps the adapted one whatever it is like.
-    trained: whether the backbone of the adapted one is another than the start's.
+    trained: whether the backbone of the adapted one is another than the start's. from_answers: whether the method built
+    on what the start says of the target; where that is hardly more than guessing, no validator could tell.
     """
     seen = [evidence_of(model, splits, context, trained=changed) for model, changed in ((start, False),
                                                                                         (adapted, trained))]
@@ -70,9 +91,20 @@ def keep_better(name: str, start: Model, adapted: Model, splits: Splits, context
     old, new = before[guard], after[guard]
     changed = float((seen[0].target_logits.argmax(1) != seen[1].target_logits.argmax(1)).mean())
     told = f"{guard} {old:.4f} before, {new:.4f} after; {changed:.1%} of the target's answers changed"
-    if not new < old:
+    ground = carried(seen[0]) if from_answers else 1.0
+    if ground < GROUND:
+        context.listen(Note(groundless(name, ground), "warning"))
+        return start
+    if new >= old:  # NaN tells nothing, and what tells nothing speaks for no change
         context.listen(Note(f"{name}: kept, {told}"))
         return adapted
     context.listen(Note(f"{name}: the target's images speak against it ({told}), so that the model is kept as it was "
                         f"before. --set method.{name}.guard=none takes it all the same.", "warning"))
     return start
+
+
+def groundless(name: str, ground: float) -> str:
+    """Return why a method that builds on a model's answers is not believed."""
+    return (f"{name}: on the target the model is hardly ever as sure as where it is right on the source (it carries "
+            f"over {max(0.0, ground):.0%} of what it knows beyond guessing), so that its answers are no ground to "
+            "build on. It is kept as it was before. Do the images show these classes? guard=none takes what comes.")

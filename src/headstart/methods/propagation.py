@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from pydantic import Field
 
@@ -22,6 +24,8 @@ class Propagation(FeatureSpace):
     Source: Zhou et al., "Learning with Local and Global Consistency", NeurIPS 2003; edges as in Iscen et al., "Label
     Propagation for Deep Semi-supervised Learning", CVPR 2019.
     """
+
+    from_answers: ClassVar[bool] = True
 
     neighbours: int = Field(10, ge=1, le=1000)
     """Images that each one is joined to, the likest ones."""

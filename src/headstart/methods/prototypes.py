@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from pydantic import Field
 
@@ -18,6 +20,8 @@ class Prototypes(FeatureSpace):
     each weighing as sure as it is. Source: Liang et al., "Do We Really Need to Access the Source Data?", ICML 2020,
     equations 4-5; Dhillon & Modha, "Concept Decompositions", Machine Learning 2001 (spherical k-means).
     """
+
+    from_answers: ClassVar[bool] = True
 
     rounds: int = Field(5, ge=1, le=1000)
     """How often the centres are taken anew."""

@@ -38,4 +38,5 @@ class Shot(DomainPlan, Method):
         Raises as `training.train.train`.
         """
         tuned = train(model, splits, self, context)
-        return keep_better(self.part_name, model, tuned, splits, context, guard=self.guard, trained=True)
+        return keep_better(self.part_name, model, tuned, splits, context, guard=self.guard, trained=True,
+                           from_answers=True)

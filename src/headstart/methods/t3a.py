@@ -54,7 +54,7 @@ class T3a(Method):
             head.linear.weight.copy_(torch.from_numpy(weights))
             head.linear.bias.zero_()
         return keep_better(self.part_name, model, dataclasses.replace(model, head=head.eval(), temperature=1.0), splits,
-                           context, guard=self.guard)
+                           context, guard=self.guard, from_answers=True)
 
 
 def _weights(model: Model) -> np.ndarray:

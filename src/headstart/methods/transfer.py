@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from headstart.catalog import Catalog
 from headstart.data.dataset import Splits
-from headstart.domains.judging import evidence_of, verdicts
+from headstart.domains.judging import GROUND, carried, evidence_of, groundless, verdicts
 from headstart.errors import HeadstartError, Interrupted
 from headstart.events import Event, Judged, Note
 from headstart.methods.method import Context, Method
@@ -60,8 +60,12 @@ class Transfer(Method):
     def fit(self, model: Model, splits: Splits, context: Context) -> Model:
         """Return the best of all, or `model` where nothing is better. What each came to is told."""
         best, name = model, START
-        scores = verdicts(evidence_of(model, splits, context, trained=False))
+        evidence = evidence_of(model, splits, context, trained=False)
+        scores, ground = verdicts(evidence), carried(evidence)
         context.listen(Judged(self.part_name, 0, scores))
+        if ground < GROUND:
+            context.listen(Note(groundless(self.part_name, ground), "warning"))
+            return model
         score, told = scores[self.select], {START: scores[self.select]}
         for candidate in self.candidates:
             found, value = self._tried(candidate, model, splits, context)

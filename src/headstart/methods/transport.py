@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -28,6 +29,8 @@ class Transport(FeatureSpace):
     "Joint Distribution Optimal Transportation", NeurIPS 2017 (the answers in the cost); Fatras et al., "Unbalanced
     Minibatch Optimal Transport", ICML 2021; solver: Chizat et al., Mathematics of Computation 2018, from POT.
     """
+
+    from_answers: ClassVar[bool] = True
 
     entropy: float = Field(0.02, gt=0, le=100)
     """Penalty on plans that are sure of themselves, against a mean cost of 1: smaller ones send each image to fewer."""
