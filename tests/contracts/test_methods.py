@@ -205,7 +205,7 @@ def test_a_task_that_a_method_can_not_do_is_refused_with_those_that_can(name, ro
 
 PARTS = [catalog.plain(part()) for catalog in (LOSSES, MIXES, AVERAGES, REGULARISERS, MASK_LOSSES, ALIGNMENTS)
          for part in catalog.all().values()]
-VALUES = (3, 0.25, True, "last-2", "entropy", "word", ["word"], *PARTS, *([part] for part in PARTS))
+VALUES = (3, 0.25, True, "last-2", "entropy", "tca", "word", ["word"], *PARTS, *([part] for part in PARTS))
 """One of them is a value of any setting that has no list of words."""
 
 
