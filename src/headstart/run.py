@@ -27,6 +27,8 @@ from headstart.record import Record, backbone_record, data_record, write_table
 from headstart.report.page import write_report
 from headstart.runs import Run, load_run
 from headstart.selection.forecasted import forecast_of_run
+from headstart.selection.mismatch_words import sentences
+from headstart.selection.mismatched import of_domains
 from headstart.selection.pool import pool_of
 
 
@@ -94,6 +96,7 @@ def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Liste
             save_model(final.adapted.model, directory)
             record.finish([item.adapted for item in proven], final.metrics)
             _foretell(opened, directory, record.listen)
+            _compare_domains(opened, directory, record.listen)
             write_report(directory)
             shutil.rmtree(directory / WORK, ignore_errors=True)
             seal(directory)
@@ -114,6 +117,18 @@ def _foretell(opened: Opened, directory: Path, listen: Listen) -> None:
         return
     if found is not None:
         write_json(directory / "forecast.json", found.model_dump(mode="json"))
+
+
+def _compare_domains(opened: Opened, directory: Path, listen: Listen) -> None:
+    """Write mismatch.json where the run adapts to a target."""
+    if opened.splits.target is None:
+        return
+    try:
+        found = of_domains(opened.job, opened.model.backbone, opened.splits, listen)
+    except HeadstartError as error:  # an extra must not cost a finished training
+        listen(Note(f"no mismatch in the report: {error}", "warning"))
+        return
+    write_json(directory / "mismatch.json", {**found.to_json(), "sentences": sentences(found)})
 
 
 def _write_inputs(directory: Path, opened: Opened, found: str, *, resumed: bool) -> None:

@@ -54,7 +54,7 @@ def test_spoiled_pictures_are_told_with_what_differs_and_what_to_do(clean, alive
     assert found.verdict in ("clear", "severe")
     assert {"sharpness", "noise"} <= {item.name for item in one.striking if item.effect < -0.9}
     said = " ".join(sentences(found))
-    assert "To the eye, spoiled is " in said
+    assert "To the eye, spoiled beside clean: " in said
     assert "Expect a linear probe to be right in" in said
     assert "By the labels that are there" in said
     assert f"--target {there} --backbone {found.settings.backbone} --method " in str(found.next)
@@ -110,6 +110,21 @@ def test_new_images_are_compared_with_the_train_images_of_a_run(clean, alive, tm
     held = run.predictions
     assert one.prospects.expected.source_accuracy == pytest.approx((held["label"] == held["predicted"]).mean())
     assert hs.mismatch(run, there, out=tmp_path / "again").to_json() == found.to_json()
+
+
+def test_a_run_that_adapts_to_a_target_has_it_in_its_report(clean, alive, tmp_path):
+    there = write_scenes(tmp_path / "there", (16, 16), seed=2, spoil=blurred(4))
+    run = hs.adapt(clean, target=there, out=tmp_path / "run", backbone=alive, method=["probe", "prototypes"],
+                   tracking="off", **SETTINGS)
+    found = json.loads((run.directory / "mismatch.json").read_text())
+    assert found["verdict"] in ("clear", "severe")
+    assert found["comparisons"][0]["images"][1] == 32
+    assert found["comparisons"][0]["prospects"]["real"] is None
+    page = (run.directory / "report.html").read_text()
+    assert "How far the target lies" in page
+    assert "mismatch of the train images and the target images" in page
+    plain = hs.adapt(clean, out=tmp_path / "plain", backbone=alive, method="probe", tracking="off", **SETTINGS)
+    assert "How far the target lies" not in (plain.directory / "report.html").read_text()
 
 
 def test_a_run_needs_images_and_keeps_its_backbone(clean, alive, tmp_path):

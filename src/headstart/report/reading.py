@@ -25,6 +25,7 @@ from headstart.report.records import (
     ForecastRecord,
     Interval,
     Metrics,
+    MismatchRecord,
     RatesRecord,
     RunRecord,
     Shape,
@@ -64,6 +65,7 @@ class Record:
     backbone: BackboneRecord | None
     choice: ChoiceRecord | None
     forecast: ForecastRecord | None
+    mismatch: MismatchRecord | None
     environment: EnvironmentRecord | None
     job: str | None
     """The text of job.yaml."""
@@ -134,6 +136,7 @@ def read(directory: Path) -> Record:
         rates=_optional(directory / "lr_finder.json", dict[str, RatesRecord]) or {},
         backbone=_optional(directory / "backbone.json", BackboneRecord),
         forecast=_optional(directory / "forecast.json", ForecastRecord),
+        mismatch=_optional(directory / "mismatch.json", MismatchRecord),
         choice=_optional(directory / "choice.json", ChoiceRecord),
         environment=_optional(directory / "environment.json", EnvironmentRecord),
         job=_text(directory / "job.yaml"),

@@ -140,6 +140,13 @@ class ForecastRecord(Shape):
     """The class with mistakes left that gained most from it, beyond chance; None where none did."""
 
 
+class MismatchRecord(Shape):
+    """mismatch.json: how the target of a run lies from its train images."""
+
+    verdict: str
+    sentences: list[str]
+
+
 class EnvironmentRecord(Shape):
     """environment.json."""
 

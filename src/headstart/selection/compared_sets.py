@@ -26,6 +26,7 @@ from headstart.files import cache_folder
 from headstart.images import ImageError, printable, scan
 from headstart.job import Job
 from headstart.seeds import generator
+from headstart.selection.mismatch import Settings
 from headstart.target import images_alone
 from headstart.types import ImageSource
 
@@ -61,6 +62,11 @@ class Looking:
     most: int
     """Images of each set."""
     listen: Listen
+
+    @property
+    def settings(self) -> Settings:
+        """What a record says of it."""
+        return Settings(self.backbone.spec.architecture, self.preprocessing.size, self.job.seed, self.most)
 
     def at(self, name: str, dataset: Dataset, labels: np.ndarray | None, *, count: int) -> ImageSet:
         """Return the images with their features. count: of the largest set, so that all are computed alike.

@@ -62,7 +62,7 @@ def distances(one: Comparison) -> str:
     said = (f"A classifier says in {words.percent(max(0.5, right), 0)} of cases which of the two an image is from "
             f"(proxy A-distance {words.number(gap.whole.value, 2)}, {words.number(gap.whole.low, 2)} to "
             f"{words.number(gap.whole.high, 2)}{by_chance}); the Fréchet distance is {words.percent(apart.share, 0)} "
-            f"of what {one.first} itself varies; the kernel test (MMD) has p = {words.number(test.p_value)}.")
+            f"of the variance within {one.first}; the kernel test (MMD) has p = {words.number(test.p_value)}.")
     frechet = apart.gaps["frechet"]
     if one.level != "none" and frechet.within is not None and frechet.within < MIXED * frechet.whole.value:
         said += " Within the classes less than half of that is left: much of it is another mix of classes."
@@ -71,8 +71,8 @@ def distances(one: Comparison) -> str:
 
 def eye(one: Comparison) -> str:
     """Return how the pictures of the second set look beside those of the first."""
-    found = one.striking[:NAMED]
-    said = f"To the eye, {one.second} is {words.named([_differs(item) for item in found])}." if found else \
+    found = [_differs(item) for item in one.striking[:NAMED]]
+    said = f"To the eye, {one.second} beside {one.first}: {words.named(found)}." if found else \
         "In light, contrast, sharpness, colour, noise, size and coding the pictures do not differ by more than chance."
     first, second = one.formats
     other = sum(abs(first.get(name, 0.0) - second.get(name, 0.0)) for name in {*first, *second}) / 2

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from headstart.backbones.backbone import Backbone
 from headstart.backbones.resolve import AUTO
 from headstart.data.dataset import Dataset, Splits
 from headstart.data.splits import split
@@ -33,7 +34,7 @@ from headstart.selection.compared_sets import (
     titles,
 )
 from headstart.selection.domain_map import domain_map
-from headstart.selection.mismatch import FOLDER, RECORD, Comparison, Mismatch, Mode, Settings
+from headstart.selection.mismatch import FOLDER, RECORD, Comparison, Mismatch, Mode
 from headstart.selection.mismatch_page import write_mismatch_page
 from headstart.selection.prospects import Answers, Prospects, probe_answers, prospects
 from headstart.selection.records import new_folder, refuse_place
@@ -44,6 +45,8 @@ Look = tuple[dict[str, np.ndarray], dict[str, float]]
 """What `measure` says of pictures."""
 PICTURES = 300
 """Of each set whose appearance is measured."""
+REPORTED = 500
+"""Images of each set that the report of a run goes by."""
 LAYERS = 128
 """Images that are looked at layer by layer."""
 STEP = "comparing"
@@ -101,12 +104,12 @@ def _of_run(run: Run, job: Job, other: Dataset | str | Path | None, most: int, d
     notes = _overlap_note(known, second, "the run's data", place)
     names = f"train images of {run.directory.name}", titles(str(run.directory), place)[1]
     classes = model.classes
-    count = len(known)
+    count = max(len(known), len(second))
     first = looking.at(names[0], chosen := looking.sampled(known.subset(parts["train"])),
                        chosen.labels() if one_class else None, count=count)
     there = looking.sampled(second)
     labels, told = _labels(there, classes, also and one_class, place)
-    target = looking.at(names[1], there, labels, count=max(count, len(second)))
+    target = looking.at(names[1], there, labels, count=count)
     ahead = None
     held = known.subset(parts["val"] + parts["test"])
     if one_class and len(held):
@@ -117,6 +120,22 @@ def _of_run(run: Run, job: Job, other: Dataset | str | Path | None, most: int, d
     found = _compare((first, target), (_look(first, looking), _look(target, looking)), ahead, classes, looking)
     return _written(looking, "run", str(run), place, run.job.data, [found], [first, target], classes, [*notes, *told],
                     directory)
+
+
+def of_domains(job: Job, backbone: Backbone, splits: Splits, listen: Listen) -> Mismatch:
+    """Return how the target of a run that adapts differs from its train images, in the features that it began with.
+
+    What to expect is said of a linear probe, which has not adapted. Nothing is written.
+    Raises DataError where a set has too few images.
+    """
+    assert splits.target is not None, "a run that adapts to a domain has one"
+    looking = Looking(backbone, backbone.spec.preprocessing, job, REPORTED, listen)
+    here, there = looking.sampled(splits.train), looking.sampled(splits.target)
+    one = looking.at("the train images", here, here.labels(), count=splits.images)
+    two = looking.at("the target images", there, None, count=splits.images)
+    ahead = _ahead(one, two, here.classes, looking)
+    found = _compare((one, two), (_look(one, looking), _look(two, looking)), ahead, here.classes, looking)
+    return Mismatch("sets", job.data, job.target, job.data, looking.settings, (found,), None)
 
 
 def _tell(dataset: Dataset, listen: Listen) -> None:
@@ -229,8 +248,7 @@ def _written(looking: Looking, mode: Mode, first: str, second: str | None, data:
     """Return the mismatch after writing its page and its record."""
     for note in notes:
         looking.listen(Note(note, "warning"))
-    settings = Settings(looking.backbone.spec.architecture, looking.preprocessing.size, looking.job.seed, looking.most)
-    found = Mismatch(mode, first, second, data, settings, tuple(comparisons), source, tuple(notes))
+    found = Mismatch(mode, first, second, data, looking.settings, tuple(comparisons), source, tuple(notes))
     target = new_folder(directory, FOLDER, looking.job)
     write_mismatch_page(found, domain_map(sets, classes, seed=looking.job.seed), target)
     found = replace(found, directory=target)
