@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,11 +37,21 @@ def _answering(chain: tuple[Method, ...], on_overfit: str | None) -> tuple[Metho
                  for method, can in zip(chain, able, strict=True))
 
 
-def _as_method(value: Any) -> Any:
-    """Take the name of an alignment as that of the method which trains with it: `dann` as align with dann."""
-    if isinstance(value, str) and value in ALIGNMENTS.names() and value not in METHODS.names():
-        return {"method": "align", "alignments": value}
-    return value
+def _as_methods(values: Sequence[Any]) -> list[Any]:
+    """Take the name of an alignment as that of the method which trains with it: `dann` as align with dann.
+
+    Several after each other are one training with their sum, as `cdan,mcc`.
+    """
+    found: list[Any] = []
+    for value in values:
+        if not (isinstance(value, str) and value in ALIGNMENTS.names() and value not in METHODS.names()):
+            found.append(value)
+        elif found and isinstance(found[-1], dict) and found[-1].get("method") == "align" and "by_name" in found[-1]:
+            found[-1]["by_name"].append(value)
+        else:
+            found.append({"method": "align", "by_name": [value]})
+    return [{"method": "align", "alignments": value["by_name"]} if isinstance(value, dict) and "by_name" in value
+            else value for value in found]
 
 
 def with_needs(method: Method, known: Mapping[str, Method]) -> list[Method]:
@@ -58,7 +69,7 @@ class Job(Part):
     """Path of the data: a folder, a table, or a saved dataset."""
     format: str | None = None
     """Name of the reader; None finds it out."""
-    target: str | None = None
+    target: RunPath | None = None
     """Path of images of another domain to adapt to; labels that they have prove the result, and do nothing else."""
     target_format: str | None = None
     """Name of the reader of the target; None finds it out."""
@@ -154,7 +165,7 @@ class Job(Part):
         if isinstance(value, str):
             value = words(value)
         items = value if isinstance(value, list | tuple) else [value]
-        return tuple(METHODS.validated(_as_method(item)) for item in items)
+        return tuple(METHODS.validated(item) for item in _as_methods(items))
 
     @field_validator("method")
     @classmethod
@@ -224,9 +235,9 @@ def build_job(settings: dict[str, Any], *, config: Path | None = None, assignmen
         raise ConfigError("data: name a folder or a table, such as `headstart adapt flowers/`, or set `data:` in the "
                           "YAML file.")
     # The run must find its data again from another working directory.
-    for name in ("data", "target"):
-        if values.get(name) and Path(str(values[name])).exists():
-            values[name] = str(Path(values[name]).resolve())
+    if not isinstance(values.get("target", ""), str | os.PathLike):
+        raise ConfigError(f"target: name a folder or a table by its path; got a {type(values['target']).__name__}.")
+    values["data"] = str(Path(values["data"]).resolve()) if Path(str(values["data"])).exists() else values["data"]
     if not assignments:
         return Job.parse(values, where=str(config) if config else "")
     # `--set method.1.epochs=5` counts in the completed list, so that the list is completed first.

@@ -20,7 +20,7 @@ from headstart.model import Model
 from headstart.past_runs import find_past_run, leaks, refuse_leaks
 from headstart.runs import load_run
 from headstart.selection.advised import Choice, follow, take_ranked
-from headstart.selection.pool import pool_of
+from headstart.selection.pool import pool_of, refuse_target
 from headstart.selection.ranking import FOLDER
 from headstart.starting import as_before, starting_model
 from headstart.target import Target, open_target
@@ -72,6 +72,8 @@ def open_job(job: Job, dataset: Dataset | None, listen: Listen, *, methods: Sequ
                           f"{dataset.task}, whose head is another one. Start from a run of {dataset.task}, or leave "
                           "init_from out.")
     job = _for_task(job, dataset)
+    if methods:
+        refuse_target(job, "a search for settings")
     if methods and dataset.whole:
         raise ConfigError(f"a search for settings can't judge {dataset.task} yet. Use `headstart adapt` with your own.")
     splits, parts = _divide(job, dataset, listen, searched=bool(methods))

@@ -75,9 +75,11 @@ def open_target(job: Job, source: Dataset, splits: Splits, listen: Listen) -> Ta
     if len(unlabelled) < LEAST:
         raise DataError(f"{job.target}: holds {len(unlabelled)} images to adapt to; {LEAST} are the least that say "
                         "something of a domain.")
-    notes += _shared(unlabelled, splits)
     for note in notes:
         listen(Note(note))
+    for note in _shared(unlabelled, splits):
+        notes.append(note)
+        listen(Note(note, "warning"))
     return Target(unlabelled, proof if proof is not None and len(proof) else None, tuple(notes))
 
 
@@ -89,8 +91,13 @@ def _read(job: Job) -> tuple[Dataset, bool]:
     alone = images_alone(path) if job.target_format is None and not job.target_reader else None
     if alone is not None:
         return replace(alone, notes=tuple(f"target {note}" for note in alone.notes)), False
-    dataset = load_data(path, format=job.target_format, settings=job.target_reader, task="classification",
-                        skip_bad=job.skip_bad)
+    try:
+        dataset = load_data(path, format=job.target_format, settings=job.target_reader, task="classification",
+                            skip_bad=job.skip_bad)
+    except (ConfigError, DataError) as error:
+        said = str(error).replace("--set reader.", "--set target_reader.").replace("--format ", "--set target_format=")
+        raise type(error)(f"target: {said}\n  Where the target has no labels, or not for all of its images, give a "
+                          "folder that holds the images alone, without folders in it.") from None
     return replace(dataset, notes=tuple(f"target {note}" for note in dataset.notes)), True
 
 

@@ -10,7 +10,7 @@ from headstart.alignments.alignment import Pair
 from headstart.data.dataset import Dataset
 from headstart.domains.feature_space import Domains
 from headstart.domains.judging import MOST, carried, evenly, evidence_of, keep_better, verdicts
-from headstart.errors import DataError
+from headstart.errors import ConfigError, DataError
 from headstart.events import Judged
 from headstart.methods.coral import Coral
 from headstart.methods.propagation import Propagation
@@ -101,19 +101,21 @@ def test_no_guard_takes_what_comes(tmp_path):
     assert [(event.method, event.epoch) for event in events.of(Judged)] == [("coral", 0), ("coral", None)]
 
 
-def test_of_two_equals_the_adapted_one_is_kept(tmp_path):
+def test_what_changes_no_answer_leaves_the_start(tmp_path):
     events = Events()
     parts, known = two_groups(tmp_path, events)
     start, adapted = model_of(ALONG, np.zeros(2)), model_of(3 * ALONG, np.zeros(2))
-    assert keep_better("coral", start, adapted, parts, known, guard="neighbour_agreement") is adapted
-    assert "0.0% of the target's answers changed" in events.notes()
+    assert keep_better("coral", start, adapted, parts, known, guard="neighbour_agreement") is start
+    assert "changes no answer on the target" in events.notes()
 
 
 def test_every_validator_is_a_guard(tmp_path):
-    found = {name: kept(tmp_path / name, "good", "bad", guard=name)[0] for name in VALIDATORS.names()}
+    able = [name for name in VALIDATORS.names() if name != "last_epoch"]
+    found = {name: kept(tmp_path / name, "good", "bad", guard=name)[0] for name in able}
     # Those that look at the source, at groups of alike images; the others ask how sure the model is, and it is.
     assert {found["neighbour_agreement"], found["source_risk"], found["deep_embedded_validation"]} == {"good"}
-    assert found["last_epoch"] == "bad"
+    with pytest.raises(ConfigError, match="last_epoch tells no model from another"):
+        Coral.parse({"guard": "last_epoch"})
 
 
 def test_a_validator_that_these_images_do_not_allow_says_nothing_and_does_not_stop_the_others(monkeypatch, tmp_path):

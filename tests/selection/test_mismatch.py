@@ -123,6 +123,10 @@ def test_a_run_that_adapts_to_a_target_has_it_in_its_report(clean, alive, tmp_pa
     page = (run.directory / "report.html").read_text()
     assert "How far the target lies" in page
     assert "mismatch of the train images and the target images" in page
+    # A model that taught itself its answers there is sure of them, right or wrong.
+    again = hs.mismatch(run, there)
+    assert again.comparisons[0].prospects is None
+    assert "was adapted to" in again.notes[-1]
     plain = hs.adapt(clean, out=tmp_path / "plain", backbone=alive, method="probe", tracking="off", **SETTINGS)
     assert "How far the target lies" not in (plain.directory / "report.html").read_text()
 

@@ -28,8 +28,7 @@ class ReliableEntropy(Alignment):
     share: float = Field(0.4, gt=0, le=1)
     """Part of the largest possible entropy from which on an image is not to be trusted."""
     alike: float = Field(0.95, gt=0, le=1)
-    """Cosine with the running mean from which on an answer is not new; the paper takes 0.6 to 0.95, the more the fewer
-    the classes."""
+    """Cosine with the running mean from which on an answer is not new."""
 
     def build(self, width: int, classes: int) -> nn.Module:
         """Return the module, which keeps the running mean of the answers."""

@@ -17,7 +17,7 @@ from headstart.logistic import PENALTIES, LinearFit, fit_path, likeliest
 from headstart.methods.method import Context, Method
 from headstart.model import Model
 from headstart.seeds import generator
-from headstart.validators.validator import ValidatorName
+from headstart.validators.validator import GuardName
 
 # N source images, M target images, K examples, D features, C classes
 
@@ -73,7 +73,7 @@ class FeatureSpace(Method):
     from_answers: ClassVar[bool] = False
     """Whether the examples depend on what the model says of the target."""
 
-    guard: ValidatorName = "neighbour_agreement"
+    guard: GuardName = "neighbour_agreement"
     """The validator that must not hold the model for worse than it was before, else that is kept; `none` takes what
     comes."""
 

@@ -95,6 +95,9 @@ def keep_better(name: str, start: Model, adapted: Model, splits: Splits, context
     if ground < GROUND:
         context.listen(Note(groundless(name, ground), "warning"))
         return start
+    if not changed:
+        context.listen(Note(f"{name}: changes no answer on the target, so that the model is kept as it was before"))
+        return start
     if new >= old:  # NaN tells nothing, and what tells nothing speaks for no change
         context.listen(Note(f"{name}: kept, {told}"))
         return adapted

@@ -16,7 +16,7 @@ from headstart.model import Model
 from headstart.training.batch_norm import adapted, take_statistics
 from headstart.training.pictures import SHARE, Pictures, free_memory
 from headstart.training.plan import Plan
-from headstart.validators.validator import ValidatorName
+from headstart.validators.validator import GuardName
 
 
 class _Solved(Plan):
@@ -36,7 +36,7 @@ class Adabn(Method):
     head: Literal["solved", "kept"] = "solved"
     """`solved` fits the head anew on the source's features under the source's own statistics, as it must where they
     were those of ImageNet; `kept` leaves it, as fits a model that was trained with the source's."""
-    guard: ValidatorName = "neighbour_agreement"
+    guard: GuardName = "neighbour_agreement"
     """The validator that must not hold the model for worse than it was before, else that is kept; `none` takes what
     comes."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from headstart.events import Note
 from headstart.heads import LinearHead
 from headstart.methods.method import Context, Method
 from headstart.model import Model
-from headstart.validators.validator import NONE, ValidatorName
+from headstart.validators.validator import NONE, GuardName
 
 # N source images of validation, M target images, C classes
 
@@ -28,8 +28,8 @@ class LabelShift(Method):
     """Adds log(q / p) to the logits, p the classes' proportions in the source's train part, q those of the target.
 
     q is estimated from the model's answers alone. It is right where the classes are rarer or more frequent, and look as
-    they did; where they look otherwise, take another method. Sources: Lipton et al., ICML 2018 (`bbse`); Saerens et
-    al., Neural Computation 2002 (`em`).
+    they did; where they look otherwise, take another method. Source: Lipton et al., "Detecting and Correcting for Label
+    Shift with Black Box Predictors", ICML 2018.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
@@ -37,9 +37,7 @@ class LabelShift(Method):
     needs_target: ClassVar[bool] = True
     trains_backbone: ClassVar[bool] = False
 
-    estimate: Literal["bbse", "em"] = "bbse"
-    """How the proportions are found; `em` wants probabilities that are calibrated."""
-    guard: ValidatorName = NONE
+    guard: GuardName = NONE
     """The validator that must not hold the model for worse than it was before; validators look for gaps between
     groups, of which proportions say nothing."""
 
@@ -51,8 +49,7 @@ class LabelShift(Method):
         classes = len(model.classes)
         prior = np.bincount(splits.train.labels(), minlength=classes) / len(splits.train)
         try:
-            found = label_shift.bbse(told["val"], splits.val.labels(), told["target"], hard=False) \
-                if self.estimate == "bbse" else label_shift.em(prior, told["target"])
+            found = label_shift.bbse(told["val"], splits.val.labels(), told["target"], hard=False)
         except DataError as error:
             context.listen(Note(f"{self.part_name}: {error} The model is left as it was.", "warning"))
             return model

@@ -34,13 +34,14 @@ class Propagation(FeatureSpace):
 
     def examples(self, domains: Domains, rng: np.random.Generator) -> Examples:
         """Return the target's images under the labels that were handed on."""
+        from scipy.sparse import csr_array
+
         rows, columns, weights = _graph(domains.target, min(self.neighbours, len(domains.target) - 1))
+        graph = csr_array((weights, (rows, columns)), shape=(len(domains.target),) * 2)
         start = domains.probabilities
         found = start.copy()
         for _ in range(ROUNDS):
-            handed = np.zeros_like(found)
-            np.add.at(handed, rows, weights[:, None] * found[columns])
-            found = self.spread * handed + (1 - self.spread) * start
+            found = self.spread * (graph @ found) + (1 - self.spread) * start
         found /= np.maximum(found.sum(axis=1, keepdims=True), 1e-300)
         return Examples(domains.target, found.argmax(axis=1), found.max(axis=1))
 

@@ -32,8 +32,11 @@ class Prototypes(FeatureSpace):
         """Return the target's images under the class whose centre is nearest."""
         images = _unit(domains.target - domains.target.mean(axis=0))
         shares = domains.probabilities
+        # A class that the model gives no image may not be there at all: it has no centre that could take some.
+        absent = np.bincount(shares.argmax(axis=1), minlength=domains.classes) == 0
         for _ in range(self.rounds):
             logits = self.sharpness * images @ _unit(shares.T @ images).T
+            logits[:, absent] = -np.inf
             shares = np.exp(logits - logits.max(axis=1, keepdims=True))
             shares /= shares.sum(axis=1, keepdims=True)
         return Examples(domains.target, shares.argmax(axis=1), shares.max(axis=1))

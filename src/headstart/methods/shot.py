@@ -18,8 +18,8 @@ from headstart.training.train import train
 class Shot(DomainPlan, Method):
     """Trains the backbone on the target alone: information maximisation, and the labels of the nearest class centres.
 
-    The head stays. Without self_labels it is SHOT-IM. Needs no image of the source but those of validation, which
-    only judge. Source: Liang et al., "Do We Really Need to Access the Source Data?", ICML 2020.
+    The head stays. Without self_labels it is SHOT-IM. No image of the source teaches; some only judge.
+    Source: Liang et al., "Do We Really Need to Access the Source Data?", ICML 2020.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("classification",)

@@ -14,7 +14,7 @@ from headstart.domains.judging import keep_better
 from headstart.heads import LinearHead
 from headstart.methods.method import Context, Method
 from headstart.model import Model
-from headstart.validators.validator import ValidatorName
+from headstart.validators.validator import GuardName
 
 # M target images, D features, C classes
 
@@ -36,7 +36,7 @@ class T3a(Method):
 
     templates: int = Field(100, ge=1, le=1_000_000)
     """Target images of each class that are kept, the surest ones."""
-    guard: ValidatorName = "neighbour_agreement"
+    guard: GuardName = "neighbour_agreement"
     """The validator that must not hold the model for worse than it was before, else that is kept; `none` takes what
     comes."""
 

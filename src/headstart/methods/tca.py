@@ -14,9 +14,9 @@ class Tca(FeatureSpace):
     """Transfer component analysis with a linear kernel: the d directions w of the largest w^T S w / w^T (m m^T + mu) w.
 
     S is the scatter of both domains together, m the difference of their means, which is the MMD of a linear kernel; the
-    features have unit scale. In this, the primal form, no kernel between images is needed, and a linear head can read
-    what the images of later are like along the directions.
-    Source: Pan et al., "Domain Adaptation via Transfer Component Analysis", IEEE TNN 2011, equation 7.
+    features have unit scale. In this form no kernel between images is needed, and a linear head can read what the
+    images of later are like along the directions; mu holds the directions short, where the paper holds the coefficients
+    of its images short. After Pan et al., "Domain Adaptation via Transfer Component Analysis", IEEE TNN 2011.
     """
 
     components: int = Field(30, ge=1, le=100_000)

@@ -15,7 +15,7 @@ from headstart.events import Event, Judged, Note
 from headstart.methods.method import Context, Method
 from headstart.model import Model
 from headstart.part import NamedError, Words
-from headstart.validators.validator import NONE, ValidatorName
+from headstart.validators.validator import NONE, GuardName
 
 START = "the start"
 
@@ -37,7 +37,7 @@ class Transfer(Method):
     """The methods that train, for where the quick ones leave much to gain; `none` for none."""
     enough: float = Field(0.9, ge=-1, le=1)
     """Score of `select` from which on no training would pay."""
-    select: ValidatorName = "neighbour_agreement"
+    select: GuardName = "neighbour_agreement"
     """The validator that chooses among them; no label of the target is looked at."""
 
     @field_validator("candidates", "train")
@@ -46,14 +46,14 @@ class Transfer(Method):
         able = [name for name, part in _methods().all().items() if part.needs_target and part is not cls]
         wrong = [name for name in value if name not in able and value != (NONE,)]
         if wrong:
-            raise NamedError(f"transfer: {wrong[0]} is no method that adapts to a target. Choices: {', '.join(able)}.")
+            raise NamedError(f"{wrong[0]} is no method that adapts to a target. Choices: {', '.join(able)}.")
         return () if value == (NONE,) else value
 
     @field_validator("select")
     @classmethod
     def _chosen(cls, value: str) -> str:
         if value == NONE:
-            raise NamedError("transfer: select needs a validator; to take a method whatever it is like, name it with "
+            raise NamedError("select needs a validator; to take a method whatever it is like, name it with "
                              "guard=none.")
         return value
 

@@ -112,7 +112,11 @@ def _of_run(run: Run, job: Job, other: Dataset | str | Path | None, most: int, d
     target = looking.at(names[1], there, labels, count=count)
     ahead = None
     held = known.subset(parts["val"] + parts["test"])
-    if one_class and len(held):
+    adapted = run.data.get("target")
+    if adapted:
+        told = [*told, f"no accuracy is expected: {run} was adapted to {adapted['root']}, and is sure there of what it "
+                "taught itself. Label some images and run `headstart evaluate`"]
+    if one_class and len(held) and not adapted:
         out = looking.at("held-out images", held, None, count=count)
         ahead = prospects(Answers(
             model.probabilities(model.logits_of(out.features)), held.labels(),

@@ -69,11 +69,19 @@ class Pool:
 
 def open_pool(job: Job, dataset: Dataset | None, listen: Listen) -> Pool:
     """Return the pool of a job. Raises DataError where the data can't carry a run, or show one class only."""
+    refuse_target(job, "a judgement by the features of the data")
     dataset, findings = admit(job, dataset, listen)
     splits = split(dataset, seed=job.seed, val=job.val, test=job.test)
     for note in splits.notes:
         listen(Note(note))
     return pool_of(job, dataset, findings, splits)
+
+
+def refuse_target(job: Job, what: str) -> None:
+    """Raise ConfigError where a target is named that would have no effect."""
+    if job.target is not None:
+        raise ConfigError(f"target {job.target}: would have no effect on {what}. Leave it out; `headstart adapt` "
+                          "adapts to it, `headstart mismatch` compares with it.")
 
 
 def pool_of(job: Job, dataset: Dataset, findings: list[dict[str, Any]], splits: Splits) -> Pool:

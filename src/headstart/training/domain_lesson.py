@@ -15,7 +15,7 @@ from torch.utils.data import ConcatDataset, DataLoader
 
 from headstart.alignments.alignment import ALIGNMENTS, Pair, View
 from headstart.data.dataset import Dataset, Splits
-from headstart.domains.judging import evenly, verdicts
+from headstart.domains.judging import MOST, evenly, verdicts
 from headstart.errors import ConfigError
 from headstart.events import Judged
 from headstart.methods.method import Context
@@ -90,6 +90,10 @@ class DomainLesson(ImageLesson):
             able = [name for name, part in ALIGNMENTS.all().items() if part.sourceless]
             raise ConfigError(f"{plan.part_name}: learns without the source, which {wanting[0]} reads. Take --method "
                               f"{wanting[0]}, or one of {', '.join(able)}.")
+        idle = [name for name in ("loss", "label_smoothing", "sampling", "class_weights") if name in plan.changed()]
+        if plan.source_free and idle:
+            raise ConfigError(f"{plan.part_name}: {', '.join(idle)} would have no effect: it learns from no label. "
+                              "Leave it out.")
         if plan.find_lr:
             raise ConfigError(f"{plan.part_name}: find_lr looks for the rate at which the source's loss falls, which "
                               "is not what an alignment needs. Leave it out.")
@@ -197,8 +201,9 @@ class DomainLesson(ImageLesson):
         sizes = [len(part) for part in self._judged]
         (val, target, train), (said, told, _) = features.split(sizes), logits.split(sizes)
         labels, weights = targets[:sizes[0]], weights[:sizes[0]]
-        evidence = Evidence(_numbers(target), _numbers(told), _numbers(val), _numbers(said), labels.cpu().numpy(),
-                            _numbers(train), self.epoch)
+        some = torch.linspace(0, len(target) - 1, min(MOST, len(target)), device=target.device).long()
+        evidence = Evidence(_numbers(target[some]), _numbers(told[some]), _numbers(val), _numbers(said),
+                            labels.cpu().numpy(), _numbers(train), self.epoch)
         found = verdicts(evidence)
         self.context.listen(Judged(self.plan.part_name, self.epoch, found))
         self.monitor.pseudo = own_labels(target, told) if self._wants_pseudo else None
@@ -239,9 +244,11 @@ def own_labels(features: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
     """
     unit = nn.functional.normalize(torch.cat([features, torch.ones(len(features), 1, device=features.device)], 1))
     shares = logits.softmax(dim=1)
+    # A class that no image is given may not be there at all: it has no centre that could take some.
+    absent = torch.bincount(logits.argmax(dim=1), minlength=logits.shape[1]) == 0
     for _ in range(2):
         centres = nn.functional.normalize(shares.T @ unit)
-        labels = (unit @ centres.T).argmax(dim=1)
+        labels = (unit @ centres.T).masked_fill(absent, -torch.inf).argmax(dim=1)
         shares = nn.functional.one_hot(labels, logits.shape[1]).to(unit.dtype)
     return labels
 

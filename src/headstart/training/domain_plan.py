@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from headstart.alignments.alignment import ChosenAlignments
 from headstart.training.plan import Plan
-from headstart.validators.validator import NONE, ValidatorName
+from headstart.validators.validator import NONE, GuardName, ValidatorName
 
 
 class DomainPlan(Plan):
@@ -22,7 +22,7 @@ class DomainPlan(Plan):
     """What draws the domains together: one of the alignments, or a sum of several, such as cdan,mcc."""
     select: ValidatorName = "last_epoch"
     """The validator that chooses the epoch; no label of the target is looked at."""
-    guard: ValidatorName = "neighbour_agreement"
+    guard: GuardName = "neighbour_agreement"
     """The validator that must not hold the model for worse than it was before, else that is kept; `none` takes what
     comes."""
 

@@ -58,5 +58,15 @@ def _known(name: str) -> str:
     return name
 
 
+def _judging(name: str) -> str:
+    """Return the name. Raises NamedError for a validator that holds whatever comes later for better."""
+    if name == "last_epoch":
+        raise NamedError("last_epoch tells no model from another, only later epochs from earlier ones. Take another "
+                         "validator, such as neighbour_agreement.")
+    return _known(name)
+
+
 ValidatorName = Annotated[str, AfterValidator(_known)]
 """A setting that names a validator, or NONE."""
+GuardName = Annotated[str, AfterValidator(_judging)]
+"""The same, for one that must tell two models apart."""
