@@ -235,7 +235,7 @@ def build_job(settings: dict[str, Any], *, config: Path | None = None, assignmen
         raise ConfigError("data: name a folder or a table, such as `headstart adapt flowers/`, or set `data:` in the "
                           "YAML file.")
     # The run must find its data again from another working directory.
-    if not isinstance(values.get("target", ""), str | os.PathLike):
+    if not isinstance(values.get("target") or "", str | os.PathLike):
         raise ConfigError(f"target: name a folder or a table by its path; got a {type(values['target']).__name__}.")
     values["data"] = str(Path(values["data"]).resolve()) if Path(str(values["data"])).exists() else values["data"]
     if not assignments:
