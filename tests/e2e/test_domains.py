@@ -21,7 +21,7 @@ from tests.selection.small import write_weights
 from tests.training.killing import kill_at_step
 
 TRAINED = {"method": "align", "alignments": "mcc", "epochs": 2, "batch_size": 12, "guard": "none"}
-QUICK = {"method": "prototypes", "guard": "none"}
+QUICK = {"method": "coral", "guard": "none"}
 RENAMED = "digit 4"
 """A class that the source has and the target has not."""
 
@@ -64,7 +64,7 @@ def adapted(world: Path, tmp_path_factory: pytest.TempPathFactory) -> hs.Run:
 
 @pytest.fixture(scope="module")
 def quick(world: Path, tmp_path_factory: pytest.TempPathFactory) -> hs.Run:
-    return made(world, tmp_path_factory.mktemp("runs") / "prototypes", method=[QUICK])
+    return made(world, tmp_path_factory.mktemp("runs") / "coral", method=[QUICK])
 
 
 def read(of: hs.Run, name: str) -> object:
@@ -164,7 +164,7 @@ def poisoned(world: Path, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("change", [shuffled, poisoned])
-@pytest.mark.parametrize("method", [QUICK, TRAINED], ids=["prototypes", "mcc"])
+@pytest.mark.parametrize("method", [QUICK, TRAINED], ids=["coral", "mcc"])
 def test_other_labels_of_the_target_give_the_same_model_to_the_byte_and_another_proof(method, change, world, quick,
                                                                                      adapted, tmp_path):
     before = quick if method is QUICK else adapted
