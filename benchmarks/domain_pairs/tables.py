@@ -15,6 +15,8 @@ Cell = dict[str, Row]
 GUARD = "neighbour_agreement"
 APART = ("supervised", "mismatch")
 START = "source_only"
+FEWEST = 5
+"""Pairs and seeds whose order says something."""
 
 
 def tables(rows: Sequence[Row]) -> str:
@@ -43,10 +45,10 @@ def suite_table(suite: str, cells: Mapping[tuple[str, str, int], Cell]) -> str:
         both = [(cell[START], cell[name]) for cell in cells.values() if name in cell and START in cell]
         gains = [100 * (row["accuracy"] - start["accuracy"]) for start, row in both]
         guarded = [gain if kept(start, row) else 0.0 for gain, (start, row) in zip(gains, both, strict=True)]
-        found.append((np.mean([100 * row["accuracy"] for _, row in both]), f"| {name} | {{:.1f}} | "
+        told = name if len(both) == len(cells) else f"{name}, {len(both)} of {len(cells)}"
+        found.append((np.mean([100 * row["accuracy"] for _, row in both]), f"| {told} | {{:.1f}} | "
                       f"{np.mean(gains):+.1f} | {min(gains):+.1f} | {np.mean(guarded):+.1f} | {min(guarded):+.1f} | "
-                      f"{np.median([row['seconds'] for _, row in both]):.0f} |"
-                      + ("" if len(both) == len(cells) else f" <!-- {len(both)} of {len(cells)} -->")))
+                      f"{np.median([row['seconds'] for _, row in both]):.0f} |"))
     lines += [line.format(mean) for mean, line in sorted(found, key=lambda item: -item[0])]
     return "\n".join(lines)
 
@@ -90,7 +92,7 @@ def mismatch_table(cells: Mapping[tuple[str, str, str, int], Cell]) -> str:
     from scipy.stats import spearmanr
 
     known = [(key, cell["mismatch"]) for key, cell in cells.items() if "mismatch" in cell]
-    if not known:
+    if len(known) < FEWEST:
         return ""
     groups = {"all": known, **{suite: list(members) for suite, members in itertools.groupby(
         sorted(known, key=lambda item: item[0][0]), key=lambda item: item[0][0])}}
@@ -101,6 +103,8 @@ def mismatch_table(cells: Mapping[tuple[str, str, str, int], Cell]) -> str:
              "|" + "---|" * (len(names) + 4)]
     for suite, members in groups.items():
         drops = [row["source_accuracy"] - row["accuracy"] for _, row in members]
+        if len(members) < FEWEST:
+            continue
         order = [spearmanr([row["distances"][name] for _, row in members], drops).statistic for name in names]
         errors = [100 * abs(row["expected"]["accuracy"] - row["accuracy"]) for _, row in members]
         lines.append(f"| {suite} | {len(members)} | " + " | ".join("" if value != value else f"{value:.2f}"
