@@ -379,3 +379,14 @@ def test_the_name_of_an_alignment_is_a_methods_too():
 def test_a_job_with_two_alignments_of_which_one_is_none_is_refused():
     with pytest.raises(ConfigError, match=r'unknown alignment "dan_n"'):
         Job.parse({"data": "flowers", "method": [{"method": "align", "alignments": "cdan,dan_n"}]})
+
+
+def test_eata_is_held_near_its_start(world, tmp_path):
+    def way(strength: float) -> float:
+        plan = Eata(epochs=3, batch_size=4, lr_backbone=1e-2, guard="none", alignments="entropy",
+                    regularisers=({"regulariser": "l2_sp", "strength": strength},))
+        made = plan.fit(world.start, world.parts, context(tmp_path / str(strength), Events()))
+        return sum(float((mine - its).detach().square().sum()) for mine, its in zip(
+            made.backbone.parameters(), world.start.backbone.parameters(), strict=True))
+
+    assert way(1e4) < way(1e-4) / 2

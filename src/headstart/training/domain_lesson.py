@@ -157,8 +157,9 @@ class DomainLesson(ImageLesson):
             shown, weights = float(loss.detach()), prepared.weights[rows]
             if source is not None and all(part.learns_source for part in self.plan.alignments):
                 loss = loss + (self.objective.losses(source.logits, prepared, rows) * weights).sum() / count
-            if self.plan.regularisers and source is not None:
-                loss = loss + share * self.objective.penalty(network, images[0], source.features, source.logits)
+            if self.plan.regularisers:
+                view, pixels = (seen[0], batch.views[0][rows]) if source is None else (source, images[0])
+                loss = loss + share * self.objective.penalty(network, pixels, view.features, view.logits)
         loss.backward()
         if source is None:
             return Share(float(loss.detach()), shown / share * len(rows), float(len(rows)))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from headstart.alignments.alignment import ChosenAlignments
+from headstart.data.augment import Preset
 from headstart.training.plan import Plan
+from headstart.training.scope import Scope
 from headstart.validators.validator import NONE, GuardName, ValidatorName
 
 
@@ -32,3 +34,23 @@ class DomainPlan(Plan):
         if value == NONE:
             raise ValueError("needs a validator; last_epoch takes the last one whatever it is like")
         return value
+
+
+class NormPlan(DomainPlan):
+    """The plan of a training that moves the normalisation alone, on the target alone: a pass over it as it is."""
+
+    source_free: ClassVar[bool] = True
+    trains_head: ClassVar[bool] = False
+
+    scope: Scope = "norm-only"
+    """Scales and shifts of the normalisation alone: too little to forget much."""
+    batch_norm: Literal["train"] = "train"
+    """The statistics are those of the target's batches."""
+    epochs: int = Field(1, ge=1, le=10_000)
+    """Passes over the target's images."""
+    batch_size: int = Field(64, ge=2, le=65_536)
+    """Images in one step, whose statistics normalise each other."""
+    lr_backbone: float = Field(1e-3, gt=0, le=10)
+    """Highest learning rate of the scales and shifts."""
+    augment: Preset = "none"
+    """The images as they are."""
