@@ -109,10 +109,8 @@ class Bench:
     def __init__(self, suite: str, domains: DomainPair, seed: int, folder: Path) -> None:
         self.suite, self.domains, self.seed, self.folder = suite, domains, seed, folder
         self.trained = domains.source.classes == sets.DIGITS
-        parts = split(dataclasses.replace(domains.source, samples=tuple(
-            dataclasses.replace(sample, split=None, group=None) for sample in domains.source.samples)),
-            seed=seed, val=0.1 if self.trained else 0.2, test=0.01)
-        self.splits = dataclasses.replace(parts, target=unlabelled(domains.target))
+        parts = split(bare(domains.source), seed=seed, val=0.1 if self.trained else 0.2, test=0.01)
+        self.splits = dataclasses.replace(parts, target=bare(domains.target, label=None))
         self.heard: list[Event] = []
         self._start: Model | None = None
 
@@ -174,9 +172,7 @@ class Bench:
         """Return a model of the target's labels, and the images that prove it: where there are no others, the half of
         the target that it did not see."""
         target, proof = self.domains.target, self.domains.proof
-        parts = split(dataclasses.replace(target, samples=tuple(
-            dataclasses.replace(sample, split=None, group=None) for sample in target.samples)), seed=self.seed, val=0.1,
-            test=0.5 if proof is target else 0.01)
+        parts = split(bare(target), seed=self.seed, val=0.1, test=0.5 if proof is target else 0.01)
         return self.fitted(parts), parts.test if proof is target else proof
 
     def mismatch(self) -> dict[str, Any]:
@@ -196,10 +192,10 @@ class Bench:
                 "seconds": round(time.perf_counter() - began, 2)}
 
 
-def unlabelled(target: Dataset) -> Dataset:
-    """Return the images without labels, as `headstart.target` gives them to a run."""
-    return dataclasses.replace(target, samples=tuple(
-        dataclasses.replace(sample, label=None, split=None, group=None) for sample in target.samples))
+def bare(part: Dataset, **changes: Any) -> Dataset:
+    """Return the images without the splits and groups that they came with; with label=None, as a run gives a target."""
+    return dataclasses.replace(part, samples=tuple(
+        dataclasses.replace(sample, split=None, group=None, **changes) for sample in part.samples))
 
 
 def accuracy(model: Model, part: Dataset) -> float:

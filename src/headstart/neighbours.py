@@ -25,10 +25,10 @@ def nearest(features: np.ndarray, queries: np.ndarray, mean: np.ndarray, k: int,
     numbers of the images and of the queries: where they are equal, the image is no neighbour; at least k others must be
     left. Where cosines tie, the earlier position comes first.
     """
-    own, lines = _unit(queries, mean), np.arange(len(queries))
+    own, lines = unit(queries, mean), np.arange(len(queries))
     found, places = np.full((len(queries), k), -np.inf), np.full((len(queries), k), len(features))
     for start in range(0, len(features), BLOCK):
-        cosines = own @ _unit(features[start:start + BLOCK], mean).T
+        cosines = own @ unit(features[start:start + BLOCK], mean).T
         # Rounded before they are compared: copies of one image tie, and the earlier one comes first.
         np.round(cosines, 12, out=cosines)
         if apart is not None:
@@ -47,7 +47,8 @@ def nearest(features: np.ndarray, queries: np.ndarray, mean: np.ndarray, k: int,
     return found, places
 
 
-def _unit(rows: np.ndarray, mean: np.ndarray) -> np.ndarray:
+def unit(rows: np.ndarray, mean: np.ndarray | float = 0.0) -> np.ndarray:
+    """Return float64 [n, D], the rows less `mean`, each of length 1; of a row that has no length, zeros."""
     shifted = rows.astype(np.float64) - mean
     lengths = np.linalg.norm(shifted, axis=1, keepdims=True)
     return np.divide(shifted, lengths, out=np.zeros_like(shifted), where=lengths > 0)

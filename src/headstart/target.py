@@ -12,7 +12,7 @@ from typing import Any
 
 from headstart.data.class_names import matched
 from headstart.data.dataset import Dataset, Splits
-from headstart.data.fingerprint import content_hashes, fingerprint
+from headstart.data.fingerprint import content_hashes, fingerprint, overlap
 from headstart.data.load import load_data
 from headstart.data.walk import shown, walk
 from headstart.errors import ConfigError, DataError, listed
@@ -165,8 +165,7 @@ def _shuffled(target: Dataset) -> Dataset:
 
 def _shared(target: Dataset, splits: Splits) -> list[str]:
     """Return a warning where images of the target are among those that the source teaches."""
-    known = set(content_hashes(splits.train))
-    count = sum(content in known for content in content_hashes(target))
+    count = overlap(splits.train, target)
     return [f"target: {count} of its {len(target)} images are in the source's train part too, byte for byte: there is "
             "nothing to adapt there, and the proof flatters"] if count else []
 

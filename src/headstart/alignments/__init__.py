@@ -3,4 +3,4 @@
 `alignment.py` is the contract.
 """
 
-NOT_PARTS = ("discriminator", "kernels", "precision", "reversal")
+NOT_PARTS = ("discriminator", "kernels", "precision", "reversal", "uncertainty")

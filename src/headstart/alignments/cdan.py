@@ -11,6 +11,7 @@ from headstart.alignments.alignment import Alignment, Pair, View
 from headstart.alignments.discriminator import discriminator, source_costs, target_costs
 from headstart.alignments.precision import in_float32
 from headstart.alignments.reversal import reverse, rising
+from headstart.alignments.uncertainty import entropies
 
 # N images of a domain, D features, C classes, R values of a random projection
 
@@ -67,7 +68,7 @@ class _ConditionalAdversary(nn.Module):
         if not self.settings.entropy:
             return view.logits.new_ones(len(view.logits))
         log_p = functional.log_softmax(view.logits, dim=1)
-        return 1 + torch.exp(-reverse(-(log_p.exp() * log_p).sum(dim=1), factor))
+        return 1 + torch.exp(-reverse(entropies(log_p), factor))
 
 
 class _OuterProduct(nn.Module):

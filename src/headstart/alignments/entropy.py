@@ -9,6 +9,8 @@ from torch import nn
 from torch.nn import functional
 
 from headstart.alignments.alignment import Alignment, Pair
+from headstart.alignments.precision import in_float32
+from headstart.alignments.uncertainty import entropies
 
 # T target images, C classes
 
@@ -29,7 +31,7 @@ class Entropy(Alignment):
 
 
 class _Entropy(nn.Module):
+    @in_float32
     def forward(self, pair: Pair) -> torch.Tensor:
         """Return the mean entropy."""
-        logs = functional.log_softmax(pair.target.logits.float(), dim=1)
-        return -(logs.exp() * logs).sum(dim=1).mean()
+        return entropies(functional.log_softmax(pair.target.logits, dim=1)).mean()

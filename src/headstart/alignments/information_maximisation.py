@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from headstart.alignments.alignment import Alignment, Pair
 from headstart.alignments.precision import in_float32
+from headstart.alignments.uncertainty import entropies
 
 # T target images, C classes
 
@@ -36,4 +37,4 @@ class _NegativeInformation(nn.Module):
     def forward(self, pair: Pair) -> torch.Tensor:
         log_p = functional.log_softmax(pair.target.logits, dim=1)
         log_mean = log_p.logsumexp(dim=0) - math.log(len(log_p))
-        return (log_mean.exp() * log_mean).sum() - (log_p.exp() * log_p).sum(dim=1).mean()
+        return (log_mean.exp() * log_mean).sum() + entropies(log_p).mean()

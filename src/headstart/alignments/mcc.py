@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from headstart.alignments.alignment import Alignment, Pair
 from headstart.alignments.precision import in_float32
+from headstart.alignments.uncertainty import entropies
 
 # T target images, C classes
 
@@ -46,7 +47,7 @@ class _ClassConfusion(nn.Module):
     def forward(self, pair: Pair) -> torch.Tensor:
         log_p = functional.log_softmax(pair.target.logits / self.temperature, dim=1)
         p = log_p.exp()
-        weights = (1 + torch.exp((p * log_p).sum(dim=1))).detach()
+        weights = (1 + torch.exp(-entropies(log_p))).detach()
         confusion = (p * (weights / weights.mean())[:, None]).T @ p
         shares = confusion / confusion.sum(dim=1, keepdim=True).clamp(min=TINY)
         return (shares.sum() - shares.trace()) / shares.shape[0]

@@ -12,6 +12,7 @@ from torch.nn import functional
 from headstart.alignments.alignment import Alignment, Pair
 from headstart.alignments.precision import in_float32
 from headstart.alignments.reversal import reverse
+from headstart.alignments.uncertainty import entropies
 
 
 class MME(Alignment):
@@ -37,4 +38,4 @@ class _MinimaxEntropy(nn.Module):
     @in_float32
     def forward(self, pair: Pair) -> torch.Tensor:
         log_p = functional.log_softmax(pair.head(reverse(pair.target.features)), dim=1)
-        return (log_p.exp() * log_p).sum(dim=1).mean()
+        return -entropies(log_p).mean()

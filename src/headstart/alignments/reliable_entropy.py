@@ -11,6 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 from headstart.alignments.alignment import Alignment, Pair
+from headstart.alignments.precision import in_float32
+from headstart.alignments.uncertainty import entropies
 
 # T target images, C classes
 
@@ -45,11 +47,12 @@ class _ReliableEntropy(nn.Module):
         self.register_buffer("mean", torch.zeros(classes))
         self.register_buffer("seen", torch.zeros(()))
 
+    @in_float32
     def forward(self, pair: Pair) -> torch.Tensor:
         """Return the weighted mean entropy of the images that stay; 0 where none does."""
-        logs = functional.log_softmax(pair.target.logits.float(), dim=1)
+        logs = functional.log_softmax(pair.target.logits, dim=1)
         chances = logs.exp()
-        entropy = -(chances * logs).sum(dim=1)
+        entropy = entropies(logs)
         with torch.no_grad():
             kept = entropy < self.limit
             if self.seen:

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from headstart.alignments.alignment import Alignment, Pair
+from headstart.alignments.precision import in_float32
 
 # T target images, C classes
 
@@ -34,7 +35,8 @@ class SelfLabels(Alignment):
 
 
 class _SelfLabels(nn.Module):
+    @in_float32
     def forward(self, pair: Pair) -> torch.Tensor:
         """Return the cross-entropy; 0 before there are labels."""
-        logits = pair.target.logits.float()
+        logits = pair.target.logits
         return logits.sum() * 0 if pair.pseudo is None else functional.cross_entropy(logits, pair.pseudo)

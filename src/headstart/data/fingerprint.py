@@ -75,6 +75,12 @@ def content_hashes(dataset: Dataset, *, cache: Path | None = None) -> list[str]:
     return hashes_of([sample.source for sample in dataset.samples], cache=cache)
 
 
+def overlap(first: Dataset, second: Dataset) -> int:
+    """Return how many images of the second set are in the first as well, byte for byte."""
+    known = set(content_hashes(first))
+    return sum(content in known for content in content_hashes(second))
+
+
 def hashes_of(sources: Sequence[ImageSource], *, cache: Path | None = None) -> list[str]:
     """Return the hex SHA-256 of the bytes of each source, in order.
 

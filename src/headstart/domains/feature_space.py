@@ -11,16 +11,15 @@ from typing import ClassVar
 import numpy as np
 
 from headstart.data.dataset import Splits
-from headstart.domains.judging import keep_better
+from headstart.domains.target_method import TargetMethod
 from headstart.events import Finished, Note, Started
+from headstart.held_out import log_losses
 from headstart.logistic import PENALTIES, LinearFit, fit_path, likeliest
-from headstart.methods.method import Context, Method
+from headstart.methods.method import Context
 from headstart.model import Model
 from headstart.seeds import generator
-from headstart.validators.validator import GuardName
 
 # N source images, M target images, K examples, D features, C classes
-
 
 HELD_OUT = 0.2
 FALLBACK = 0.01
@@ -60,29 +59,23 @@ class Examples:
     """float64 [K], 0 or more."""
 
 
-class FeatureSpace(Method):
+class FeatureSpace(TargetMethod):
     """Fits the linear head anew, for the target's features; the backbone stays as it is.
 
     The penalty is the one that fits a held-out fifth of what the head is fitted to.
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("classification",)
-    needs: ClassVar[tuple[str, ...]] = ("probe",)
-    needs_target: ClassVar[bool] = True
     trains_backbone: ClassVar[bool] = False
-    from_answers: ClassVar[bool] = False
-    """Whether the examples depend on what the model says of the target."""
-
-    guard: GuardName = "neighbour_agreement"
-    """The validator that must not hold the model for worse than it was before, else that is kept; `none` takes what
-    comes."""
 
     @abstractmethod
     def examples(self, domains: Domains, rng: np.random.Generator) -> Examples:
         """Return what the new head is fitted to."""
 
-    def fit(self, model: Model, splits: Splits, context: Context) -> Model:
-        """Return the model with a head for the target. Raises DataError where a feature is not finite."""
+    def adapted(self, model: Model, splits: Splits, context: Context) -> Model:
+        """Return the model with a head for the target, or `model` where that would know one class.
+
+        Raises DataError where a feature is not finite.
+        """
         assert splits.target is not None, "opening refuses a job without"
         began = time.monotonic()
         source, target = (context.vectors(model, part).astype(np.float64) for part in (splits.train, splits.target))
@@ -98,9 +91,7 @@ class FeatureSpace(Method):
         l2 = _penalty(found, domains.classes, rng)
         (fit,) = fit_path(found.features, found.labels, classes=domains.classes, weights=found.weights, penalties=(l2,))
         context.listen(Finished(self.part_name, time.monotonic() - began, f"l2 {l2:.2g}"))
-        adapted = dataclasses.replace(model, head=fit.head(), temperature=1.0)
-        return keep_better(self.part_name, model, adapted, splits, context, guard=self.guard,
-                           from_answers=self.from_answers)
+        return dataclasses.replace(model, head=fit.head(), temperature=1.0)
 
 
 def _penalty(examples: Examples, classes: int, rng: np.random.Generator) -> float:
@@ -115,9 +106,7 @@ def _penalty(examples: Examples, classes: int, rng: np.random.Generator) -> floa
                     penalties=PENALTIES)
 
     def loss(fit: LinearFit) -> float:
-        logits = fit.logits(examples.features[held])
-        logits -= logits.max(axis=1, keepdims=True)
-        log_likelihood = logits[np.arange(len(logits)), labels[held]] - np.log(np.exp(logits).sum(axis=1))
-        return float(np.average(-log_likelihood, weights=examples.weights[held]))
+        losses = log_losses(fit.logits(examples.features[held]), labels[held])
+        return float(np.average(losses, weights=examples.weights[held]))
 
     return likeliest(path, loss).l2

@@ -33,11 +33,14 @@ def evidence_of(model: Model, splits: Splits, context: Context, *, trained: bool
     return Evidence(target, model.logits_of(target), val, model.logits_of(val), parts[1].labels(), train, epoch=0)
 
 
-def evenly(part: Dataset) -> Dataset:
-    """Return at most MOST images, spread evenly over the part."""
-    if len(part) <= MOST:
-        return part
-    return part.subset(np.linspace(0, len(part) - 1, MOST).astype(np.int64))
+def evenly(part: Dataset, most: int = MOST) -> Dataset:
+    """Return at most so many images, spread evenly over the part."""
+    return part if len(part) <= most else part.subset(even_rows(len(part), most))
+
+
+def even_rows(count: int, most: int = MOST) -> np.ndarray:
+    """Return int64 [min(count, most)], rows spread evenly over 0..count - 1."""
+    return np.linspace(0, count - 1, min(count, most)).astype(np.int64)
 
 
 def _vectors(model: Model, part: Dataset, context: Context) -> np.ndarray:
@@ -47,13 +50,15 @@ def _vectors(model: Model, part: Dataset, context: Context) -> np.ndarray:
 
 def verdicts(evidence: Evidence) -> dict[str, float]:
     """Return what each validator says; NaN of one that these images do not allow."""
-    found = {}
-    for name, part in VALIDATORS.all().items():
-        try:
-            found[name] = part()(evidence)
-        except DataError:
-            found[name] = float("nan")
-    return found
+    return {name: verdict(name, evidence) for name in VALIDATORS.names()}
+
+
+def verdict(name: str, evidence: Evidence) -> float:
+    """Return what one validator says; NaN where these images do not allow it."""
+    try:
+        return VALIDATORS.get(name)()(evidence)
+    except DataError:
+        return float("nan")
 
 
 def carried(evidence: Evidence) -> float:

@@ -5,40 +5,32 @@ from __future__ import annotations
 import copy
 import dataclasses
 import time
-from typing import ClassVar, Literal
+from typing import Literal
 
 from headstart.data.dataset import Dataset, Splits
-from headstart.domains.judging import keep_better
+from headstart.domains.target_method import TargetMethod
 from headstart.errors import ConfigError
 from headstart.events import Finished
-from headstart.methods.method import Context, Method
+from headstart.methods.method import Context
 from headstart.model import Model
 from headstart.training.batch_norm import adapted, take_statistics
 from headstart.training.pictures import SHARE, Pictures, free_memory
 from headstart.training.plan import Plan
-from headstart.validators.validator import GuardName
 
 
 class _Solved(Plan):
     """What the head is solved by: each image as it is, each as heavy as it is."""
 
 
-class Adabn(Method):
+class Adabn(TargetMethod):
     """Each domain is normalised by its own statistics, so that the same weights see both alike; nothing is trained.
 
     Source: Li et al., "Revisiting Batch Normalization For Practical Domain Adaptation", 2016.
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("classification",)
-    needs: ClassVar[tuple[str, ...]] = ("probe",)
-    needs_target: ClassVar[bool] = True
-
     head: Literal["solved", "kept"] = "solved"
     """`solved` fits the head anew on the source's features under the source's own statistics, as it must where they
     were those of ImageNet; `kept` leaves it, as fits a model that was trained with the source's."""
-    guard: GuardName = "neighbour_agreement"
-    """The validator that must not hold the model for worse than it was before, else that is kept; `none` takes what
-    comes."""
 
     def refuse_unfit(self, model: Model, splits: Splits) -> None:
         """Raise ConfigError where the backbone has no BatchNorm."""
@@ -46,8 +38,8 @@ class Adabn(Method):
             raise ConfigError(f"adabn: {model.backbone.spec.architecture} has no BatchNorm, whose statistics could be "
                               "taken anew. Take coral or prototypes.")
 
-    def fit(self, model: Model, splits: Splits, context: Context) -> Model:
-        """Return the model with the target's statistics, or `model` where the guard holds that for better."""
+    def adapted(self, model: Model, splits: Splits, context: Context) -> Model:
+        """Return the model with the target's statistics."""
         assert splits.target is not None, "opening refuses a job without"
         began = time.monotonic()
         start = model
@@ -57,7 +49,7 @@ class Adabn(Method):
         take_statistics(backbone, _pictures(model, splits.target), context)
         found = dataclasses.replace(start, backbone=backbone.cpu(), temperature=1.0)
         context.listen(Finished(self.part_name, time.monotonic() - began))
-        return keep_better(self.part_name, model, found, splits, context, guard=self.guard, trained=True)
+        return found
 
 
 def _pictures(model: Model, part: Dataset) -> Pictures:

@@ -10,11 +10,11 @@ import torch
 
 from headstart import label_shift
 from headstart.data.dataset import Splits
-from headstart.domains.judging import keep_better
+from headstart.domains.target_method import TargetMethod
 from headstart.errors import DataError
 from headstart.events import Note
 from headstart.heads import LinearHead
-from headstart.methods.method import Context, Method
+from headstart.methods.method import Context
 from headstart.model import Model
 from headstart.validators.validator import NONE, GuardName
 
@@ -24,7 +24,7 @@ RAREST = 1e-3
 """Proportion below which a class is not taken to be rarer: nothing is ruled out by an estimate."""
 
 
-class LabelShift(Method):
+class LabelShift(TargetMethod):
     """Adds log(q / p) to the logits, p the classes' proportions in the source's train part, q those of the target.
 
     q is estimated from the model's answers alone. It is right where the classes are rarer or more frequent, and look as
@@ -32,16 +32,13 @@ class LabelShift(Method):
     Shift with Black Box Predictors", ICML 2018.
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("classification",)
-    needs: ClassVar[tuple[str, ...]] = ("probe",)
-    needs_target: ClassVar[bool] = True
     trains_backbone: ClassVar[bool] = False
 
     guard: GuardName = NONE
     """The validator that must not hold the model for worse than it was before; validators look for gaps between
     groups, of which proportions say nothing."""
 
-    def fit(self, model: Model, splits: Splits, context: Context) -> Model:
+    def adapted(self, model: Model, splits: Splits, context: Context) -> Model:
         """Return the model with other biases; unchanged, with a Note, where the answers tell no proportions."""
         assert splits.target is not None, "opening refuses a job without"
         told = {name: model.answers.probabilities(model.logits_of(context.vectors(model, part)))
@@ -57,9 +54,7 @@ class LabelShift(Method):
         context.listen(Note(f"{self.part_name}: proportions of the classes on the target, the source's in brackets: "
                             + ", ".join(f"{name} {q:.3f} ({p:.3f})" for name, q, p in zip(
                                 model.classes, found, prior, strict=True))))
-        head = _with_bias(model, np.log(ratios))
-        return keep_better(self.part_name, model, dataclasses.replace(model, head=head), splits, context,
-                           guard=self.guard)
+        return dataclasses.replace(model, head=_with_bias(model, np.log(ratios)))
 
 
 def _with_bias(model: Model, added: np.ndarray) -> LinearHead:

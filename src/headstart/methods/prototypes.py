@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from headstart.domains.feature_space import Domains, Examples, FeatureSpace
+from headstart.neighbours import centre, unit
 
 # M target images, D features, C classes
 
@@ -30,17 +31,13 @@ class Prototypes(FeatureSpace):
 
     def examples(self, domains: Domains, rng: np.random.Generator) -> Examples:
         """Return the target's images under the class whose centre is nearest."""
-        images = _unit(domains.target - domains.target.mean(axis=0))
+        images = unit(domains.target, centre(domains.target))
         shares = domains.probabilities
         # A class that the model gives no image may not be there at all: it has no centre that could take some.
         absent = np.bincount(shares.argmax(axis=1), minlength=domains.classes) == 0
         for _ in range(self.rounds):
-            logits = self.sharpness * images @ _unit(shares.T @ images).T
+            logits = self.sharpness * images @ unit(shares.T @ images).T
             logits[:, absent] = -np.inf
             shares = np.exp(logits - logits.max(axis=1, keepdims=True))
             shares /= shares.sum(axis=1, keepdims=True)
         return Examples(domains.target, shares.argmax(axis=1), shares.max(axis=1))
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

@@ -10,16 +10,17 @@ import torch
 from pydantic import Field
 
 from headstart.data.dataset import Splits
-from headstart.domains.judging import keep_better
+from headstart.domains.target_method import TargetMethod
 from headstart.heads import LinearHead
-from headstart.methods.method import Context, Method
+from headstart.methods.method import Context
 from headstart.model import Model
-from headstart.validators.validator import GuardName
+from headstart.neighbours import unit
+from headstart.probabilities import entropies
 
 # M target images, D features, C classes
 
 
-class T3a(Method):
+class T3a(TargetMethod):
     """Test-time template adjuster: the class weights become the mean of the classifier's own and the target's surest.
 
     All are of unit length. Each target image counts for the class that the model gives it, of each class those of the
@@ -29,18 +30,12 @@ class T3a(Method):
     NeurIPS 2021, equations 3-5; here over a target that is there as a whole.
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("classification",)
-    needs: ClassVar[tuple[str, ...]] = ("probe",)
-    needs_target: ClassVar[bool] = True
     trains_backbone: ClassVar[bool] = False
+    from_answers: ClassVar[bool] = True
 
     templates: int = Field(100, ge=1, le=1_000_000)
     """Target images of each class that are kept, the surest ones."""
-    guard: GuardName = "neighbour_agreement"
-    """The validator that must not hold the model for worse than it was before, else that is kept; `none` takes what
-    comes."""
-
-    def fit(self, model: Model, splits: Splits, context: Context) -> Model:
+    def adapted(self, model: Model, splits: Splits, context: Context) -> Model:
         """Return the model with the adjusted classifier. Raises DataError where a feature is not finite."""
         assert splits.target is not None, "opening refuses a job without"
         features = context.vectors(model, splits.target).astype(np.float64)
@@ -53,8 +48,7 @@ class T3a(Method):
         with torch.no_grad():
             head.linear.weight.copy_(torch.from_numpy(weights))
             head.linear.bias.zero_()
-        return keep_better(self.part_name, model, dataclasses.replace(model, head=head.eval(), temperature=1.0), splits,
-                           context, guard=self.guard, from_answers=True)
+        return dataclasses.replace(model, head=head.eval(), temperature=1.0)
 
 
 def _weights(model: Model) -> np.ndarray:
@@ -68,16 +62,11 @@ def adjusted(weights: np.ndarray, features: np.ndarray, probabilities: np.ndarra
 
     weights: float64 [C, D], the classifier's. features: float64 [M, D]. probabilities: float64 [M, C].
     """
-    entropy = -(probabilities * np.log(np.maximum(probabilities, 1e-300))).sum(axis=1)
-    answers, unit, own = probabilities.argmax(axis=1), _unit(features), _unit(weights)
-    order = np.argsort(entropy, kind="stable")
+    answers, images, own = probabilities.argmax(axis=1), unit(features), unit(weights)
+    order = np.argsort(entropies(probabilities), kind="stable")
     found = np.empty_like(own)
     for label, mine in enumerate(own):
         # The classifier's own template is one among them, as sure as its own class makes it: the surest of all.
         surest = order[answers[order] == label][:count]
-        found[label] = mine + unit[surest].sum(axis=0)
-    return _unit(found)
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+        found[label] = mine + images[surest].sum(axis=0)
+    return unit(found)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field, field_validator
 
 from headstart.catalog import Catalog
 from headstart.data.dataset import Splits
-from headstart.domains.judging import GROUND, carried, evidence_of, groundless, verdicts
+from headstart.domains.judging import GROUND, carried, evidence_of, groundless, verdict, verdicts
+from headstart.domains.target_method import TargetMethod
 from headstart.errors import HeadstartError, Interrupted
 from headstart.events import Event, Judged, Note
 from headstart.methods.method import Context, Method
@@ -43,7 +44,7 @@ class Transfer(Method):
     @field_validator("candidates", "train")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        able = [name for name, part in _methods().all().items() if part.needs_target and part is not cls]
+        able = list(_methods())
         wrong = [name for name in value if name not in able and value != (NONE,)]
         if wrong:
             raise NamedError(f"{wrong[0]} is no method that adapts to a target. Choices: {', '.join(able)}.")
@@ -84,26 +85,25 @@ class Transfer(Method):
 
     def _tried(self, name: str, start: Model, splits: Splits, context: Context) -> tuple[Model, float]:
         """Return what a method makes of the start, and its score; the start and -inf where it can't do it here."""
-        method: Any = _methods().get(name).parse({"guard": NONE}, where=name)
-        heard: list[Event] = []
+        method = _methods()[name]()
 
         def listen(event: Event) -> None:
-            heard.append(event)
             if not isinstance(event, Judged | Note):  # what it says of itself would be taken for the result's
                 context.listen(event)
 
         inner = dataclasses.replace(context, listen=listen, workspace=context.workspace / name)
         try:
             method.refuse_unfit(start, splits)
-            made = method.fit(start, splits, inner)
+            made = method.adapted(start, splits, inner)
+            return made, verdict(self.select, evidence_of(made, splits, inner, trained=method.trains_backbone))
         except Interrupted:
             raise
         except HeadstartError as error:
             context.listen(Note(f"{self.part_name}: {name} is left out: {error}", "warning"))
             return start, float("-inf")
-        found = [event.scores for event in heard if isinstance(event, Judged) and event.epoch is None]
-        return made, found[-1][self.select] if found else float("-inf")
 
 
-def _methods() -> Catalog[Method]:
-    return Catalog("methods", Method)  # type: ignore[type-abstract]
+def _methods() -> dict[str, type[TargetMethod]]:
+    """Return the methods that adapt to a target, by name."""
+    catalog: Catalog[Method] = Catalog("methods", Method)  # type: ignore[type-abstract]
+    return {name: part for name, part in catalog.all().items() if issubclass(part, TargetMethod)}

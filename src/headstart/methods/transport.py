@@ -12,6 +12,7 @@ from headstart.data.dataset import Splits
 from headstart.domains.feature_space import Domains, Examples, FeatureSpace
 from headstart.errors import ConfigError, ResourceError
 from headstart.model import Model
+from headstart.neighbours import centre, unit
 
 # N source images, M target images, D features
 
@@ -52,7 +53,7 @@ class Transport(FeatureSpace):
         """Return the source's images at their new places."""
         heavy = domains.weights > 0
         source, labels, weights = (part[heavy] for part in (domains.source, domains.labels, domains.weights))
-        cost = 2 - 2 * _directions(source) @ _directions(domains.target).T
+        cost = 2 - 2 * unit(source, centre(source)) @ unit(domains.target, centre(domains.target)).T
         cost /= cost.mean() or 1.0
         cost += self.answers * (1 - domains.probabilities[:, labels].T)
         cost /= cost.mean() or 1.0
@@ -64,11 +65,6 @@ class Transport(FeatureSpace):
         carried = plan.sum(axis=1)
         kept = carried > 1e-12 * carried.max()
         return Examples(plan[kept] @ domains.target / carried[kept, None], labels[kept], weights[kept])
-
-
-def _directions(features: np.ndarray) -> np.ndarray:
-    centred = features - features.mean(axis=0)
-    return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
 
 
 def _library():  # type: ignore[no-untyped-def]  # POT has no types

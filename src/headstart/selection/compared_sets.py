@@ -16,7 +16,6 @@ from headstart.adaptation import choose_device
 from headstart.backbones.backbone import Backbone
 from headstart.data.class_names import matched
 from headstart.data.dataset import Dataset
-from headstart.data.fingerprint import content_hashes
 from headstart.data.load import load_data
 from headstart.data.transforms import Preprocessing
 from headstart.errors import ConfigError, DataError
@@ -137,12 +136,6 @@ def labels_by_name(dataset: Dataset, classes: Sequence[str]) -> np.ndarray:
     for mine, its in matched(classes, dataset.classes):
         place[its] = mine
     return np.asarray(place[dataset.labels()])
-
-
-def overlap(first: Dataset, second: Dataset) -> int:
-    """Return how many images of the second set are in the first as well, byte for byte."""
-    known = set(content_hashes(first))
-    return sum(content in known for content in content_hashes(second))
 
 
 def titles(first: str, second: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ import numpy as np
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.resolve import AUTO
 from headstart.data.dataset import Dataset, Splits
+from headstart.data.fingerprint import overlap
 from headstart.data.splits import split
 from headstart.errors import ConfigError, DataError
 from headstart.events import Finished, Listen, Note, Started
@@ -28,7 +29,6 @@ from headstart.selection.compared_sets import (
     ImageSet,
     Looking,
     labels_by_name,
-    overlap,
     read_first,
     read_other,
     titles,

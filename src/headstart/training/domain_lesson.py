@@ -15,7 +15,7 @@ from torch.utils.data import ConcatDataset, DataLoader
 
 from headstart.alignments.alignment import ALIGNMENTS, Pair, View
 from headstart.data.dataset import Dataset, Splits
-from headstart.domains.judging import MOST, evenly, verdicts
+from headstart.domains.judging import even_rows, evenly, verdicts
 from headstart.errors import ConfigError
 from headstart.events import Judged
 from headstart.methods.method import Context
@@ -73,7 +73,7 @@ class DomainLesson(ImageLesson):
         self._columns: dict[str, float] = {}
         self.target_pictures = self.pictures if plan.source_free else Pictures(
             target, model.preprocessing, budget=SHARE * free_memory())
-        known = splits.train.subset(np.linspace(0, len(splits.train) - 1, min(PROXIES, len(splits.train))).astype(int))
+        known = evenly(splits.train, PROXIES)
         # Pseudo-labels are for all images of the target, so that all are seen.
         seen = target if self._wants_pseudo else evenly(target)
         self._judged = [self.val_pictures.dataset, seen, known]
@@ -202,7 +202,7 @@ class DomainLesson(ImageLesson):
         sizes = [len(part) for part in self._judged]
         (val, target, train), (said, told, _) = features.split(sizes), logits.split(sizes)
         labels, weights = targets[:sizes[0]], weights[:sizes[0]]
-        some = torch.linspace(0, len(target) - 1, min(MOST, len(target)), device=target.device).long()
+        some = torch.from_numpy(even_rows(len(target))).to(target.device)
         evidence = Evidence(_numbers(target[some]), _numbers(told[some]), _numbers(val), _numbers(said),
                             labels.cpu().numpy(), _numbers(train), self.epoch)
         found = verdicts(evidence)

@@ -1,0 +1,41 @@
+"""TargetMethod: methods that adapt to a target, each guarded in the same way against ending worse than it began."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+from headstart.data.dataset import Splits
+from headstart.domains.judging import keep_better
+from headstart.methods.method import Context, Method
+from headstart.model import Model
+from headstart.validators.validator import GuardName
+
+
+class TargetMethod(Method):
+    """Adapts a model that knows the source to a target without labels."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("classification",)
+    needs: ClassVar[tuple[str, ...]] = ("probe",)
+    needs_target: ClassVar[bool] = True
+    from_answers: ClassVar[bool] = False
+    """Whether it builds on what the model says of the target before it is adapted."""
+
+    guard: GuardName = "neighbour_agreement"
+    """The validator that must not hold the model for worse than it was before, else that is kept; `none` takes what
+    comes."""
+
+    @abstractmethod
+    def adapted(self, model: Model, splits: Splits, context: Context) -> Model:
+        """Return the adapted model, unjudged, or `model` itself where there is nothing to adapt by.
+
+        Reads train, val and `splits.target`, which has no labels.
+        """
+
+    def fit(self, model: Model, splits: Splits, context: Context) -> Model:
+        """Return the adapted model, or `model` where the guard holds that for better. Raises as `adapted`."""
+        found = self.adapted(model, splits, context)
+        if found is model:
+            return model
+        return keep_better(self.part_name, model, found, splits, context, guard=self.guard,
+                           trained=self.trains_backbone, from_answers=self.from_answers)

@@ -1,0 +1,44 @@
+"""DomainTraining: methods that adapt to a target by a training of the learner; they differ in their settings alone."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from headstart.data.augment import Preset
+from headstart.data.dataset import Splits
+from headstart.domains.target_method import TargetMethod
+from headstart.methods.method import Context
+from headstart.model import Model
+from headstart.training.domain_plan import DomainPlan
+from headstart.training.scope import Scope
+from headstart.training.train import train
+
+
+class DomainTraining(DomainPlan, TargetMethod):
+    """Trains by its plan, and keeps the chosen epoch."""
+
+    def adapted(self, model: Model, splits: Splits, context: Context) -> Model:
+        """Return the model of the chosen epoch. Raises as `training.train.train`."""
+        return train(model, splits, self, context)
+
+
+class NormTraining(DomainTraining):
+    """Trains the normalisation alone, on the target alone: a pass over it as it is."""
+
+    source_free: ClassVar[bool] = True
+    trains_head: ClassVar[bool] = False
+
+    scope: Scope = "norm-only"
+    """Scales and shifts of the normalisation alone: too little to forget much."""
+    batch_norm: Literal["train"] = "train"
+    """The statistics are those of the target's batches."""
+    epochs: int = Field(1, ge=1, le=10_000)
+    """Passes over the target's images."""
+    batch_size: int = Field(64, ge=2, le=65_536)
+    """Images in one step, whose statistics normalise each other."""
+    lr_backbone: float = Field(1e-3, gt=0, le=10)
+    """Highest learning rate of the scales and shifts."""
+    augment: Preset = "none"
+    """The images as they are."""
