@@ -15,6 +15,7 @@ import dataclasses
 import math
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from headstart.backbones.resolve import load
 from headstart.data.dataset import Dataset, Splits
 from headstart.data.splits import split
 from headstart.distances.distance import DISTANCES
-from headstart.domains.judging import evidence_of, verdicts
+from headstart.domains.judging import evenly, evidence_of, verdicts
 from headstart.evaluation.calibration import fit_temperature
 from headstart.events import Event, Judged
 from headstart.expected_accuracy import expected_accuracy
@@ -43,6 +44,7 @@ from headstart.methods.finetune import Finetune
 from headstart.methods.method import Context, Method
 from headstart.model import Model
 from headstart.tasks.classification import Classification
+from headstart.validators.validator import Evidence
 
 RESULTS = Path(__file__).parent / "results" / "domains.jsonl"
 START, END = "<!-- domains table -->\n", "<!-- end of the domains table -->\n"
@@ -113,6 +115,7 @@ class Bench:
         self.splits = dataclasses.replace(parts, target=bare(domains.target, label=None))
         self.heard: list[Event] = []
         self._start: Model | None = None
+        self._seen: Evidence | None = None
 
     def context(self) -> Context:
         self.heard = []
@@ -163,10 +166,18 @@ class Bench:
             model = self.method(name).fit(start, self.splits, context)
             scores = next((dict(event.scores) for event in reversed(self.heard)
                            if isinstance(event, Judged) and event.epoch is None), {})
-        seconds = time.perf_counter() - clock
+        seconds, cpu = time.perf_counter() - clock, time.process_time() - began
         return {"accuracy": accuracy(model, proof), "images": len(proof), "seconds": round(seconds, 2),
-                "cpu_seconds": round(time.process_time() - began, 2),
-                "scores": {key: None if math.isnan(value) else value for key, value in scores.items()}}
+                "cpu_seconds": round(cpu, 2), "scores": known(scores),
+                "scores_by_start": known(self.by_start(model)) if scores else {}}
+
+    def by_start(self, model: Model) -> dict[str, float]:
+        """Return what validators say of a model's answers among the features of the model of the source alone."""
+        if self._seen is None:
+            self._seen = evidence_of(self.start(), self.splits, self.context(), trained=True)
+        val, target = (model.logits([sample.source for sample in evenly(part).samples])
+                       for part in (self.splits.val, self.splits.target))
+        return verdicts(dataclasses.replace(self._seen, source_logits=val, target_logits=target))
 
     def supervised(self) -> tuple[Model, Dataset]:
         """Return a model of the target's labels, and the images that prove it: where there are no others, the half of
@@ -196,6 +207,10 @@ def bare(part: Dataset, **changes: Any) -> Dataset:
     """Return the images without the splits and groups that they came with; with label=None, as a run gives a target."""
     return dataclasses.replace(part, samples=tuple(
         dataclasses.replace(sample, split=None, group=None, **changes) for sample in part.samples))
+
+
+def known(scores: Mapping[str, float]) -> dict[str, float | None]:
+    return {key: None if math.isnan(value) else value for key, value in scores.items()}
 
 
 def accuracy(model: Model, part: Dataset) -> float:
