@@ -167,9 +167,10 @@ class Bench:
             scores = next((dict(event.scores) for event in reversed(self.heard)
                            if isinstance(event, Judged) and event.epoch is None), {})
         seconds, cpu = time.perf_counter() - clock, time.process_time() - began
-        return {"accuracy": accuracy(model, proof), "images": len(proof), "seconds": round(seconds, 2),
-                "cpu_seconds": round(cpu, 2), "scores": known(scores),
-                "scores_by_start": known(self.by_start(model)) if scores else {}}
+        moved = start is None or model.backbone is not start.backbone
+        return {"accuracy": self.accuracy(model, proof, moved=moved), "images": len(proof),
+                "seconds": round(seconds, 2), "cpu_seconds": round(cpu, 2), "scores": known(scores),
+                "scores_by_start": known(self.by_start(model)) if scores and moved else {}}
 
     def by_start(self, model: Model) -> dict[str, float]:
         """Return what validators say of a model's answers among the features of the model of the source alone."""
@@ -178,6 +179,12 @@ class Bench:
         val, target = (model.logits([sample.source for sample in evenly(part).samples])
                        for part in (self.splits.val, self.splits.target))
         return verdicts(dataclasses.replace(self._seen, source_logits=val, target_logits=target))
+
+    def accuracy(self, model: Model, part: Dataset, *, moved: bool) -> float:
+        """Return the share of images that a model is right on. moved: whether its backbone is not the start's."""
+        logits = (model.logits([sample.source for sample in part.samples]) if moved or self.trained
+                  else model.logits_of(self.context().vectors(model, part)))
+        return float((logits.argmax(axis=1) == part.labels()).mean())
 
     def supervised(self) -> tuple[Model, Dataset]:
         """Return a model of the target's labels, and the images that prove it: where there are no others, the half of
@@ -198,7 +205,8 @@ class Bench:
                         for logits in (seen.source_logits, seen.target_logits))
         expected = expected_accuracy(known, seen.source_labels, asked, rng=rng)
         on_source = float((seen.source_logits.argmax(axis=1) == seen.source_labels).mean())
-        return {"accuracy": accuracy(model, self.domains.proof), "source_accuracy": on_source, "distances": apart,
+        right = self.accuracy(model, self.domains.proof, moved=False)
+        return {"accuracy": right, "source_accuracy": on_source, "distances": apart,
                 "expected": dataclasses.asdict(expected), "scores": {}, "images": len(self.domains.proof),
                 "seconds": round(time.perf_counter() - began, 2)}
 
@@ -211,11 +219,6 @@ def bare(part: Dataset, **changes: Any) -> Dataset:
 
 def known(scores: Mapping[str, float]) -> dict[str, float | None]:
     return {key: None if math.isnan(value) else value for key, value in scores.items()}
-
-
-def accuracy(model: Model, part: Dataset) -> float:
-    logits = model.logits([sample.source for sample in part.samples])
-    return float((logits.argmax(axis=1) == part.labels()).mean())
 
 
 if __name__ == "__main__":
