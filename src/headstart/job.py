@@ -75,6 +75,10 @@ class Job(Part):
     """Name of the reader of the target; None finds it out."""
     target_reader: dict[str, Any] = Field(default_factory=dict)
     """Settings of the reader of the target."""
+    target_train: RunPath | None = None
+    """Path of more images of the target's domain, with labels that are learned from besides those of the data."""
+    target_share: float = Field(0.5, gt=0, lt=1)
+    """Share of `target_train` in what is learned from, by weight; none of its images counts more than tenfold."""
     reader: dict[str, Any] = Field(default_factory=dict)
     """Settings of the reader, such as the columns of a table."""
     task: str | None = None

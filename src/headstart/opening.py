@@ -15,6 +15,7 @@ from headstart.errors import ConfigError, DataError
 from headstart.events import Listen, Note
 from headstart.gate import admit
 from headstart.job import METHODS, Job
+from headstart.labelled import Labelled, open_labelled
 from headstart.methods.method import Method
 from headstart.model import Model
 from headstart.past_runs import find_past_run, leaks, refuse_leaks
@@ -48,6 +49,8 @@ class Opened:
     """What was left to `auto`, and why it was chosen so."""
     target: Target | None = None
     """The other domain that the job adapts to; `splits` has its images without labels."""
+    labelled: Labelled | None = None
+    """Images of that domain whose labels are learned from; `splits` has them, too."""
 
     @property
     def proof(self) -> Dataset | None:
@@ -80,11 +83,14 @@ def open_job(job: Job, dataset: Dataset | None, listen: Listen, *, methods: Sequ
     for part in (splits, *parts):
         _refuse_weightless(part)
     target = open_target(job, dataset, splits, listen)
-    splits = replace(splits, target=target.images) if target else splits
+    labelled = open_labelled(job, dataset, splits, target, listen)
+    target = labelled.target if labelled else target
+    if target:
+        splits = replace(splits, target=target.images, labelled=labelled.images if labelled else None)
     job, choice = _chosen(job, dataset, findings, splits, listen)
     _refuse_unsupported(job, dataset.task)
     model, job = starting_model(job, dataset, listen, before)
-    opened = Opened(job, dataset, findings, splits, parts, model, choice, target)
+    opened = Opened(job, dataset, findings, splits, parts, model, choice, target, labelled)
     own = _methods(job)
     _refuse_unfit([*own, *(method for method in methods if method not in own)], opened, listen)
     return opened
@@ -179,7 +185,7 @@ def _refuse_targetless(methods: Sequence[Method], splits: Splits, listen: Listen
     if able and splits.target is None:
         raise ConfigError(f"{able[0]}: adapts to images of another domain, and none is named. Name them with "
                           "--target FOLDER.")
-    if splits.target is not None and not able:
+    if splits.target is not None and not able and splits.labelled is None:
         others = [name for name, part in METHODS.all().items() if part.needs_target]
         listen(Note(f"target: no method of this run adapts to it; it is only measured. Methods that do: "
                     f"{', '.join(others)}.", "warning"))

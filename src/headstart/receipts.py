@@ -70,9 +70,9 @@ def sample_table(splits: Splits) -> list[dict[str, Any]]:
     return rows
 
 
-def target_table(images: Dataset, proof: Dataset | None) -> list[dict[str, Any]]:
-    """Return a row per image of the target, adapted to or proving: for verify."""
-    named = {sample.id: sample for part in (images, proof) if part for sample in part.samples}
+def target_table(images: Dataset, *others: Dataset | None) -> list[dict[str, Any]]:
+    """Return a row per image of the target's domain, adapted to, proving or learned from: for verify."""
+    named = {sample.id: sample for part in (images, *others) if part for sample in part.samples}
     samples = tuple(named[name] for name in sorted(named))
     return [{"id": sample.id, "path": str(sample.source) if isinstance(sample.source, Path) else None, "sha256": digest}
             for sample, digest in zip(samples, content_hashes(replace(images, samples=samples)), strict=True)]

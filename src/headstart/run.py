@@ -89,7 +89,7 @@ def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Liste
                 proven = cross_validate(job, model, splits, opened.parts, directory=directory, listen=record.listen,
                                         remaining=remaining)
             else:
-                adapted = adapt_all(job, model, splits, work=directory / WORK, listen=record.listen,
+                adapted = adapt_all(job, model, splits.joint(), work=directory / WORK, listen=record.listen,
                                     remaining=remaining)
                 proven = prove(job, adapted, splits, target=opened.proof, directory=directory, listen=record.listen)
             final = proven[-1]
@@ -134,10 +134,12 @@ def _compare_domains(opened: Opened, directory: Path, listen: Listen) -> None:
 def _write_inputs(directory: Path, opened: Opened, found: str, *, resumed: bool) -> None:
     """Write what the run starts from; a resumed run must start from the same. found: the data's fingerprint."""
     data = data_record(opened.dataset, opened.splits, found, opened.findings, proof=opened.proof)
-    data |= {"target": opened.target.record()} if opened.target else {}
+    data |= {name: part.record() for name, part in (("target", opened.target), ("target_train", opened.labelled))
+             if part is not None}
     if resumed and (directory / "data.json").exists():
         before = load_run(directory).data
-        changed = [str(path) for path, name in ((opened.job.data, "fingerprint"), (opened.job.target, "target"))
+        changed = [str(path) for path, name in ((opened.job.data, "fingerprint"), (opened.job.target, "target"),
+                                                     (opened.job.target_train, "target_train"))
                    if before.get(name) != data.get(name)]
         if changed:
             raise DataError(f"{changed[0]}: the data have changed since {directory} began, so that the run can't "
@@ -145,7 +147,7 @@ def _write_inputs(directory: Path, opened: Opened, found: str, *, resumed: bool)
         return
     write_table(directory / "samples.parquet", sample_table(opened.splits))
     if opened.target is not None:
-        write_table(directory / TARGET, target_table(opened.target.images, opened.target.proof))
+        write_table(directory / TARGET, target_table(opened.target.images, opened.target.proof, opened.splits.labelled))
     write_json(directory / "backbone.json", backbone_record(opened.model))
     write_json(directory / "environment.json", environment())
     if opened.choice is not None:

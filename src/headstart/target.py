@@ -55,12 +55,12 @@ def open_target(job: Job, source: Dataset, splits: Splits, listen: Listen) -> Ta
                           f"{source.task}. Leave target out, and label some images of the new domain.")
     if job.folds:
         raise ConfigError("target: has one model to adapt, and folds make several. Leave one of them out.")
-    dataset, known = _read(job)
-    dataset, unreadable = _readable(dataset, job)
+    dataset, known = read_target(job, job.target)
+    dataset, unreadable = readable(dataset, job)
     notes = [*dataset.notes, *unreadable]
     proof = None
     if known:
-        proof, told = _in_classes_of(source, dataset, job)
+        proof, told = in_classes_of(source, dataset, job, job.target)
         notes += told
     held = _held_out(dataset)
     if held:
@@ -83,12 +83,15 @@ def open_target(job: Job, source: Dataset, splits: Splits, listen: Listen) -> Ta
     return Target(unlabelled, proof if proof is not None and len(proof) else None, tuple(notes))
 
 
-def _read(job: Job) -> tuple[Dataset, bool]:
-    """Return the target's images, and whether they have labels: those of one folder have none."""
-    path = os.path.expanduser(str(job.target))
+def read_target(job: Job, where: str, *, labelled: bool = False) -> tuple[Dataset, bool]:
+    """Return images of the target's domain, and whether they have labels: those of one folder have none.
+
+    labelled: whether they must have, so that one folder is that of one class.
+    """
+    path = os.path.expanduser(where)
     if not Path(path).exists():
-        raise ConfigError(f"target {job.target}: no such file or folder.")
-    alone = images_alone(path) if job.target_format is None and not job.target_reader else None
+        raise ConfigError(f"target {where}: no such file or folder.")
+    alone = images_alone(path) if job.target_format is None and not job.target_reader and not labelled else None
     if alone is not None:
         return replace(alone, notes=tuple(f"target {note}" for note in alone.notes)), False
     try:
@@ -96,8 +99,9 @@ def _read(job: Job) -> tuple[Dataset, bool]:
                             skip_bad=job.skip_bad)
     except (ConfigError, DataError) as error:
         said = str(error).replace("--set reader.", "--set target_reader.").replace("--format ", "--set target_format=")
-        raise type(error)(f"target: {said}\n  Where the target has no labels, or not for all of its images, give a "
-                          "folder that holds the images alone, without folders in it.") from None
+        advice = ("" if labelled else "\n  Where the target has no labels, or not for all of its images, give a folder "
+                  "that holds the images alone, without folders in it.")
+        raise type(error)(f"target: {said}{advice}") from None
     return replace(dataset, notes=tuple(f"target {note}" for note in dataset.notes)), True
 
 
@@ -113,7 +117,7 @@ def images_alone(path: str) -> Dataset | None:
     return Dataset(samples, (), "classification", "folder", tree.root, (note,), tuple(tree.ignored))
 
 
-def _readable(dataset: Dataset, job: Job) -> tuple[Dataset, list[str]]:
+def readable(dataset: Dataset, job: Job) -> tuple[Dataset, list[str]]:
     """Return the images that decode. Raises DataError naming the others, unless the job leaves them out."""
     found = scan([sample.source for sample in dataset.samples])
     bad = [str(error) for error in found if isinstance(error, ImageError)]
@@ -126,11 +130,11 @@ def _readable(dataset: Dataset, job: Job) -> tuple[Dataset, list[str]]:
     return dataset.subset(kept), [f"target: {len(bad)} unreadable images left out (--skip-bad)"]
 
 
-def _in_classes_of(source: Dataset, target: Dataset, job: Job) -> tuple[Dataset, list[str]]:
+def in_classes_of(source: Dataset, target: Dataset, job: Job, where: str) -> tuple[Dataset, list[str]]:
     """Return the images of the shared classes, labelled as in the source, and how the sets of classes differ."""
     place = {its: mine for mine, its in matched(source.classes, target.classes)}
     if not place:
-        raise ConfigError(f"target {job.target}: none of its classes ({_some(target.classes)}) is one of "
+        raise ConfigError(f"target {where}: none of its classes ({_some(target.classes)}) is one of "
                           f"{job.data} ({_some(source.classes)}). Give both the same names; for images without labels, "
                           "point at a folder that holds nothing but images.")
     kept = tuple(replace(sample, label=place[sample.label]) for sample in target.samples

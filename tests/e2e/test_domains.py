@@ -249,3 +249,50 @@ def test_a_changed_and_a_lost_image_of_the_target_are_found(world, quick, tmp_pa
     Image.fromarray(pixels).save(target / "digit 0" / "040.png")
     (target / "digit 1" / "041.png").unlink()
     assert broken(found) == ["target image digit 0/040.png has changed", "target image digit 1/041.png is gone"]
+
+
+# Labelled images of the target
+
+@pytest.fixture(scope="module")
+def few(world: Path) -> Path:
+    """A few more images of the target's kind, with labels."""
+    for path in write_digits(world / "few", start=70, each=3).rglob("*.png"):
+        Image.fromarray(np.asarray(Image.open(path)) // 2 + 60).save(path)
+    return world / "few"
+
+
+TWICE = {"method": "source_then_target", "epochs": 1, "target_epochs": 8, "batch_size": 12}
+
+
+def test_labelled_images_of_the_target_are_learned_from_and_recorded(world, few, quick, tmp_path):
+    found = made(world, tmp_path / "joint", method="probe", target_train=str(few))
+    alone = made(world, tmp_path / "alone", method="probe")
+    assert read(found, "data.json")["target_train"]["images"] == 9
+    assert len(found.samples) == len(quick.samples)
+    of_target = [run.predictions.query("split == 'target'") for run in (found, alone)]
+    assert not np.allclose(of_target[0]["confidence"], of_target[1]["confidence"])
+    assert all(receipt.intact for receipt in hs.verify(found))
+
+
+def test_a_changed_labelled_image_is_found_and_stops_a_resume(world, few, tmp_path):
+    moved = shutil.copytree(few, tmp_path / "few")
+    found = made(world, tmp_path / "joint", method="probe", target_train=str(moved))
+    path = next(moved.rglob("*.png"))
+    Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
+    assert [receipt.what for receipt in hs.verify(found) if not receipt.intact] == [
+        f"target image target_train/{path.relative_to(moved)}"]
+
+
+def test_source_then_target_resumes_in_its_second_training_to_the_same_model(world, few, tmp_path):
+    whole = made(world, tmp_path / "whole", method=[TWICE], target_train=str(few))
+    cut = tmp_path / "cut"
+    with pytest.raises(Interrupted):  # the training on the source has but 4 steps
+        run(hs.Job.parse(settings(world, method=[TWICE], target_train=str(few))), cut,
+            listen=kill_at_step(6, signal.SIGINT))
+    resume(cut)
+    assert not changed_metrics(whole, hs.load_run(cut))
+
+
+def test_source_then_target_needs_labelled_images(world, tmp_path):
+    with pytest.raises(ConfigError, match="target_train=FOLDER"):
+        made(world, tmp_path / "run", method=[TWICE])

@@ -78,11 +78,19 @@ class Splits:
     """Images of the data that are in none of the parts: a search does not see those of test."""
     target: Dataset | None = None
     """Images of another domain to adapt to. None of them has a label here, whatever is known elsewhere."""
+    labelled: Dataset | None = None
+    """Other images of that domain, with labels that may be learned from."""
 
     @property
     def images(self) -> int:
         """How many images the data have."""
         return sum(len(part) for _, part in self.items()) + self.held_back
+
+    def joint(self) -> Splits:
+        """Return the splits with the labelled images of the other domain at the end of train."""
+        if self.labelled is None:
+            return self
+        return replace(self, train=replace(self.train, samples=self.train.samples + self.labelled.samples))
 
     def items(self) -> list[tuple[str, Dataset]]:
         """Return (name, part) in the order train, val, test."""
