@@ -12,7 +12,7 @@ import numpy as np
 Row = dict[str, Any]
 Cell = dict[str, Row]
 """The rows of one pair and seed, by method."""
-GUARD = "neighbour_agreement"
+GUARD = "consistency"
 APART = ("supervised", "mismatch")
 START = "source_only"
 FEWEST = 5

@@ -166,7 +166,7 @@ def test_what_carries_over_is_the_share_of_the_knowledge_beyond_guessing():
     right = np.concatenate([np.repeat(sure, 10, 0), np.repeat(sure[:, ::-1], 10, 0)])
 
     def share(target):
-        return carried(Evidence(target, target, right, right, labels, right, 0))
+        return carried(Evidence(target, target, right, right, labels, right, labels, 0))
 
     # As many above the threshold as are surely right, and 1 less what the mean confidence falls; sigmoids of 6 and 0.1.
     lost = 1 / (1 + np.exp(-6)) - 1 / (1 + np.exp(-0.1))

@@ -13,7 +13,7 @@ def evidence(sizes=(60, 50, 70, 8, 4), seed=0, *, target_apart=3.0, source_apart
     """Of a model whose logits are `apart` for the right class and noise for the others. sizes: M, N, T, D, C."""
     rng = np.random.default_rng(seed)
     m, n, t, d, c = sizes
-    labels, truth = (rng.permutation(np.arange(count) % c) for count in (n, m))
+    labels, truth, taught = (rng.permutation(np.arange(count) % c) for count in (n, m, t))
     return Evidence(
         target_features=rng.normal(size=(m, d)) + shift,
         target_logits=target_apart * np.eye(c)[truth] + rng.normal(size=(m, c)),
@@ -21,6 +21,7 @@ def evidence(sizes=(60, 50, 70, 8, 4), seed=0, *, target_apart=3.0, source_apart
         source_logits=source_apart * np.eye(c)[labels] + rng.normal(size=(n, c)),
         source_labels=labels,
         train_features=rng.normal(size=(t, d)),
+        train_labels=taught,
         epoch=epoch)
 
 

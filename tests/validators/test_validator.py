@@ -41,7 +41,8 @@ def test_features_and_answers_that_collapsed_are_a_finite_number(name, logits):
 def test_the_numbers_of_the_classes_and_a_constant_in_the_logits_mean_nothing(name):
     given, order = evidence(), np.array([2, 0, 3, 1])
     renamed = but(given, target_logits=given.target_logits[:, order] + 40, source_logits=given.source_logits[:, order],
-                  source_labels=np.argsort(order)[given.source_labels])
+                  source_labels=np.argsort(order)[given.source_labels],
+                  train_labels=np.argsort(order)[given.train_labels])
     assert score(name, renamed) == pytest.approx(score(name, given), rel=1e-6)
 
 

@@ -30,7 +30,8 @@ def evidence_of(model: Model, splits: Splits, context: Context, *, trained: bool
     assert splits.target is not None, "a method that adapts to a domain has one"
     parts = [evenly(part) for part in (splits.train, splits.val, splits.target)]
     train, val, target = (_vectors(model, part, context) if trained else context.vectors(model, part) for part in parts)
-    return Evidence(target, model.logits_of(target), val, model.logits_of(val), parts[1].labels(), train, epoch=0)
+    return Evidence(target, model.logits_of(target), val, model.logits_of(val), parts[1].labels(), train,
+                    parts[0].labels(), epoch=0)
 
 
 def evenly(part: Dataset, most: int = MOST) -> Dataset:

@@ -21,7 +21,7 @@ class TargetMethod(Method):
     from_answers: ClassVar[bool] = False
     """Whether it builds on what the model says of the target before it is adapted."""
 
-    guard: GuardName = "neighbour_agreement"
+    guard: GuardName = "consistency"
     """The validator that must not hold the model for worse than it was before, else that is kept; `none` takes what
     comes."""
 

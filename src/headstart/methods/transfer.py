@@ -38,7 +38,7 @@ class Transfer(Method):
     """The methods that train, for where the quick ones leave much to gain; `none` for none."""
     enough: float = Field(0.9, ge=-1, le=1)
     """Score of `select` from which on no training would pay."""
-    select: GuardName = "neighbour_agreement"
+    select: GuardName = "consistency"
     """The validator that chooses among them; no label of the target is looked at."""
 
     @field_validator("candidates", "train")

@@ -201,10 +201,11 @@ class DomainLesson(ImageLesson):
         features, logits, targets, weights = (torch.cat(column) for column in zip(*answers, strict=True))
         sizes = [len(part) for part in self._judged]
         (val, target, train), (said, told, _) = features.split(sizes), logits.split(sizes)
-        labels, weights = targets[:sizes[0]], weights[:sizes[0]]
+        labels, _, taught = targets.split(sizes)
+        weights = weights[:sizes[0]]
         some = torch.from_numpy(even_rows(len(target))).to(target.device)
         evidence = Evidence(_numbers(target[some]), _numbers(told[some]), _numbers(val), _numbers(said),
-                            labels.cpu().numpy(), _numbers(train), self.epoch)
+                            labels.cpu().numpy(), _numbers(train), taught.cpu().numpy(), self.epoch)
         found = verdicts(evidence)
         self.context.listen(Judged(self.plan.part_name, self.epoch, found))
         self.monitor.pseudo = own_labels(target, told) if self._wants_pseudo else None

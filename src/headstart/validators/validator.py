@@ -32,6 +32,8 @@ class Evidence:
     """int [N] of the same, 0..C-1."""
     train_features: np.ndarray
     """float [T, D] of (a part of) the source images that the model learned from."""
+    train_labels: np.ndarray
+    """int [T] of the same."""
     epoch: int
     """Epochs trained so far; 0 for the start."""
 
@@ -62,7 +64,7 @@ def _judging(name: str) -> str:
     """Return the name. Raises NamedError for a validator that holds whatever comes later for better."""
     if name == "last_epoch":
         raise NamedError("last_epoch tells no model from another, only later epochs from earlier ones. Take another "
-                         "validator, such as neighbour_agreement.")
+                         "validator, such as consistency.")
     return _known(name)
 
 
