@@ -158,7 +158,7 @@ class Bench:
         began, clock = time.process_time(), time.perf_counter()
         context = self.context()
         if name == "source_only":
-            model, scores = self.start(), verdicts(evidence_of(self.start(), self.splits, context, trained=True))
+            model, scores = self.start(), verdicts(evidence_of(self.start(), self.splits, context, trained=self.trained))
         elif name == "supervised":
             (model, proof), scores = self.supervised(), {}
         else:
@@ -175,7 +175,7 @@ class Bench:
     def by_start(self, model: Model) -> dict[str, float]:
         """Return what validators say of a model's answers among the features of the model of the source alone."""
         if self._seen is None:
-            self._seen = evidence_of(self.start(), self.splits, self.context(), trained=True)
+            self._seen = evidence_of(self.start(), self.splits, self.context(), trained=self.trained)
         val, target = (model.logits([sample.source for sample in evenly(part).samples])
                        for part in (self.splits.val, self.splits.target))
         return verdicts(dataclasses.replace(self._seen, source_logits=val, target_logits=target))
@@ -196,7 +196,7 @@ class Bench:
     def mismatch(self) -> dict[str, Any]:
         """Return how far the domains lie apart, and what accuracy was to be expected of the source's model."""
         model, context, began = self.start(), self.context(), time.perf_counter()
-        seen = evidence_of(model, self.splits, context, trained=True)
+        seen = evidence_of(model, self.splits, context, trained=self.trained)
         rng = np.random.default_rng(self.seed)
         apart = {name: part()(seen.train_features, seen.target_features, rng=rng).value
                  for name, part in DISTANCES.all().items()}

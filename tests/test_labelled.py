@@ -1,4 +1,4 @@
-"""Labelled images of a target: what is learned from, what it counts, what is taken out of the target, what is refused."""
+"""Labelled images of a target: what is learned from, what it counts, what leaves the target, what is refused."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -67,7 +67,8 @@ def test_images_that_are_learned_from_leave_the_target_and_its_proof(source, tar
     few = folders(tmp_path / "few", ("cat", "dog"), each=2)  # the first of the target
     found, events = opened(source, target, few)
     names = {sample.id for sample in found.target.images.samples}
-    assert len(names) == 14 and not names & {"cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png"}
+    assert len(names) == 14
+    assert not names & {"cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png"}
     assert {sample.id for sample in found.target.proof.samples} == names
     assert "4 images of the target are among them" in events.notes()
 

@@ -53,7 +53,7 @@ def kept(folder, start, adapted, *, guard="neighbour_agreement"):
 
 @pytest.mark.parametrize(("record", "places"), [
     (Evidence, {"target_features", "target_logits", "source_features", "source_logits", "source_labels",
-                "train_features", "epoch"}),
+                "train_features", "train_labels", "epoch"}),
     (Domains, {"source", "labels", "weights", "target", "probabilities"}),
     (Pair, {"source", "labels", "target", "head", "progress", "strong", "reference", "pseudo"})])
 def test_there_is_no_place_for_a_label_of_the_target(record, places):

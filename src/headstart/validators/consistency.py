@@ -1,4 +1,4 @@
-"""Consistency: whether the answers on the target follow its own groups, and lead back to what is right on the source."""
+"""Consistency: whether the answers on the target follow its groups, and lead back to what is right on the source."""
 
 from __future__ import annotations
 
