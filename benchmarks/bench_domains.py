@@ -158,7 +158,8 @@ class Bench:
         began, clock = time.process_time(), time.perf_counter()
         context = self.context()
         if name == "source_only":
-            model, scores = self.start(), verdicts(evidence_of(self.start(), self.splits, context, trained=self.trained))
+            model = self.start()
+            scores = verdicts(evidence_of(model, self.splits, context, trained=self.trained))
         elif name == "supervised":
             (model, proof), scores = self.supervised(), {}
         else:
