@@ -195,7 +195,8 @@ def test_folds_and_other_tasks_are_refused(source, tmp_path):
     boxes = load_data(str(source))
     object.__setattr__(boxes, "task", "detection")
     job = Job.parse({"data": "boxes", "target": str(target), "method": "coral"})
-    with pytest.raises(ConfigError, match=r"is for classification yet, and boxes is data for detection\. Leave target"):
+    with pytest.raises(ConfigError, match=r"for classification and semantic yet, and boxes is data for detection\. "
+                                          "Leave target"):
         open_target(job, boxes, Splits(boxes, boxes, boxes), Events())
 
 

@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from headstart.adaptation import Adapted
+from headstart.data.dataset import Dataset, Splits
 from headstart.events import Listen, Note
 from headstart.files import write_json
 from headstart.record import write_table
 from headstart.runs import Metrics, read_history
 from headstart.training.watch import watch
+
+TARGET = "target"
+"""What the labelled images of the domain that was adapted to are called among the splits."""
 
 
 class Measured(Protocol):
@@ -24,6 +28,19 @@ class Measured(Protocol):
     @property
     def metrics(self) -> Metrics:
         """{split: {metric: {"value", "low", "high"}}}."""
+
+
+def parts_of(splits: Splits, target: Dataset | None = None) -> dict[str, Dataset]:
+    """Return the parts of the data by name, the labelled images of a target last."""
+    return dict(splits.items()) | ({} if target is None else {TARGET: target})
+
+
+def judging_part(splits: Splits, target: Dataset | None) -> str | None:
+    """Return the part on which a result is held against the others; None for none.
+
+    What was adapted to a target without labels is no worse for being worse on the source, and that is all one sees.
+    """
+    return TARGET if target is not None else None if splits.target else "test"
 
 
 def write_conclusion(final: Measured, others: Sequence[Measured], *, details: dict[str, Any],

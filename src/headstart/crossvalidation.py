@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from headstart.adaptation import WORK, adapt_all
+from headstart.conclusion import parts_of
 from headstart.data.dataset import Splits
 from headstart.ensemble import mean_of
 from headstart.evaluation.spread import Spread, spread
@@ -22,7 +23,7 @@ from headstart.events import EpochEnded, Event, Finished, Kept, Listen, Note, Pr
 from headstart.files import read_json, write_json
 from headstart.job import Job
 from headstart.model import Model
-from headstart.proof import Proven, conclude, decisive, evaluated, judge, logits_on, measure, parts_of, prediction_rows
+from headstart.proof import Proven, conclude, decisive, evaluated, judge, logits_on, measure, prediction_rows
 from headstart.record import in_fold, write_table
 from headstart.runs import SCHEMA, read_history
 from headstart.training.watch import Watch

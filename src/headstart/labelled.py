@@ -44,7 +44,10 @@ def open_labelled(job: Job, source: Dataset, splits: Splits, target: Target | No
     if target is None:
         raise ConfigError(f"target_train {job.target_train}: belongs to a target, and none is named. Name its images "
                           "without labels with --target FOLDER.")
-    dataset, _ = read_target(job, job.target_train, labelled=True)
+    if source.task != "classification":
+        raise ConfigError("target_train: labelled images of a target are for classification yet, not for "
+                          f"{source.task}. Put them among the images of the data.")
+    dataset, _ = read_target(job, job.target_train, source, labelled=True)
     dataset, unreadable = readable(dataset, job)
     images, told = in_classes_of(source, dataset, job, job.target_train)
     for name, part in (("val", splits.val), ("test", splits.test)):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from headstart.adaptation import Adapted, choose_device
-from headstart.conclusion import fit_verdicts, write_conclusion
+from headstart.conclusion import fit_verdicts, judging_part, parts_of, write_conclusion
 from headstart.data.dataset import Dataset, Splits
 from headstart.evaluation.masks import MaskEvaluation, compare_masks, evaluate_masks
 from headstart.events import Listen
@@ -34,29 +34,33 @@ class ProvenMasks:
         return {split: evaluation.to_json() for split, evaluation in self.evaluations.items()}
 
 
-def prove_masks(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directory: Path,
-                listen: Listen) -> list[ProvenMasks]:
-    """Return all models with their proof, the last being the result; what was found is written into `directory`."""
-    proven = [measure(job, item, splits, listen, shown=item is adapted[-1]) for item in adapted]
+def prove_masks(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directory: Path, listen: Listen,
+                target: Dataset | None = None) -> list[ProvenMasks]:
+    """Return all models with their proof, the last being the result; what was found is written into `directory`.
+
+    target: images of the domain that was adapted to, with masks, on which the result is held against the others.
+    """
+    parts = parts_of(splits, target)
+    proven = [measure(job, item, parts, listen, shown=item is adapted[-1]) for item in adapted]
     final, others = proven[-1], proven[:-1]
     verdicts = fit_verdicts(proven, directory, monitor=Semantic.monitor)
-    differences = [_difference(job, final, other, splits.test) for other in others]
-    rows = [row for name, part in splits.items() if name in final.found
+    judging = judging_part(splits, target)
+    differences = [_difference(job, final, other, parts, judging) for other in others] if judging else []
+    rows = [row for name, part in parts.items() if name in final.found
             for row in _rows(name, part, final.found[name], final.evaluations[name])]
     write_conclusion(final, others, details={name: found.details for name, found in final.evaluations.items()},
                      differences=differences, verdicts=verdicts, predictions=rows, directory=directory, listen=listen)
     return proven
 
 
-def measure(job: Job, item: Adapted, splits: Splits, listen: Listen, *, shown: bool) -> ProvenMasks:
-    """Return the model with what it says of validation and test. shown: whether the report shows its answers."""
+def measure(job: Job, item: Adapted, parts: Mapping[str, Dataset], listen: Listen, *, shown: bool) -> ProvenMasks:
+    """Return the model with what it says of all parts but train. shown: whether the report shows its answers."""
+    judged = {name: part for name, part in parts.items() if name != "train" and len(part)}
     found = {name: judge(item.model, part, listen=listen, step=f"{item.name} on {name}",
-                         device=choose_device(job.device), shown=shown)
-             for name, part in (("val", splits.val), ("test", splits.test)) if len(part)}
-    parts = {name: part for name, part in splits.items() if name in found}
+                         device=choose_device(job.device), shown=shown) for name, part in judged.items()}
     return ProvenMasks(item, found, {
         name: evaluate_masks(found[name].confusions, found[name].boundaries, part.classes, groups=part.groups(),
-                             seed=derive(job.seed, "bootstrap")) for name, part in parts.items()})
+                             seed=derive(job.seed, "bootstrap")) for name, part in judged.items()})
 
 
 def _rows(split: str, part: Dataset, found: Answers, evaluation: MaskEvaluation) -> list[dict[str, Any]]:
@@ -67,9 +71,10 @@ def _rows(split: str, part: Dataset, found: Answers, evaluation: MaskEvaluation)
                                                          strict=True)]
 
 
-def _difference(job: Job, final: ProvenMasks, other: ProvenMasks, test: Dataset) -> dict[str, Any]:
-    """Return the paired difference of the monitored metric, final minus other."""
-    mine, theirs = (proven.evaluations["test"].measures for proven in (final, other))
-    found = compare_masks(mine, theirs, metric=Semantic.monitor, groups=test.groups(),
+def _difference(job: Job, final: ProvenMasks, other: ProvenMasks, parts: Mapping[str, Dataset],
+                name: str) -> dict[str, Any]:
+    """Return the paired difference of the monitored metric on a part of the data, final minus other."""
+    mine, theirs = (proven.evaluations[name].measures for proven in (final, other))
+    found = compare_masks(mine, theirs, metric=Semantic.monitor, groups=parts[name].groups(),
                           seed=derive(job.seed, "bootstrap"))
     return {"a": final.adapted.name, "b": other.adapted.name, **found.to_json()}

@@ -88,7 +88,7 @@ def open_job(job: Job, dataset: Dataset | None, listen: Listen, *, methods: Sequ
     if target:
         splits = replace(splits, target=target.images, labelled=labelled.images if labelled else None)
     job, choice = _chosen(job, dataset, findings, splits, listen)
-    _refuse_unsupported(job, dataset.task)
+    _refuse_unsupported(job, dataset.task, adapts=target is not None)
     model, job = starting_model(job, dataset, listen, before)
     opened = Opened(job, dataset, findings, splits, parts, model, choice, target, labelled)
     own = _methods(job)
@@ -164,29 +164,34 @@ def _methods(job: Job) -> list[Method]:
     return [method for chain in (*job.baseline_chains(), job.method) for method in chain]
 
 
-def _refuse_unsupported(job: Job, task: str) -> None:
-    """Raise ConfigError, before anything runs, where a method can't do the task or a setting has no effect on it."""
+def _refuse_unsupported(job: Job, task: str, *, adapts: bool) -> None:
+    """Raise ConfigError, before anything runs, where a method can't do the task or a setting has no effect on it.
+
+    adapts: whether a target is named.
+    """
     if job.thresholds != "half" and task != "multilabel":
         raise ConfigError(f"thresholds {job.thresholds}: an image of a {task} data set gets its most probable class, "
                           "so that this would have no effect. Leave it out.")
     for method in _methods(job):
         if task not in method.tasks:
             able = [name for name, part in METHODS.all().items() if task in part.tasks]
-            raise ConfigError(f"method {method.part_name} can't do {task}. Methods that can: {', '.join(able)}.")
+            adapting = [name for name in able if METHODS.get(name).needs_target]
+            raise ConfigError(f"method {method.part_name} can't do {task}. Methods that can: {', '.join(able)}."
+                              + (f" Those that adapt to a target: {', '.join(adapting)}." if adapts else ""))
         effective = method.settings_for([task])
         idle = [name for name in method.changed() if name not in effective]
         if idle:
             raise ConfigError(f"method {method.part_name}: {' and '.join(idle)}: no effect on {task}. Leave it out.")
 
 
-def _refuse_targetless(methods: Sequence[Method], splits: Splits, listen: Listen) -> None:
+def _refuse_targetless(methods: Sequence[Method], splits: Splits, task: str, listen: Listen) -> None:
     """Raise ConfigError where a method adapts to another domain and none is named; say where one is, in vain."""
     able = [method.part_name for method in methods if method.needs_target]
     if able and splits.target is None:
         raise ConfigError(f"{able[0]}: adapts to images of another domain, and none is named. Name them with "
                           "--target FOLDER.")
     if splits.target is not None and not able and splits.labelled is None:
-        others = [name for name, part in METHODS.all().items() if part.needs_target]
+        others = [name for name, part in METHODS.all().items() if part.needs_target and task in part.tasks]
         listen(Note(f"target: no method of this run adapts to it; it is only measured. Methods that do: "
                     f"{', '.join(others)}.", "warning"))
 
@@ -195,7 +200,7 @@ def _refuse_unfit(methods: Sequence[Method], opened: Opened, listen: Listen) -> 
     """Raise HeadstartError where a method, or the run to start from, does not fit the job, or knows what judges it."""
     job, model, splits = opened.job, opened.model, opened.splits
     before = find_past_run(job.init_from, where="init_from") if job.init_from else None
-    _refuse_targetless(methods, splits, listen)
+    _refuse_targetless(methods, splits, opened.dataset.task, listen)
     for method in methods:
         if isinstance(method, Plan):
             refuse_impossible(method, model)

@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.adaptation import Adapted, choose_device, feature_store
 from headstart.box_proof import ProvenBoxes, prove_boxes
-from headstart.conclusion import write_conclusion
+from headstart.conclusion import judging_part, parts_of, write_conclusion
 from headstart.data.dataset import Dataset, Splits
 from headstart.evaluation.calibration import fit_temperature
 from headstart.evaluation.comparison import Difference, compare
@@ -27,9 +27,6 @@ from headstart.seeds import derive
 from headstart.tasks.multilabel import Multilabel
 from headstart.tasks.task import ImageTask
 from headstart.training.watch import Watch, watch
-
-TARGET = "target"
-"""What the labelled images of the domain that was adapted to are called among the splits."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ def prove(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directory: Pa
     if splits.test.task == "detection":
         return prove_boxes(job, adapted, splits, directory=directory, listen=listen)
     if splits.test.task == "semantic":
-        return prove_masks(job, adapted, splits, directory=directory, listen=listen)
+        return prove_masks(job, adapted, splits, directory=directory, listen=listen, target=target)
     parts = parts_of(splits, target)
     proven = [measure(job, item, splits, listen, target=target) for item in adapted]
     history = read_history(directory)
@@ -65,15 +62,8 @@ def prove(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directory: Pa
         rows = [row for row in history if row["method"] == item.adapted.name]
         found = judge(job, item, splits, rows, listen)
         verdicts |= {item.adapted.name: found.to_json()} if found else {}
-    # What was adapted to a target without labels is no worse for being worse on the source, and that is all one sees.
-    judging = TARGET if TARGET in parts else None if splits.target else "test"
-    conclude(job, proven, parts, verdicts, judging=judging, directory=directory, listen=listen)
+    conclude(job, proven, parts, verdicts, judging=judging_part(splits, target), directory=directory, listen=listen)
     return proven
-
-
-def parts_of(splits: Splits, target: Dataset | None = None) -> dict[str, Dataset]:
-    """Return the parts of the data by name, the labelled images of a target last."""
-    return dict(splits.items()) | ({} if target is None else {TARGET: target})
 
 
 def conclude(job: Job, proven: Sequence[Proven], parts: Mapping[str, Dataset], verdicts: dict[str, Any], *,

@@ -10,17 +10,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from headstart.catalog import Catalog
 from headstart.data.class_names import matched
 from headstart.data.dataset import Dataset, Splits
 from headstart.data.fingerprint import content_hashes, fingerprint, overlap
-from headstart.data.load import load_data
+from headstart.data.load import format_of, load_data
+from headstart.data.masks import BadMask
+from headstart.data.pixel_classes import class_counts, pixel_classes, relabelled
 from headstart.data.walk import shown, walk
 from headstart.errors import ConfigError, DataError, listed
 from headstart.events import Listen, Note
 from headstart.images import ImageError, scan
 from headstart.job import Job
-from headstart.types import Sample
+from headstart.readers.reader import Reader
+from headstart.types import IGNORED, Sample
 
+TASKS = ("classification", "semantic")
+"""That can be adapted to another domain."""
 LEAST = 2
 """Images that say something of a domain."""
 
@@ -50,12 +58,14 @@ def open_target(job: Job, source: Dataset, splits: Splits, listen: Listen) -> Ta
     """
     if job.target is None:
         return None
-    if source.task != "classification":
-        raise ConfigError(f"target: adapting to another domain is for classification yet, and {job.data} is data for "
-                          f"{source.task}. Leave target out, and label some images of the new domain.")
+    if source.task not in TASKS:
+        raise ConfigError(f"target: adapting to another domain is for {' and '.join(TASKS)} yet, and {job.data} is "
+                          f"data for {source.task}. Leave target out, and label some images of the new domain.")
+    if job.slices:
+        raise ConfigError("target: what adapts sees whole pictures yet, not slices. Leave one of them out.")
     if job.folds:
         raise ConfigError("target: has one model to adapt, and folds make several. Leave one of them out.")
-    dataset, known = read_target(job, job.target)
+    dataset, known = read_target(job, job.target, source)
     dataset, unreadable = readable(dataset, job)
     notes = [*dataset.notes, *unreadable]
     proof = None
@@ -70,7 +80,7 @@ def open_target(job: Job, source: Dataset, splits: Splits, listen: Listen) -> Ta
     else:
         images = list(range(len(dataset)))
     unlabelled = _shuffled(Dataset(
-        tuple(replace(dataset.samples[row], label=None, split=None, weight=1.0) for row in images),
+        tuple(replace(dataset.samples[row], label=None, mask=None, split=None, weight=1.0) for row in images),
         source.classes, source.task, dataset.format, dataset.root))
     if len(unlabelled) < LEAST:
         raise DataError(f"{job.target}: holds {len(unlabelled)} images to adapt to; {LEAST} are the least that say "
@@ -83,26 +93,36 @@ def open_target(job: Job, source: Dataset, splits: Splits, listen: Listen) -> Ta
     return Target(unlabelled, proof if proof is not None and len(proof) else None, tuple(notes))
 
 
-def read_target(job: Job, where: str, *, labelled: bool = False) -> tuple[Dataset, bool]:
+def read_target(job: Job, where: str, source: Dataset, *, labelled: bool = False) -> tuple[Dataset, bool]:
     """Return images of the target's domain, and whether they have labels: those of one folder have none.
 
-    labelled: whether they must have, so that one folder is that of one class.
+    source: whose task it is. labelled: whether they must have, so that one folder is that of one class.
     """
     path = os.path.expanduser(where)
     if not Path(path).exists():
         raise ConfigError(f"target {where}: no such file or folder.")
-    alone = images_alone(path) if job.target_format is None and not job.target_reader and not labelled else None
+    masks = source.task == "semantic"
+    told = job.target_format is not None or job.target_reader or labelled or (masks and _marked(path))
+    alone = None if told else images_alone(path)
     if alone is not None:
-        return replace(alone, notes=tuple(f"target {note}" for note in alone.notes)), False
+        return replace(alone, task=source.task, notes=tuple(f"target {note}" for note in alone.notes)), False
     try:
-        dataset = load_data(path, format=job.target_format, settings=job.target_reader, task="classification",
-                            skip_bad=job.skip_bad)
+        # What the numbers of masks mean is seldom written beside new ones.
+        alike = masks and not job.target_reader and (job.target_format or format_of(path, source.task)) == source.format
+        dataset = load_data(path, format=job.target_format, settings=job.reader if alike else job.target_reader,
+                            task=source.task, skip_bad=job.skip_bad)
     except (ConfigError, DataError) as error:
         said = str(error).replace("--set reader.", "--set target_reader.").replace("--format ", "--set target_format=")
         advice = ("" if labelled else "\n  Where the target has no labels, or not for all of its images, give a folder "
                   "that holds the images alone, without folders in it.")
         raise type(error)(f"target: {said}{advice}") from None
     return replace(dataset, notes=tuple(f"target {note}" for note in dataset.notes)), True
+
+
+def _marked(path: str) -> bool:
+    """Return whether a folder holds masks or outlines, which may lie beside the images in the very same folder."""
+    readers: Catalog[Reader] = Catalog("readers", Reader)  # type: ignore[type-abstract]
+    return any("semantic" in part.tasks and part.claims(path) for part in readers.all().values())
 
 
 def images_alone(path: str) -> Dataset | None:
@@ -137,8 +157,11 @@ def in_classes_of(source: Dataset, target: Dataset, job: Job, where: str) -> tup
         raise ConfigError(f"target {where}: none of its classes ({_some(target.classes)}) is one of "
                           f"{job.data} ({_some(source.classes)}). Give both the same names; for images without labels, "
                           "point at a folder that holds nothing but images.")
-    kept = tuple(replace(sample, label=place[sample.label]) for sample in target.samples
-                 if sample.label in place)  # type: ignore[index]
+    if source.task == "semantic":
+        kept = _relabelled_pixels(target, place)
+    else:
+        kept = tuple(replace(sample, label=place[sample.label]) for sample in target.samples
+                     if sample.label in place)  # type: ignore[index]
     strange = [name for label, name in enumerate(target.classes) if label not in place]
     absent = [name for label, name in enumerate(source.classes) if label not in place.values()]
     renamed = [f"{target.classes[its]} as {source.classes[mine]}" for its, mine in sorted(place.items())
@@ -149,11 +172,34 @@ def in_classes_of(source: Dataset, target: Dataset, job: Job, where: str) -> tup
         notes.append(f"target: a partial set of classes: it does not have {_some(absent)}")
     if strange:
         are = "is" if len(strange) == 1 else "are"
+        theirs = "pixels" if source.task == "semantic" else f"{len(target) - len(kept)} images"
         notes.append(f"target: an open set of classes: {_some(strange)} {are} not known to the source. Their "
-                     f"{len(target) - len(kept)} images are adapted to like the others, since no label is looked at; "
+                     f"{theirs} are adapted to like the others, since no label is looked at; "
                      "they do not count in the proof, where every answer would be wrong")
     proof = Dataset(kept, source.classes, source.task, target.format, target.root)
     return proof, notes
+
+
+def _relabelled_pixels(target: Dataset, place: dict[int, int]) -> tuple[Sample, ...]:
+    """Return the samples with masks of the source's classes, in which a strange class is of none.
+
+    Reads every mask, so that no proof ends in one that can't be read. Raises DataError naming all of them.
+    """
+    masks = [sample.mask for sample in target.samples if sample.mask is not None]
+    assert len(masks) == len(target), "every image of such data has a mask"
+    kept, broken = [], []
+    for sample, mask in zip(target.samples, relabelled(masks, dict.fromkeys(range(len(target.classes)), IGNORED)
+                                                       | place), strict=True):
+        try:
+            found = np.flatnonzero(class_counts(pixel_classes(mask), IGNORED))
+        except (BadMask, ImageError) as error:
+            broken.append(f"{sample.id}: {error}")
+            continue
+        kept.append(replace(sample, mask=mask, label=tuple(found.tolist())))
+    if broken:
+        raise DataError(f"{len(broken)} of {len(target)} masks of the target can't be used:\n{listed(broken)}\n"
+                        "  Mend them, or give the images alone in a folder.")
+    return tuple(kept)
 
 
 def _held_out(dataset: Dataset) -> str | None:

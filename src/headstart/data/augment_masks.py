@@ -22,6 +22,11 @@ from headstart.data.augment import Preset, colours
 from headstart.data.transforms import to_tensor
 from headstart.types import IGNORED
 
+RECOLOURED = 2.0
+"""Strength of `Recolour`, as a multiple of that of the colours of `standard`."""
+BLUR = 5
+"""Pixels of the kernel of its blur."""
+
 # C channels, H height, W width
 
 
@@ -80,6 +85,25 @@ class MaskAugment:
             elastic = v2.ElasticTransform(alpha=5 * sigma * factor, sigma=sigma, **shared)  # type: ignore[arg-type]
             steps += [v2.RandomVerticalFlip(), v2.RandomApply([elastic], p=0.3)]
         return steps
+
+
+class Recolour:
+    """Varies light and colours strongly and blurs every second image; each pixel stays where it is."""
+
+    def __init__(self, *, channels: int) -> None:
+        self._colour = colours("strong", channels, RECOLOURED)
+        self._blur = v2.RandomApply([v2.GaussianBlur(BLUR, sigma=(0.1, 2.0))], p=0.5)
+
+    def __call__(self, image: torch.Tensor, *, seed: int) -> torch.Tensor:
+        """Return uint8 [C, H, W] from the same; equal seeds give equal ones."""
+        # Only the CPU generator is borrowed: torch.manual_seed would also disturb the accelerator's.
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            for step in self._colour:
+                image = step(image)
+            if min(image.shape[-2:]) > BLUR:
+                image = self._blur(image)
+        return image.contiguous()
 
 
 class _Zoom(v2.Transform):

@@ -87,8 +87,17 @@ def keep_better(name: str, start: Model, adapted: Model, splits: Splits, context
     trained: whether the backbone of the adapted one is another than the start's. from_answers: whether the method built
     on what the start says of the target; where that is hardly more than guessing, no validator could tell.
     """
-    seen = [evidence_of(model, splits, context, trained=changed) for model, changed in ((start, False),
-                                                                                        (adapted, trained))]
+    seen = (evidence_of(start, splits, context, trained=False), evidence_of(adapted, splits, context, trained=trained))
+    return better(name, (start, adapted), seen, context, guard=guard, from_answers=from_answers)
+
+
+def better(name: str, models: tuple[Model, Model], seen: tuple[Evidence, Evidence], context: Context, *, guard: str,
+           from_answers: bool, what: str = "answers") -> Model:
+    """Return one of two models, before and after a method, by what validators see of both. Arguments as above.
+
+    what: of the target that may have changed.
+    """
+    start, adapted = models
     before, after = (verdicts(evidence) for evidence in seen)
     context.listen(Judged(name, 0, before))
     context.listen(Judged(name, None, after))
@@ -96,7 +105,7 @@ def keep_better(name: str, start: Model, adapted: Model, splits: Splits, context
         return adapted
     old, new = before[guard], after[guard]
     changed = float((seen[0].target_logits.argmax(1) != seen[1].target_logits.argmax(1)).mean())
-    told = f"{guard} {old:.4f} before, {new:.4f} after; {changed:.1%} of the target's answers changed"
+    told = f"{guard} {old:.4f} before, {new:.4f} after; {changed:.1%} of the target's {what} changed"
     ground = carried(seen[0]) if from_answers else 1.0
     if ground < GROUND:
         context.listen(Note(groundless(name, ground), "warning"))

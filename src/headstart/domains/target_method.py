@@ -7,8 +7,10 @@ from typing import ClassVar
 
 from headstart.data.dataset import Splits
 from headstart.domains.judging import keep_better
+from headstart.domains.pixel_judging import keep_better_pixels
 from headstart.methods.method import Context, Method
 from headstart.model import Model
+from headstart.tasks.semantic import Semantic
 from headstart.validators.validator import GuardName
 
 
@@ -37,5 +39,8 @@ class TargetMethod(Method):
         found = self.adapted(model, splits, context)
         if found is model:
             return model
+        if isinstance(model.task, Semantic):
+            return keep_better_pixels(self.part_name, model, found, splits, context, guard=self.guard,
+                                      from_answers=self.from_answers)
         return keep_better(self.part_name, model, found, splits, context, guard=self.guard,
                            trained=self.trains_backbone, from_answers=self.from_answers)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 import time
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from headstart.data.dataset import Dataset, Splits
 from headstart.domains.target_method import TargetMethod
@@ -13,9 +14,12 @@ from headstart.errors import ConfigError
 from headstart.events import Finished
 from headstart.methods.method import Context
 from headstart.model import Model
-from headstart.training.batch_norm import adapted, take_statistics
+from headstart.tasks.semantic import Semantic
+from headstart.training.batch_norm import adapted, take_statistics, take_whole_statistics
 from headstart.training.pictures import SHARE, Pictures, free_memory
 from headstart.training.plan import Plan
+from headstart.training.signals import StopSignals
+from headstart.training.whole_pictures import WholePictures
 
 
 class _Solved(Plan):
@@ -28,12 +32,18 @@ class Adabn(TargetMethod):
     Source: Li et al., "Revisiting Batch Normalization For Practical Domain Adaptation", 2016.
     """
 
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "semantic")
+    task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {"semantic": {"head": "kept"}}
+
     head: Literal["solved", "kept"] = "solved"
     """`solved` fits the head anew on the source's features under the source's own statistics, as it must where they
-    were those of ImageNet; `kept` leaves it, as fits a model that was trained with the source's."""
+    were those of ImageNet; `kept` leaves it, as fits a model that was trained with the source's, and as a segmenter's
+    is."""
 
     def refuse_unfit(self, model: Model, splits: Splits) -> None:
-        """Raise ConfigError where the backbone has no BatchNorm."""
+        """Raise ConfigError where the backbone has no BatchNorm, or a head has no closed form."""
+        if self.head == "solved" and isinstance(model.task, Semantic):
+            raise ConfigError("adabn: head=solved fits a linear head anew, which a segmenter has not. Take kept.")
         if not any("BatchNorm" in type(module).__name__ for module in model.backbone.modules()):
             raise ConfigError(f"adabn: {model.backbone.spec.architecture} has no BatchNorm, whose statistics could be "
                               "taken anew. Take coral or prototypes.")
@@ -46,10 +56,20 @@ class Adabn(TargetMethod):
         if self.head == "solved":
             start = adapted(model, _Solved(), _pictures(model, splits.train), _pictures(model, splits.val), context)
         backbone = copy.deepcopy(start.backbone).to(context.device)
-        take_statistics(backbone, _pictures(model, splits.target), context)
+        if isinstance(model.task, Semantic):
+            take_whole_statistics(backbone, self._decoded(model, splits.target, context), context)
+        else:
+            take_statistics(backbone, _pictures(model, splits.target), context)
         found = dataclasses.replace(start, backbone=backbone.cpu(), temperature=1.0)
         context.listen(Finished(self.part_name, time.monotonic() - began))
         return found
+
+    def _decoded(self, model: Model, part: Dataset, context: Context) -> WholePictures:
+        pictures = WholePictures(part, model.preprocessing, budget=SHARE * free_memory())
+        with StopSignals() as stop:
+            pictures.load(step=f"{self.part_name}: decoding target", listen=context.listen,
+                          check=lambda: stop.raise_if_requested(f"{self.part_name}, decoding"))
+        return pictures
 
 
 def _pictures(model: Model, part: Dataset) -> Pictures:

@@ -129,15 +129,16 @@ def _of_run(run: Run, job: Job, other: Dataset | str | Path | None, most: int, d
 def of_domains(job: Job, backbone: Backbone, splits: Splits, listen: Listen) -> Mismatch:
     """Return how the target of a run that adapts differs from its train images, in the features that it began with.
 
-    What to expect is said of a linear probe, which has not adapted. Nothing is written.
+    What to expect is said of a linear probe, which has not adapted, where an image has one class. Nothing is written.
     Raises DataError where a set has too few images.
     """
     assert splits.target is not None, "a run that adapts to a domain has one"
     looking = Looking(backbone, backbone.spec.preprocessing, job, REPORTED, listen)
     here, there = looking.sampled(splits.train), looking.sampled(splits.target)
-    one = looking.at("the train images", here, here.labels(), count=splits.images)
+    labels = None if here.several else here.labels()
+    one = looking.at("the train images", here, labels, count=splits.images)
     two = looking.at("the target images", there, None, count=splits.images)
-    ahead = _ahead(one, two, here.classes, looking)
+    ahead = None if labels is None else _ahead(one, two, here.classes, looking)
     found = _compare((one, two), (_look(one, looking), _look(two, looking)), ahead, here.classes, looking)
     return Mismatch("sets", job.data, job.target, job.data, looking.settings, (found,), None)
 

@@ -11,7 +11,9 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from headstart.canvas import on_canvas
 from headstart.data.dataset import Dataset
+from headstart.data.transforms import to_tensor
 from headstart.errors import DataError
 from headstart.events import Note
 from headstart.features.eager import Eager
@@ -23,11 +25,14 @@ from headstart.training.monitor import Monitor
 from headstart.training.order import Order
 from headstart.training.pictures import Pictures
 from headstart.training.plan import Plan
+from headstart.training.whole_pictures import WholePictures
 
 # B images
 
 BATCH = 32
 """Images whose statistics are one sample of the mean over batches."""
+WHOLE = 8
+"""The same of whole pictures, whose places are many."""
 
 
 def adapted(model: Model, plan: Plan, train: Pictures, val: Pictures, context: Context) -> Model:
@@ -99,6 +104,16 @@ def take_statistics(backbone: nn.Module, pictures: Pictures, context: Context, *
     arranged = (_arranged(pictures, [index for _, index in batch]) for batch in order)
     return adapt_statistics(backbone, (pictures.preprocessing.normalise(
         torch.from_numpy(pixels).to(context.device).permute(0, 3, 1, 2)) for pixels in arranged), names=names)
+
+
+def take_whole_statistics(backbone: nn.Module, pictures: WholePictures, context: Context) -> int:
+    """Give BatchNorms the statistics of whole pictures, those of one size together; see below.
+
+    The pictures are decoded before.
+    """
+    order = Order(len(pictures.dataset), WHOLE, 1, seed=context.seed, drop_single=True).grouped(pictures.aspects())
+    return adapt_statistics(backbone, (on_canvas([to_tensor(pictures[index]).to(context.device) for _, index in batch],
+                                                 pictures.preprocessing) for batch in order))
 
 
 def adapt_statistics(backbone: nn.Module, batches: Iterable[torch.Tensor], *,

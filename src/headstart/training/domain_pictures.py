@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import torch
 
 from headstart import seeds
 from headstart.data.augment import Augment, Policy, Preset
+from headstart.training.partners import partner
 from headstart.training.pictures import Pictures, TrainImages
 
 STRONG: Preset = "strong"
@@ -34,22 +33,13 @@ class PairedImages(TrainImages):
         item = super().__getitem__(key)
         if self.target is self.pictures:
             return (*item, torch.tensor(index), item[0], *self._strongly(self.target[index], occasion, index))
-        count = len(self.target.dataset)
-        place = occasion * len(self) + int(_order(self.seed, "pair", occasion, len(self))[index])
-        pass_, position = divmod(place, count)
-        partner = int(_order(self.seed, "target", pass_, count)[position])
-        picture = self.target[partner]
+        place = partner(occasion, index, images=len(self), targets=len(self.target.dataset), seed=self.seed)
+        picture = self.target[place]
         view = self.augment(picture, seed=seeds.derive(self.seed, "augment target", occasion, index))
-        return (*item, torch.tensor(partner), view, *self._strongly(picture, occasion, index))
+        return (*item, torch.tensor(place), view, *self._strongly(picture, occasion, index))
 
     def _strongly(self, picture: np.ndarray, occasion: int, index: int) -> list[torch.Tensor]:
         """Return the strongly augmented view, if one is wanted."""
         if self.strong is None:
             return []
         return [self.strong(picture, seed=seeds.derive(self.seed, "augment strongly", occasion, index))]
-
-
-@lru_cache(maxsize=8)
-def _order(seed: int, kind: str, number: int, count: int) -> np.ndarray:
-    """Return int64 [count], a permutation that depends on the arguments alone."""
-    return seeds.generator(seed, kind, number).permutation(count)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,13 +12,25 @@ from headstart.data.dataset import Splits
 from headstart.domains.target_method import TargetMethod
 from headstart.methods.method import Context
 from headstart.model import Model
-from headstart.training.domain_plan import DomainPlan
+from headstart.training.domain_plan import DomainPlan, TargetPlan
 from headstart.training.scope import Scope
 from headstart.training.train import train
 
 
 class DomainTraining(DomainPlan, TargetMethod):
     """Trains by its plan, and keeps the chosen epoch."""
+
+    def adapted(self, model: Model, splits: Splits, context: Context) -> Model:
+        """Return the model of the chosen epoch. Raises as `training.train.train`."""
+        return train(model, splits, self, context)
+
+
+class SegmenterTraining(TargetPlan, TargetMethod):
+    """Trains a segmenter by its plan, and keeps the chosen epoch."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("semantic",)
+    task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {"semantic": {
+        "epochs": 12, "batch_size": 2, "lr_head": 1e-3, "lr_backbone": 5e-4, "augment": "standard"}}
 
     def adapted(self, model: Model, splits: Splits, context: Context) -> Model:
         """Return the model of the chosen epoch. Raises as `training.train.train`."""

@@ -1,0 +1,14 @@
+"""Fda: fine-tune a segmenter on the source's images in the target's style."""
+
+from __future__ import annotations
+
+from headstart.training.domain_plan import FourierPlan
+from headstart.training.domain_training import SegmenterTraining
+
+
+class Fda(FourierPlan, SegmenterTraining):
+    """Each training image gets the low-frequency amplitudes of an image of the target: its light and its colours.
+
+    Source: Yang & Soatto, "FDA: Fourier Domain Adaptation for Semantic Segmentation", CVPR 2020; here in one training
+    with one beta, without the second one on pseudo-labels of several such models.
+    """

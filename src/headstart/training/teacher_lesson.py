@@ -1,0 +1,135 @@
+"""TeacherLesson: a segmenter learns from the source's masks and from what a mean of its weights says of the target."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from headstart.canvas import on_canvas
+from headstart.errors import ConfigError
+from headstart.model import Model
+from headstart.training.domain_plan import TeacherPlan
+from headstart.training.imbalance import train_weights
+from headstart.training.lesson import Share
+from headstart.training.mask_lesson import MaskBatch
+from headstart.training.mask_pictures import MaskItem
+from headstart.training.network import Network
+from headstart.training.objective import Teaching
+from headstart.training.plan import Plan
+from headstart.training.target_lesson import TargetLesson
+from headstart.training.teacher_pictures import TaughtItem, TaughtMasks
+from headstart.types import IGNORED, Batch
+
+# B images in a batch, C classes, H and W pixels
+
+RAMP = 0.3
+"""Share of training in which the target's loss rises to its strength."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaughtBatch(MaskBatch):
+    """A batch of the source with as many images of the target."""
+
+    plain: torch.Tensor
+    """float32 [B, channels, H, W], for the teacher."""
+    shown: torch.Tensor
+    """float32 [B, channels, H, W], for the student."""
+    inside: torch.Tensor
+    """bool [B, H, W], where there is a picture on the canvas."""
+
+
+class TeacherLesson(TargetLesson):
+    """The source's loss plus the cross-entropy against the teacher's sure answers on the target.
+
+    The teacher is the average that is validated and kept. Its weights are in every checkpoint.
+    """
+
+    plan: TeacherPlan
+    _teacher: nn.Module
+
+    @classmethod
+    def refuse(cls, plan: Plan, model: Model) -> None:
+        """Raise ConfigError for settings that would look at the source alone, and as `TargetLesson.refuse`."""
+        if plan.find_lr:
+            raise ConfigError(f"{plan.part_name}: find_lr looks for the rate at which the source's loss falls, which "
+                              "says nothing of the target's. Leave it out.")
+        super().refuse(plan, model)
+
+    def begin(self, network: Network, averaged: nn.Module | None, teaching: Teaching | None) -> list[nn.Module]:
+        """Take the network in, and its average as the teacher."""
+        assert averaged is not None, "the method sets the average"
+        self._teacher = averaged
+        return super().begin(network, averaged, teaching)
+
+    def examples(self, level: int) -> TaughtMasks:
+        """Return the augmented training images of the source, each with one of the target."""
+        super().examples(level)  # what it does about maps that are kept
+        weights = train_weights(self.pictures.dataset, "none")
+        return TaughtMasks(self.pictures, weights, self.target_pictures, preset=self.plan.augment, level=level,
+                           seed=self.context.seed)
+
+    def batch(self, items: Sequence[MaskItem]) -> MaskBatch:
+        """Return the images of both domains, each on one canvas, on the device; a batch of validation is one as always.
+        """
+        found = super().batch(items)
+        pairs = [item for item in items if isinstance(item, TaughtItem)]
+        if not pairs:
+            return found
+        plain, shown = (on_canvas([image.to(self.context.device, non_blocking=True) for image in images],
+                                  self.preprocessing)
+                        for images in ([pair.plain for pair in pairs], [pair.shown for pair in pairs]))
+        inside = torch.zeros(len(pairs), *plain.shape[-2:], dtype=torch.bool, device=plain.device)
+        for row, pair in enumerate(pairs):
+            inside[row, :pair.plain.shape[1], :pair.plain.shape[2]] = True
+        return TaughtBatch(found.images, found.targets, found.weights, found.indices, found.sizes, plain=plain,
+                           shown=shown, inside=inside)
+
+    def backward(self, network: Network, prepared: Batch, batch: Batch, rows: torch.Tensor) -> Share:
+        """Add the gradient of some rows of the batch, of the source's loss and of the target's."""
+        assert isinstance(batch, TaughtBatch), type(batch)
+        share = super().backward(network, prepared, batch, rows)
+        inside = batch.inside[rows]
+        with torch.no_grad():
+            labels = sure(self._told(self._teacher, batch.plain[rows]), inside, threshold=self.plan.threshold)
+        losses = functional.cross_entropy(self._told(network, batch.shown[rows]), labels, ignore_index=IGNORED,
+                                          reduction="none")
+        # Over all pixels: where few are sure, little is learned.
+        means = losses.sum(dim=(1, 2)) / inside.sum(dim=(1, 2))
+        loss = self.plan.strength * ramp(self.progress) * means.sum() / len(batch.targets)
+        loss.backward()
+        return Share(share.loss + float(loss.detach()), share.shown, share.weight)
+
+    def blank(self, count: int) -> MaskBatch:
+        """Return a batch of black images of both domains."""
+        settings = self.preprocessing
+        image = torch.zeros(settings.channels, settings.size, settings.size, dtype=torch.uint8)
+        classes = torch.zeros(settings.size, settings.size, dtype=torch.uint8)
+        return self.batch([TaughtItem(image, classes, 1.0, -1, image, image) for _ in range(count)])
+
+    def _told(self, network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+        """Return float32 logits [B, C, H, W]."""
+        with self.autocast():
+            logits: torch.Tensor = network.head(network.backbone.maps(images), images)  # type: ignore[operator, union-attr]
+        return logits.float()
+
+
+def sure(logits: torch.Tensor, inside: torch.Tensor, *, threshold: float) -> torch.Tensor:
+    """Return int64 [B, H, W], the likeliest class, and IGNORED outside the picture and below the threshold.
+
+    logits: float32 [B, C, H, W]. inside: bool [B, H, W]. threshold: least probability.
+    """
+    confidence, classes = logits.softmax(dim=1).max(dim=1)
+    return classes.where(inside & (confidence >= threshold), IGNORED)
+
+
+def ramp(progress: float) -> float:
+    """Return exp(-5 (1 - t)^2), with t from 0 to 1 in the first RAMP of training, then 1.
+
+    Source: Tarvainen & Valpola, "Mean teachers are better role models", NeurIPS 2017, section 3.
+    """
+    return math.exp(-5 * (1 - min(1.0, progress / RAMP)) ** 2)

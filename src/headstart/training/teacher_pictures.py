@@ -1,0 +1,44 @@
+"""Teacher pictures: with each source image one of the target, as a teacher sees it and as its student does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from headstart import seeds
+from headstart.data.augment import Preset
+from headstart.data.augment_masks import Recolour
+from headstart.data.transforms import to_tensor
+from headstart.training.mask_pictures import MaskItem, MaskPictures, TrainMasks
+from headstart.training.partners import partner
+from headstart.training.whole_pictures import WholePictures
+
+
+@dataclass(frozen=True, slots=True)
+class TaughtItem(MaskItem):
+    """One image of the source with the class of each of its pixels, and one of the target."""
+
+    plain: torch.Tensor
+    """uint8 [C, H, W], the target's image as it is, for the teacher."""
+    shown: torch.Tensor
+    """uint8 [C, H, W], the same in other colours, each pixel where it was, for the student."""
+
+
+class TaughtMasks(TrainMasks):
+    """Augmented source images by (occasion, index), each with a target image that depends on nothing but the key."""
+
+    def __init__(self, pictures: MaskPictures, weights: np.ndarray, target: WholePictures, *, preset: Preset,
+                 level: int, seed: int) -> None:
+        super().__init__(pictures, weights, preset=preset, level=level, seed=seed)
+        self.target = target
+        self.recolour = Recolour(channels=target.preprocessing.channels)
+
+    def __getitem__(self, key: tuple[int, int]) -> TaughtItem:
+        occasion, index = key
+        item = super().__getitem__(key)
+        place = partner(occasion, index, images=len(self), targets=len(self.target.dataset), seed=self.seed)
+        plain = to_tensor(self.target[place])
+        shown = self.recolour(plain, seed=seeds.derive(self.seed, "augment target", occasion, index))
+        return TaughtItem(item.image, item.classes, item.weight, item.index, plain, shown)
