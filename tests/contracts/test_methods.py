@@ -39,7 +39,8 @@ NAMES = METHODS.names()
 # Detectors and segmenters are trained in tests/training and tests/e2e: they need marks, and give no logits of an image.
 PAIRS = [(name, task) for name, part in METHODS.all().items() for task in part.tasks
          if task not in ("detection", "semantic")]
-TRAINED = [(name, part.tasks[0]) for name, part in METHODS.all().items() if issubclass(part, Plan)]
+TRAINED = [(name, task) for name, part in METHODS.all().items() for task in part.tasks[:1]
+           if issubclass(part, Plan) and (name, task) in PAIRS]
 QUICK = {"epochs": 2, "batch_size": 5, "lr_head": 1e-2, "checkpoint_seconds": 0.001, "guard": "none", "neighbours": 3,
          "spread": 0.5}
 """A training as short as may be, for those that have such settings; what it made is kept."""
@@ -186,7 +187,7 @@ def test_a_killed_training_resumes_to_the_same_bits(fitted, tmp_path):
 def test_a_method_names_tasks_that_there_are_and_needs_that_there_are():
     assert {task for part in METHODS.all().values() for task in part.tasks} == {"classification", "multilabel",
                                                                                 "detection", "semantic"}
-    assert {name for name, _ in PAIRS} == set(NAMES)
+    assert set(NAMES) - {name for name, _ in PAIRS} == {"fda", "mean_teacher"}  # see tests/e2e/test_mask_domains.py
     assert {need for part in METHODS.all().values() for need in part.needs} <= set(NAMES)
 
 

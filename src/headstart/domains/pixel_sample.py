@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -61,9 +62,9 @@ class PixelSample:
         self._target, self._val, self._train = (
             _drawn(name, part, start.preprocessing, context.seed) for name, part in parts)
         strides = sorted(set(start.head.sources.values()))
-        backbone = start.backbone.to(context.device)
-        found = [self._columns(backbone, pixels, strides) for pixels in (self._target, self._val, self._train)]
-        start.backbone.cpu()
+        with _resting(context.device, start.backbone):
+            found = [self._columns(start.backbone, pixels, strides)
+                     for pixels in (self._target, self._val, self._train)]
         # Each map counts the same, however many channels it has and however large its numbers are.
         scales = [float(np.sqrt(one.var(axis=0).sum())) or 1.0 for one in found[-1]]
         self._features = [np.concatenate([one / scale for one, scale in zip(part, scales, strict=True)], axis=1)
@@ -77,10 +78,8 @@ class PixelSample:
 
     def evidence_of(self, model: Model, device: str) -> Evidence:
         """Return what validators see of a model."""
-        found = self.evidence(model.backbone.to(device), model.head.to(device))
-        model.backbone.cpu()
-        model.head.cpu()
-        return found
+        with _resting(device, model.backbone, model.head):
+            return self.evidence(model.backbone, model.head)
 
     def _logits(self, backbone: Backbone, head: nn.Module, pixels: _Pixels) -> np.ndarray:
         """Return float32 [P, C]."""
@@ -106,6 +105,21 @@ class PixelSample:
         device = next(backbone.parameters()).device
         for picture, places in zip(pixels.pictures, pixels.places, strict=True):
             yield on_canvas([to_tensor(picture).to(device)], self._preprocessing), torch.from_numpy(places).to(device)
+
+
+@contextlib.contextmanager
+def _resting(device: str, *parts: nn.Module) -> Iterator[None]:
+    """Put modules in eval mode on the device, and back as they were on the CPU: a fresh head would move statistics."""
+    modes = {module: module.training for part in parts for module in part.modules()}
+    try:
+        for part in parts:
+            part.to(device).eval()
+        yield
+    finally:
+        for part in parts:
+            part.cpu()
+        for module, mode in modes.items():
+            module.training = mode
 
 
 def _drawn(name: str, part: Dataset, preprocessing: Preprocessing, seed: int) -> _Pixels:
