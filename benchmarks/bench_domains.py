@@ -15,7 +15,6 @@ import dataclasses
 import math
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from headstart.backbones.resolve import load
 from headstart.data.dataset import Dataset, Splits
 from headstart.data.splits import split
 from headstart.distances.distance import DISTANCES
-from headstart.domains.judging import evenly, evidence_of, verdicts
+from headstart.domains.judging import evidence_of, verdicts
 from headstart.evaluation.calibration import fit_temperature
 from headstart.events import Event, Judged
 from headstart.expected_accuracy import expected_accuracy
@@ -44,7 +43,6 @@ from headstart.methods.finetune import Finetune
 from headstart.methods.method import Context, Method
 from headstart.model import Model
 from headstart.tasks.classification import Classification
-from headstart.validators.validator import Evidence
 
 RESULTS = Path(__file__).parent / "results" / "domains.jsonl"
 START, END = "<!-- domains table -->\n", "<!-- end of the domains table -->\n"
@@ -115,7 +113,6 @@ class Bench:
         self.splits = dataclasses.replace(parts, target=bare(domains.target, label=None))
         self.heard: list[Event] = []
         self._start: Model | None = None
-        self._seen: Evidence | None = None
 
     def context(self) -> Context:
         self.heard = []
@@ -159,7 +156,7 @@ class Bench:
         context = self.context()
         if name == "source_only":
             model = self.start()
-            scores = verdicts(evidence_of(model, self.splits, context, trained=self.trained))
+            scores = verdicts(evidence_of(model, self.splits, context))
         elif name == "supervised":
             (model, proof), scores = self.supervised(), {}
         else:
@@ -170,16 +167,8 @@ class Bench:
         seconds, cpu = time.perf_counter() - clock, time.process_time() - began
         moved = start is None or model.backbone is not start.backbone
         return {"accuracy": self.accuracy(model, proof, moved=moved), "images": len(proof),
-                "seconds": round(seconds, 2), "cpu_seconds": round(cpu, 2), "scores": known(scores),
-                "scores_by_start": known(self.by_start(model)) if scores and moved else {}}
-
-    def by_start(self, model: Model) -> dict[str, float]:
-        """Return what validators say of a model's answers among the features of the model of the source alone."""
-        if self._seen is None:
-            self._seen = evidence_of(self.start(), self.splits, self.context(), trained=self.trained)
-        val, target = (model.logits([sample.source for sample in evenly(part).samples])
-                       for part in (self.splits.val, self.splits.target))
-        return verdicts(dataclasses.replace(self._seen, source_logits=val, target_logits=target))
+                "seconds": round(seconds, 2), "cpu_seconds": round(cpu, 2),
+                "scores": {key: None if math.isnan(value) else value for key, value in scores.items()}}
 
     def accuracy(self, model: Model, part: Dataset, *, moved: bool) -> float:
         """Return the share of images that a model is right on. moved: whether its backbone is not the start's."""
@@ -197,7 +186,7 @@ class Bench:
     def mismatch(self) -> dict[str, Any]:
         """Return how far the domains lie apart, and what accuracy was to be expected of the source's model."""
         model, context, began = self.start(), self.context(), time.perf_counter()
-        seen = evidence_of(model, self.splits, context, trained=self.trained)
+        seen = evidence_of(model, self.splits, context)
         rng = np.random.default_rng(self.seed)
         apart = {name: part()(seen.train_features, seen.target_features, rng=rng).value
                  for name, part in DISTANCES.all().items()}
@@ -216,10 +205,6 @@ def bare(part: Dataset, **changes: Any) -> Dataset:
     """Return the images without the splits and groups that they came with; with label=None, as a run gives a target."""
     return dataclasses.replace(part, samples=tuple(
         dataclasses.replace(sample, split=None, group=None, **changes) for sample in part.samples))
-
-
-def known(scores: Mapping[str, float]) -> dict[str, float | None]:
-    return {key: None if math.isnan(value) else value for key, value in scores.items()}
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from headstart.data.dataset import Dataset, Splits
@@ -22,16 +24,28 @@ MOST = 2000
 """Images of a domain that are looked at to judge a model: more would hardly change the order of two."""
 
 
-def evidence_of(model: Model, splits: Splits, context: Context, *, trained: bool) -> Evidence:
-    """Return what validators see of a model.
-
-    trained: whether its backbone is one that no other method will use, so that its features are not worth keeping.
-    """
+def evidence_of(start: Model, splits: Splits, context: Context) -> Evidence:
+    """Return what validators see of a model that is to be adapted."""
     assert splits.target is not None, "a method that adapts to a domain has one"
     parts = [evenly(part) for part in (splits.train, splits.val, splits.target)]
-    train, val, target = (_vectors(model, part, context) if trained else context.vectors(model, part) for part in parts)
-    return Evidence(target, model.logits_of(target), val, model.logits_of(val), parts[1].labels(), train,
+    train, val, target = (context.vectors(start, part) for part in parts)
+    return Evidence(target, start.logits_of(target), val, start.logits_of(val), parts[1].labels(), train,
                     parts[0].labels(), epoch=0)
+
+
+def answered(seen: Evidence, start: Model, adapted: Model, splits: Splits, context: Context) -> Evidence:
+    """Return what validators see of the adapted model: its answers, among the features of the start.
+
+    Features that were trained together with the answers agree with them even where both are wrong.
+    seen: `evidence_of` the start.
+    """
+    assert splits.target is not None, "a method that adapts to a domain has one"
+    if adapted.backbone is start.backbone:
+        features = [seen.source_features, seen.target_features]
+    else:
+        features = [_vectors(adapted, evenly(part), context) for part in (splits.val, splits.target)]
+    val, target = (adapted.logits_of(part) for part in features)
+    return dataclasses.replace(seen, source_logits=val, target_logits=target)
 
 
 def evenly(part: Dataset, most: int = MOST) -> Dataset:
@@ -79,25 +93,25 @@ def carried(evidence: Evidence) -> float:
 
 
 def keep_better(name: str, start: Model, adapted: Model, splits: Splits, context: Context, *, guard: str,
-                trained: bool = False, from_answers: bool = False) -> Model:
+                from_answers: bool = False) -> Model:
     """Return the adapted model, or the start where the guard holds that for better: none is better than negative
     transfer.
 
     name: of the method. guard: name of a validator; NONE keeps the adapted one whatever it is like.
-    trained: whether the backbone of the adapted one is another than the start's. from_answers: whether the method built
-    on what the start says of the target; where that is hardly more than guessing, no validator could tell.
+    from_answers: whether the method built on what the start says of the target; where that is hardly more than
+    guessing, no validator could tell.
     """
-    seen = [evidence_of(model, splits, context, trained=changed) for model, changed in ((start, False),
-                                                                                        (adapted, trained))]
-    before, after = (verdicts(evidence) for evidence in seen)
+    first = evidence_of(start, splits, context)
+    second = answered(first, start, adapted, splits, context)
+    before, after = verdicts(first), verdicts(second)
     context.listen(Judged(name, 0, before))
     context.listen(Judged(name, None, after))
     if guard == NONE:
         return adapted
     old, new = before[guard], after[guard]
-    changed = float((seen[0].target_logits.argmax(1) != seen[1].target_logits.argmax(1)).mean())
+    changed = float((first.target_logits.argmax(1) != second.target_logits.argmax(1)).mean())
     told = f"{guard} {old:.4f} before, {new:.4f} after; {changed:.1%} of the target's answers changed"
-    ground = carried(seen[0]) if from_answers else 1.0
+    ground = carried(first) if from_answers else 1.0
     if ground < GROUND:
         context.listen(Note(groundless(name, ground), "warning"))
         return start

@@ -38,4 +38,4 @@ class TargetMethod(Method):
         if found is model:
             return model
         return keep_better(self.part_name, model, found, splits, context, guard=self.guard,
-                           trained=self.trains_backbone, from_answers=self.from_answers)
+                           from_answers=self.from_answers)
