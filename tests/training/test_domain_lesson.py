@@ -24,6 +24,7 @@ from headstart.methods.tent import Tent
 from headstart.mixes.mixup import Mixup
 from headstart.model import Model
 from headstart.regularisers.l2_sp import L2SP
+from headstart.training.batch_norm import restated
 from headstart.training.checkpoints import Checkpoints
 from headstart.training.domain_lesson import DomainLesson, own_labels
 from headstart.training.domain_pictures import PairedImages
@@ -199,6 +200,16 @@ def test_tent_changes_normalisation_alone(world, tmp_path):
     before, after = start.backbone.state_dict(), made.backbone.state_dict()
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved == of_norms
+
+
+@pytest.mark.parametrize("plan", [Tent(**QUICK), Eata(**{**QUICK, "alignments": "entropy"})],
+                         ids=lambda plan: plan.part_name)
+def test_tent_and_eata_end_with_the_targets_statistics_under_their_last_scales(plan, world, tmp_path):
+    known = context(tmp_path, Events())
+    made = plan.adapted(world.start, world.parts, known)
+    again = restated(made, world.parts.target, known)
+    assert made.backbone.weights_hash() == again.backbone.weights_hash()
+    assert made.backbone.weights_hash() != restated(world.start, world.parts.target, known).backbone.weights_hash()
 
 
 def test_align_trains_head_and_backbone(world, tmp_path):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 import time
 from typing import Literal
 
@@ -13,7 +11,7 @@ from headstart.errors import ConfigError
 from headstart.events import Finished
 from headstart.methods.method import Context
 from headstart.model import Model
-from headstart.training.batch_norm import adapted, take_statistics
+from headstart.training.batch_norm import adapted, restated
 from headstart.training.pictures import SHARE, Pictures, free_memory
 from headstart.training.plan import Plan
 
@@ -45,9 +43,7 @@ class Adabn(TargetMethod):
         start = model
         if self.head == "solved":
             start = adapted(model, _Solved(), _pictures(model, splits.train), _pictures(model, splits.val), context)
-        backbone = copy.deepcopy(start.backbone).to(context.device)
-        take_statistics(backbone, _pictures(model, splits.target), context)
-        found = dataclasses.replace(start, backbone=backbone.cpu(), temperature=1.0)
+        found = restated(start, splits.target, context)
         context.listen(Finished(self.part_name, time.monotonic() - began))
         return found
 

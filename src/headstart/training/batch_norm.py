@@ -21,7 +21,7 @@ from headstart.model import Model
 from headstart.training.imbalance import train_weights
 from headstart.training.monitor import Monitor
 from headstart.training.order import Order
-from headstart.training.pictures import Pictures
+from headstart.training.pictures import SHARE, Pictures, free_memory
 from headstart.training.plan import Plan
 
 # B images
@@ -90,6 +90,13 @@ def _solved(model: Model, plan: Plan, train: Dataset, val: Dataset, features: np
 
 def _arranged(pictures: Pictures, rows: list[int]) -> np.ndarray:
     return np.stack([pictures.preprocessing.arrange(pictures[row]) for row in rows])
+
+
+def restated(model: Model, part: Dataset, context: Context) -> Model:
+    """Return the model whose BatchNorm has the statistics of these images; a copy where there is no BatchNorm."""
+    backbone = copy.deepcopy(model.backbone).to(context.device)
+    take_statistics(backbone, Pictures(part, model.preprocessing, budget=SHARE * free_memory()), context)
+    return dataclasses.replace(model, backbone=backbone.cpu(), temperature=1.0)
 
 
 def take_statistics(backbone: nn.Module, pictures: Pictures, context: Context, *,
