@@ -43,6 +43,7 @@ from headstart.methods.align import Align
 from headstart.methods.finetune import Finetune
 from headstart.methods.method import Context, Method
 from headstart.model import Model
+from headstart.round_trip import way_back
 from headstart.tasks.classification import Classification
 
 RESULTS = Path(__file__).parent / "results" / "domains.jsonl"
@@ -198,7 +199,10 @@ class Bench:
         temperature = fit_temperature(seen.source_logits, seen.source_labels, model.answers)
         known, asked = (model.answers.probabilities(logits, temperature)
                         for logits in (seen.source_logits, seen.target_logits))
-        expected = expected_accuracy(known, seen.source_labels, asked, rng=rng)
+        back = way_back(np.concatenate([seen.train_features, seen.source_features]),
+                        np.concatenate([seen.train_labels, seen.source_labels]), seen.target_features,
+                        seen.target_logits.argmax(axis=1), classes=seen.target_logits.shape[1])
+        expected = expected_accuracy(known, seen.source_labels, asked, rng=rng, way_back=back)
         on_source = float((seen.source_logits.argmax(axis=1) == seen.source_labels).mean())
         right = self.accuracy(model, self.domains.proof, moved=False)
         return {"accuracy": right, "source_accuracy": on_source, "distances": apart,

@@ -14,6 +14,7 @@ from headstart.features.engine import extract
 from headstart.methods.method import Context
 from headstart.model import Model
 from headstart.probabilities import softened
+from headstart.round_trip import way_back
 from headstart.validators.validator import NONE, VALIDATORS, Evidence
 
 # M images, D features
@@ -80,16 +81,19 @@ def carried(evidence: Evidence) -> float:
     """Return how much of what a model knows beyond guessing is there on the target: 1 all, 0 or less nothing.
 
     (expected - guess) / (accuracy - guess), with the accuracy on the source's validation images, the share of its
-    largest class as the guess, and the mean of the average thresholded confidence, which is strict where the model errs
-    nowhere on the source, and of the difference of confidences, which is mild, as what is expected on the target.
+    largest class as the guess, and what is expected on the target: the mean of the average thresholded confidence,
+    which is strict where the model errs nowhere on the source, and of the difference of confidences, which is mild,
+    times the way back.
     """
     labels = evidence.source_labels
     guess = float(np.bincount(labels).max() / len(labels))
     known, asked = (softened(logits, "guard") for logits in (evidence.source_logits, evidence.target_logits))
     expected = np.mean([estimate(known, labels, asked) for estimate in (average_thresholded_confidence,
                                                                         difference_of_confidences)])
+    back = way_back(evidence.train_features, evidence.train_labels, evidence.target_features,
+                    evidence.target_logits.argmax(axis=1), classes=evidence.target_logits.shape[1])
     accuracy = float((evidence.source_logits.argmax(axis=1) == labels).mean())
-    return float(expected - guess) / (accuracy - guess) if accuracy > guess else 0.0
+    return float(back * expected - guess) / (accuracy - guess) if accuracy > guess else 0.0
 
 
 def keep_better(name: str, start: Model, adapted: Model, splits: Splits, context: Context, *, guard: str,
