@@ -272,7 +272,7 @@ def test_the_history_has_the_accuracy_on_the_sources_validation_images_and_the_l
     said = made.logits([sample.source for sample in world.parts.val.samples]).argmax(axis=1)
     assert events.of(Kept)[0].epoch == 2
     assert rows(events)[-1]["val_accuracy"] == (said == world.parts.val.labels()).mean()
-    assert set(rows(events)[-1]) == {"epoch", "step", "train_loss", "val_loss", "val_last_epoch", "val_accuracy",
+    assert set(rows(events)[-1]) == {"epoch", "step", "train_loss", "val_loss", "val_consistency", "val_accuracy",
                                      "lr_head", "lr_backbone"}
     # Each epoch, and then the method's start and its result.
     assert [event.epoch for event in events.of(Judged)] == [0, 1, 2, 0, None]

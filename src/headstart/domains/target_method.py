@@ -9,7 +9,7 @@ from headstart.data.dataset import Splits
 from headstart.domains.judging import keep_better
 from headstart.methods.method import Context, Method
 from headstart.model import Model
-from headstart.validators.validator import GuardName
+from headstart.validators.validator import USUAL, GuardName
 
 
 class TargetMethod(Method):
@@ -21,7 +21,7 @@ class TargetMethod(Method):
     from_answers: ClassVar[bool] = False
     """Whether it builds on what the model says of the target before it is adapted."""
 
-    guard: GuardName = "consistency"
+    guard: GuardName = USUAL
     """The validator that must not hold the model for worse than it was before, else that is kept; `none` takes what
     comes."""
 

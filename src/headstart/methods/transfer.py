@@ -16,7 +16,7 @@ from headstart.events import Event, Judged, Note
 from headstart.methods.method import Context, Method
 from headstart.model import Model
 from headstart.part import NamedError, Words
-from headstart.validators.validator import NONE, GuardName
+from headstart.validators.validator import NONE, USUAL, GuardName
 
 START = "the start"
 
@@ -38,7 +38,7 @@ class Transfer(Method):
     """The methods that train, for where the quick ones leave much to gain; `none` for none."""
     enough: float = Field(0.9, ge=-1, le=1)
     """Score of `select` from which on no training would pay."""
-    select: GuardName = "consistency"
+    select: GuardName = USUAL
     """The validator that chooses among them; no label of the target is looked at."""
 
     @field_validator("candidates", "train")

@@ -33,6 +33,7 @@ from headstart.training.objective import Teaching
 from headstart.training.pictures import SHARE, Pictures, ValImages, free_memory
 from headstart.training.plan import Plan
 from headstart.types import Batch
+from headstart.validators.validator import USUAL
 
 # B images in a batch, C classes, D features
 
@@ -107,7 +108,7 @@ class DomainLesson(ImageLesson):
         return {"train": self.pictures, **target, "val": self.val_pictures}
 
     def columns(self) -> dict[str, float]:
-        """Return what the last validation found besides what chooses: the source's accuracy."""
+        """Return what the last validation found besides what chooses: the source's accuracy, and the guard's view."""
         return self._columns
 
     def begin(self, network: Network, averaged: nn.Module | None, teaching: Teaching | None) -> list[nn.Module]:
@@ -201,7 +202,8 @@ class DomainLesson(ImageLesson):
         self.context.listen(Judged(self.plan.part_name, self.epoch, found))
         self.monitor.pseudo = own_labels(features[count:], told) if self._wants_pseudo else None
         right = (said.argmax(dim=1) == labels).float()
-        self._columns = {"val_accuracy": float((right * weights).sum() / weights.sum())}
+        self._columns = {"val_accuracy": float((right * weights).sum() / weights.sum()),
+                         f"val_{USUAL}": found[USUAL]}
         loss = float((self.task.loss(said, labels) * weights).sum(dtype=torch.float64) / weights.sum())
         return found.get(self.plan.select, 0.0), loss
 
@@ -217,6 +219,7 @@ class _Chosen(Watched):
 
     def __init__(self, name: str) -> None:
         super().__init__(name, "max")
+        self.shown = name != "last_epoch"  # the epoch stands beside it
         self.pseudo: torch.Tensor | None = None
         """int64 [M]."""
 
