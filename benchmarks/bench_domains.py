@@ -39,6 +39,7 @@ from headstart.expected_accuracy import expected_accuracy
 from headstart.features.store import FeatureStore
 from headstart.files import cache_folder
 from headstart.job import METHODS
+from headstart.labelled import beside
 from headstart.methods.align import Align
 from headstart.methods.finetune import Finetune
 from headstart.methods.method import Context, Method
@@ -51,8 +52,10 @@ START, END = "<!-- domains table -->\n", "<!-- end of the domains table -->\n"
 BACKBONE = "efficientnet_lite0"
 FEATURES = ("coral", "subspace", "tca", "transport", "propagation", "prototypes", "t3a", "label_shift")
 SOURCE_FREE = ("adabn", "tent", "eata", "shot")
+FEW = ("transfer", "labelled_alone", "joint", "joint_transfer")
+"""Without the labelled images of the target; a probe of them alone; of both domains, and `transfer` from there."""
 WANTED = {"digits": (*FEATURES, *SOURCE_FREE, *ALIGNMENTS.names()), "office": (*FEATURES, "transfer"),
-          "emoji": (*FEATURES, "transfer"), "corruptions": (*FEATURES, *SOURCE_FREE)}
+          "emoji": (*FEATURES, "transfer"), "office_few": FEW, "emoji_few": FEW, "corruptions": (*FEATURES, *SOURCE_FREE)}
 FIRST = {"tent": "adabn", "eata": "adabn"}
 """What goes in front of a method that keeps the head."""
 DIGIT_PLAN: dict[str, Any] = {"epochs": 8, "batch_size": 64, "lr_head": 1e-3, "lr_backbone": 1e-3,
@@ -141,6 +144,16 @@ class Bench:
                             preprocessing=backbone.spec.preprocessing)
         return METHODS.get("probe")().fit(start, splits, self.context())
 
+    def few(self, name: str, context: Context) -> Model:
+        """Return a model that learns from the labelled images of the target, alone or beside the source's."""
+        assert self.domains.labelled is not None
+        labelled, _ = beside(self.splits.train, bare(self.domains.labelled), 0.5)
+        splits = dataclasses.replace(self.splits, labelled=labelled)
+        if name == "labelled_alone":
+            return self.fitted(dataclasses.replace(splits, train=labelled))
+        start = self.fitted(splits.joint())
+        return start if name == "joint" else self.method("transfer").fit(start, splits.joint(), context)
+
     def made(self, name: str, start: Model, context: Context) -> Model:
         """Return what a method makes of a model, unjudged but where judging is what it does."""
         method = self.method(name)
@@ -165,6 +178,8 @@ class Bench:
             model, proof = self.supervised()
         elif name == "source_only":
             model = start
+        elif name in FEW[1:]:
+            model = self.few(name, context)
         else:
             first = self.made(FIRST[name], start, context) if name in FIRST else start
             model = self.made(name, first, context)
