@@ -55,7 +55,8 @@ SOURCE_FREE = ("adabn", "tent", "eata", "shot")
 FEW = ("transfer", "labelled_alone", "joint", "joint_transfer")
 """Without the labelled images of the target; a probe of them alone; of both domains, and `transfer` from there."""
 WANTED = {"digits": (*FEATURES, *SOURCE_FREE, *ALIGNMENTS.names()), "office": (*FEATURES, "transfer"),
-          "emoji": (*FEATURES, "transfer"), "office_few": FEW, "emoji_few": FEW, "corruptions": (*FEATURES, *SOURCE_FREE)}
+          "emoji": (*FEATURES, "transfer"), "office_few": FEW, "emoji_few": FEW,
+          "corruptions": (*FEATURES, *SOURCE_FREE)}
 FIRST = {"tent": "adabn", "eata": "adabn"}
 """What goes in front of a method that keeps the head."""
 DIGIT_PLAN: dict[str, Any] = {"epochs": 8, "batch_size": 64, "lr_head": 1e-3, "lr_backbone": 1e-3,
