@@ -15,7 +15,6 @@ import dataclasses
 import math
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,27 +31,34 @@ from headstart.backbones.resolve import load
 from headstart.data.dataset import Dataset, Splits
 from headstart.data.splits import split
 from headstart.distances.distance import DISTANCES
-from headstart.domains.judging import evenly, evidence_of, verdicts
+from headstart.domains.judging import answered, evidence_of, verdicts
+from headstart.domains.target_method import TargetMethod
 from headstart.evaluation.calibration import fit_temperature
-from headstart.events import Event, Judged
+from headstart.events import silent
 from headstart.expected_accuracy import expected_accuracy
 from headstart.features.store import FeatureStore
 from headstart.files import cache_folder
 from headstart.job import METHODS
+from headstart.labelled import beside
 from headstart.methods.align import Align
 from headstart.methods.finetune import Finetune
 from headstart.methods.method import Context, Method
 from headstart.model import Model
+from headstart.round_trip import way_back
 from headstart.tasks.classification import Classification
-from headstart.validators.validator import Evidence
 
 RESULTS = Path(__file__).parent / "results" / "domains.jsonl"
 START, END = "<!-- domains table -->\n", "<!-- end of the domains table -->\n"
 BACKBONE = "efficientnet_lite0"
 FEATURES = ("coral", "subspace", "tca", "transport", "propagation", "prototypes", "t3a", "label_shift")
 SOURCE_FREE = ("adabn", "tent", "eata", "shot")
+FEW = ("transfer", "labelled_alone", "joint", "joint_transfer")
+"""Without the labelled images of the target; a probe of them alone; of both domains, and `transfer` from there."""
 WANTED = {"digits": (*FEATURES, *SOURCE_FREE, *ALIGNMENTS.names()), "office": (*FEATURES, "transfer"),
-          "emoji": (*FEATURES, "transfer"), "corruptions": (*FEATURES, *SOURCE_FREE)}
+          "emoji": (*FEATURES, "transfer"), "office_few": FEW, "emoji_few": FEW,
+          "corruptions": (*FEATURES, *SOURCE_FREE)}
+FIRST = {"tent": "adabn", "eata": "adabn"}
+"""What goes in front of a method that keeps the head."""
 DIGIT_PLAN: dict[str, Any] = {"epochs": 8, "batch_size": 64, "lr_head": 1e-3, "lr_backbone": 1e-3,
                               "batch_norm": "train", "augment": "light"}
 SOURCE_PLAN = {**DIGIT_PLAN, "lr_head": 2e-3, "lr_backbone": 2e-3}
@@ -113,14 +119,11 @@ class Bench:
         self.trained = domains.source.classes == sets.DIGITS
         parts = split(bare(domains.source), seed=seed, val=0.1 if self.trained else 0.2, test=0.01)
         self.splits = dataclasses.replace(parts, target=bare(domains.target, label=None))
-        self.heard: list[Event] = []
         self._start: Model | None = None
-        self._seen: Evidence | None = None
 
     def context(self) -> Context:
-        self.heard = []
         workspace = Path(tempfile.mkdtemp(dir=self.folder))
-        return Context(listen=self.heard.append, seed=self.seed, workspace=workspace,
+        return Context(listen=silent, seed=self.seed, workspace=workspace,
                        features=FeatureStore(cache_folder() / "features", images=20_000))
 
     def start(self) -> Model:
@@ -142,6 +145,21 @@ class Bench:
                             preprocessing=backbone.spec.preprocessing)
         return METHODS.get("probe")().fit(start, splits, self.context())
 
+    def few(self, name: str, context: Context) -> Model:
+        """Return a model that learns from the labelled images of the target, alone or beside the source's."""
+        assert self.domains.labelled is not None
+        labelled, _ = beside(self.splits.train, bare(self.domains.labelled), 0.5)
+        splits = dataclasses.replace(self.splits, labelled=labelled)
+        if name == "labelled_alone":
+            return self.fitted(dataclasses.replace(splits, train=labelled))
+        start = self.fitted(splits.joint())
+        return start if name == "joint" else self.method("transfer").fit(start, splits.joint(), context)
+
+    def made(self, name: str, start: Model, context: Context) -> Model:
+        """Return what a method makes of a model, unjudged but where judging is what it does."""
+        method = self.method(name)
+        return (method.adapted if isinstance(method, TargetMethod) else method.fit)(start, self.splits, context)
+
     def method(self, name: str) -> Method:
         plan = DIGIT_PLAN if self.trained else {}
         if name in METHODS.names():
@@ -149,37 +167,30 @@ class Bench:
             if name == "transfer":
                 return part.parse({"train": "none"})  # the quick methods alone
             own = {"adabn": {"head": "kept"} if self.trained else {}, "shot": plan, "align": plan}.get(name, {})
-            return part.parse({**own, "guard": "none"})
-        return Align.parse({"alignments": name, **plan, "guard": "none"})
+            return part.parse(own)
+        return Align.parse({"alignments": name, **plan})
 
     def row(self, name: str) -> dict[str, Any]:
         """Return what is measured of one method."""
         start, proof = None if name == "supervised" else self.start(), self.domains.proof
         began, clock = time.process_time(), time.perf_counter()
         context = self.context()
-        if name == "source_only":
-            model = self.start()
-            scores = verdicts(evidence_of(model, self.splits, context, trained=self.trained))
-        elif name == "supervised":
-            (model, proof), scores = self.supervised(), {}
+        if start is None:
+            model, proof = self.supervised()
+        elif name == "source_only":
+            model = start
+        elif name in FEW[1:]:
+            model = self.few(name, context)
         else:
-            assert start is not None
-            model = self.method(name).fit(start, self.splits, context)
-            scores = next((dict(event.scores) for event in reversed(self.heard)
-                           if isinstance(event, Judged) and event.epoch is None), {})
+            first = self.made(FIRST[name], start, context) if name in FIRST else start
+            model = self.made(name, first, context)
         seconds, cpu = time.perf_counter() - clock, time.process_time() - began
         moved = start is None or model.backbone is not start.backbone
+        seen = evidence_of(self.start(), self.splits, context)
+        scores = {} if start is None else verdicts(answered(seen, start, model, self.splits, context))
         return {"accuracy": self.accuracy(model, proof, moved=moved), "images": len(proof),
-                "seconds": round(seconds, 2), "cpu_seconds": round(cpu, 2), "scores": known(scores),
-                "scores_by_start": known(self.by_start(model)) if scores and moved else {}}
-
-    def by_start(self, model: Model) -> dict[str, float]:
-        """Return what validators say of a model's answers among the features of the model of the source alone."""
-        if self._seen is None:
-            self._seen = evidence_of(self.start(), self.splits, self.context(), trained=self.trained)
-        val, target = (model.logits([sample.source for sample in evenly(part).samples])
-                       for part in (self.splits.val, self.splits.target))
-        return verdicts(dataclasses.replace(self._seen, source_logits=val, target_logits=target))
+                "seconds": round(seconds, 2), "cpu_seconds": round(cpu, 2),
+                "scores": {key: None if math.isnan(value) else value for key, value in scores.items()}}
 
     def accuracy(self, model: Model, part: Dataset, *, moved: bool) -> float:
         """Return the share of images that a model is right on. moved: whether its backbone is not the start's."""
@@ -197,14 +208,17 @@ class Bench:
     def mismatch(self) -> dict[str, Any]:
         """Return how far the domains lie apart, and what accuracy was to be expected of the source's model."""
         model, context, began = self.start(), self.context(), time.perf_counter()
-        seen = evidence_of(model, self.splits, context, trained=self.trained)
+        seen = evidence_of(model, self.splits, context)
         rng = np.random.default_rng(self.seed)
         apart = {name: part()(seen.train_features, seen.target_features, rng=rng).value
                  for name, part in DISTANCES.all().items()}
         temperature = fit_temperature(seen.source_logits, seen.source_labels, model.answers)
         known, asked = (model.answers.probabilities(logits, temperature)
                         for logits in (seen.source_logits, seen.target_logits))
-        expected = expected_accuracy(known, seen.source_labels, asked, rng=rng)
+        back = way_back(np.concatenate([seen.train_features, seen.source_features]),
+                        np.concatenate([seen.train_labels, seen.source_labels]), seen.target_features,
+                        seen.target_logits.argmax(axis=1), classes=seen.target_logits.shape[1])
+        expected = expected_accuracy(known, seen.source_labels, asked, rng=rng, way_back=back)
         on_source = float((seen.source_logits.argmax(axis=1) == seen.source_labels).mean())
         right = self.accuracy(model, self.domains.proof, moved=False)
         return {"accuracy": right, "source_accuracy": on_source, "distances": apart,
@@ -216,10 +230,6 @@ def bare(part: Dataset, **changes: Any) -> Dataset:
     """Return the images without the splits and groups that they came with; with label=None, as a run gives a target."""
     return dataclasses.replace(part, samples=tuple(
         dataclasses.replace(sample, split=None, group=None, **changes) for sample in part.samples))
-
-
-def known(scores: Mapping[str, float]) -> dict[str, float | None]:
-    return {key: None if math.isnan(value) else value for key, value in scores.items()}
 
 
 if __name__ == "__main__":

@@ -90,6 +90,15 @@ def test_all_estimates_are_those_of_the_functions():
     assert found.source_accuracy == accuracy(labels, source)
 
 
+def test_the_way_back_lowers_the_estimate_its_interval_and_the_trust():
+    labels, source = draw(200, 4, 0)
+    target = draw(150, 4, 1)[1]
+    whole, half = (expected_accuracy(source, labels, target, rng=np.random.default_rng(0), way_back=share)
+                   for share in (1.0, 0.5))
+    assert (half.accuracy, half.low, half.high) == pytest.approx((whole.accuracy / 2, whole.low / 2, whole.high / 2))
+    assert (whole.trust, half.trust, half.way_back) == ("good", "poor", 0.5)
+
+
 def test_the_interval_holds_the_truth_about_as_often_as_it_says_where_nothing_shifts():
     held = []
     for seed in range(40):

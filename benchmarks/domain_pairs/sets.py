@@ -25,7 +25,7 @@ EMOJI/emoji.json; bench_domains.py says it with --emoji."""
 OFFICE = ("amazon", "caltech10", "dslr", "webcam")
 VENDORS = ("apple", "google", "twitter", "facebook")
 DIGITS = tuple("0123456789")
-MNIST_TRAIN, SHORTER = 4000, 224
+MNIST_TRAIN, SHORTER, SHOTS = 4000, 224, 3
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class DomainPair:
     """Its labels are for the proof and for the supervised bound; no method sees them."""
     proof: Dataset
     """Of the target: the same images, or others."""
+    labelled: Dataset | None = None
+    """Other images of the target, with labels that may be learned from."""
 
 
 def digits(source: str, target: str) -> DomainPair:
@@ -98,6 +100,14 @@ def emoji(source: str, target: str) -> DomainPair:
     return DomainPair(first.subset(taught), second.subset(given), second.subset(given))
 
 
+def few(pair: DomainPair) -> DomainPair:
+    """Return the pair with three images of each class of the target given with their labels, and out of the proof."""
+    labels, order = pair.target.labels(), np.random.default_rng(0).permutation(len(pair.target))
+    given = np.concatenate([[row for row in order if labels[row] == label][:SHOTS] for label in np.unique(labels)])
+    rest = pair.target.subset(np.setdiff1d(order, given))
+    return DomainPair(pair.source, rest, rest, pair.target.subset(given.astype(int)))
+
+
 def corrupted(source: str, target: str) -> DomainPair:
     """Return pictures and the held-out ones corrupted; source: hymenoptera or digits. target: the corruption."""
     if source == "digits":
@@ -128,4 +138,6 @@ SUITES: dict[str, tuple[Callable[[str, str], DomainPair], tuple[tuple[str, str],
     "digits": (digits, (("mnist", "usps"), ("usps", "mnist"))),
     "office": (office, tuple(itertools.permutations(OFFICE, 2))),
     "emoji": (emoji, tuple(itertools.permutations(VENDORS, 2))),
+    "office_few": (lambda *names: few(office(*names)), tuple(itertools.permutations(OFFICE, 2))),
+    "emoji_few": (lambda *names: few(emoji(*names)), tuple(itertools.permutations(VENDORS, 2))),
     "corruptions": (corrupted, tuple(itertools.product(("hymenoptera", "digits"), CORRUPTIONS)))}

@@ -17,6 +17,8 @@ APART = ("supervised", "mismatch")
 START = "source_only"
 FEWEST = 5
 """Pairs and seeds whose order says something."""
+LEAST_LOST = 0.02
+"""Accuracy lost of which a share says something."""
 
 
 def tables(rows: Sequence[Row]) -> str:
@@ -26,7 +28,8 @@ def tables(rows: Sequence[Row]) -> str:
         cells[row["suite"], row["source"], row["target"], row["seed"]][row["method"]] = row
     suites = list(dict.fromkeys(key[0] for key in cells))
     parts = [suite_table(suite, {key[1:]: cell for key, cell in cells.items() if key[0] == suite}) for suite in suites]
-    return "\n\n".join([*parts, validator_table(cells.values()), mismatch_table(cells)])
+    return "\n\n".join(part for part in (*parts, recovery_table(cells), validator_table(cells.values()),
+                                          mismatch_table(cells)) if part)
 
 
 def suite_table(suite: str, cells: Mapping[tuple[str, str, int], Cell]) -> str:
@@ -35,21 +38,49 @@ def suite_table(suite: str, cells: Mapping[tuple[str, str, int], Cell]) -> str:
     pairs, seeds = ({key[:2] for key in cells}, {key[2] for key in cells})
     several = "s" if len(seeds) > 1 else ""
     lines = [f"{suite}: {len(pairs)} pairs, {len(seeds)} seed{several}, mean accuracy in percent.", "",
-             "| method | accuracy | gain over source-only | worst | with the guard: gain | worst | seconds |",
-             "|---|---|---|---|---|---|---|"]
+             "| method | accuracy | gain over source-only | worst | with the guard: gain | worst "
+             "| below the interval | seconds |", "|---|---|---|---|---|---|---|---|"]
     for name in (START, "supervised"):
         known = [100 * cell[name]["accuracy"] for cell in cells.values() if name in cell]
-        lines.append(f"| {name} | {np.mean(known):.1f} | | | | | |")
+        lines.append(f"| {name} | {np.mean(known):.1f} | | | | | | |")
     found = []
     for name in names:
         both = [(cell[START], cell[name]) for cell in cells.values() if name in cell and START in cell]
         gains = [100 * (row["accuracy"] - start["accuracy"]) for start, row in both]
         guarded = [gain if kept(start, row) else 0.0 for gain, (start, row) in zip(gains, both, strict=True)]
+        below = sum(gain < -half_interval(start) for gain, (start, _) in zip(guarded, both, strict=True))
         told = name if len(both) == len(cells) else f"{name}, {len(both)} of {len(cells)}"
         found.append((np.mean([100 * row["accuracy"] for _, row in both]), f"| {told} | {{:.1f}} | "
                       f"{np.mean(gains):+.1f} | {min(gains):+.1f} | {np.mean(guarded):+.1f} | {min(guarded):+.1f} | "
-                      f"{np.median([row['seconds'] for _, row in both]):.0f} |"))
+                      f"{below} | {np.median([row['seconds'] for _, row in both]):.0f} |"))
     lines += [line.format(mean) for mean, line in sorted(found, key=lambda item: -item[0])]
+    return "\n".join(lines)
+
+
+def half_interval(row: Row) -> float:
+    """Return half the 95% interval of an accuracy, in points: what other images of the target might have given."""
+    return 196 * float(np.sqrt(row["accuracy"] * (1 - row["accuracy"]) / row["images"]))
+
+
+def recovery_table(cells: Mapping[tuple[str, str, str, int], Cell]) -> str:
+    """Return which share of the accuracy that a corruption costs each method brings back."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for (suite, *_), cell in cells.items():
+        if suite != "corruptions" or not {START, "mismatch"} <= set(cell):
+            continue
+        start, clean = cell[START]["accuracy"], cell["mismatch"]["source_accuracy"]
+        if clean - start < LEAST_LOST:
+            continue
+        for name, row in cell.items():
+            if name not in (*APART, START):
+                found[name].append((row["accuracy"] - start) / (clean - start))
+    if not found:
+        return ""
+    lines = ["Corruptions: the share of the accuracy lost (that on the source's validation images, less that of "
+             "source-only) which a method brings back, where 2 points or more are lost.", "",
+             "| method | pairs and seeds | mean | least |", "|---|---|---|---|"]
+    for name in sorted(found, key=lambda key: -float(np.mean(found[key]))):
+        lines.append(f"| {name} | {len(found[name])} | {np.mean(found[name]):.2f} | {min(found[name]):.2f} |")
     return "\n".join(lines)
 
 
@@ -97,15 +128,17 @@ def mismatch_table(cells: Mapping[tuple[str, str, str, int], Cell]) -> str:
     groups = {"all": known, **{suite: list(members) for suite, members in itertools.groupby(
         sorted(known, key=lambda item: item[0][0]), key=lambda item: item[0][0])}}
     names = list(known[0][1]["distances"])
-    lines = ["Mismatch: Spearman's correlation of each distance with the drop of accuracy from the source's validation "
-             "to the target, and the mean error of the expected accuracy, in points.", "",
-             "| suite | pairs and seeds | " + " | ".join(names) + " | error of the expected accuracy | largest |",
-             "|" + "---|" * (len(names) + 4)]
+    lines = ["Mismatch: Spearman's correlation of each distance, and of the loss that is expected, with the drop of "
+             "accuracy from the source's validation to the target; the mean error of the expected accuracy, in points.",
+             "", "| suite | pairs and seeds | " + " | ".join(names)
+             + " | expected loss | error of the expected accuracy | largest |", "|" + "---|" * (len(names) + 5)]
     for suite, members in groups.items():
         drops = [row["source_accuracy"] - row["accuracy"] for _, row in members]
         if len(members) < FEWEST:
             continue
-        order = [spearmanr([row["distances"][name] for _, row in members], drops).statistic for name in names]
+        told = [[row["distances"][name] for _, row in members] for name in names]
+        told.append([row["source_accuracy"] - row["expected"]["accuracy"] for _, row in members])
+        order = [spearmanr(values, drops).statistic for values in told]
         errors = [100 * abs(row["expected"]["accuracy"] - row["accuracy"]) for _, row in members]
         lines.append(f"| {suite} | {len(members)} | " + " | ".join("" if value != value else f"{value:.2f}"
                                                                     for value in order)

@@ -21,7 +21,7 @@ Trust = Literal["good", "fair", "poor"]
 AGREE, DISAGREE = 0.05, 0.15
 """How far the three estimates may lie apart: up to the first it is good, beyond the second poor."""
 KEPT, LOST = 0.9, 0.7
-"""The target's nuclear norm by the source's: from the first on it is good, below the second poor."""
+"""The target's nuclear norm by the source's, or the way back: from the first on it is good, below the second poor."""
 RESAMPLES = 500
 SHARES = np.array([0.25, 0.25, 0.5])
 """Of the three estimates in the headline: both thresholds err alike."""
@@ -32,7 +32,7 @@ class ExpectedAccuracy:
     """What is expected of a model on the target, in 0..1."""
 
     accuracy: float
-    """The mean of two ideas: of both thresholds, and of the difference."""
+    """The mean of two ideas, of both thresholds and of the difference, times `way_back`."""
     low: float
     """Lower end of the 95% interval: what other images of the same two domains would have given. It knows nothing of
     what makes all the estimates err."""
@@ -44,16 +44,20 @@ class ExpectedAccuracy:
     """Of the target's probabilities, on as many images as there are of both."""
     source_nuclear_norm: float
     source_accuracy: float
+    way_back: float
+    """As `round_trip.way_back` says; 1 where it was not asked."""
     trust: Trust
     """As `trusted` says."""
 
 
 def expected_accuracy(source_probabilities: np.ndarray, source_labels: np.ndarray, target_probabilities: np.ndarray, *,
-                      rng: np.random.Generator) -> ExpectedAccuracy:
+                      rng: np.random.Generator, way_back: float = 1.0) -> ExpectedAccuracy:
     """Return all estimates, from softmax probabilities [N, C] with labels int [N], and [M, C].
 
     The source images must be held out from training. The interval is from the percentiles of 500 bootstraps over the
-    images of both sets. Raises DataError where the inputs do not fit.
+    images of both sets, `way_back` being held.
+    way_back: what `round_trip.way_back` says of the answers on the target: how sure a model is says nothing of whether
+    it means the same classes there. Raises DataError where the inputs do not fit.
     """
     source, right, target = _inputs(source_probabilities, source_labels, target_probabilities)
     sure = [(_sureness(source, kind), _sureness(target, kind)) for kind in ("confidence", "entropy")]
@@ -66,20 +70,20 @@ def expected_accuracy(source_probabilities: np.ndarray, source_labels: np.ndarra
     found = estimates(np.arange(len(source)), np.arange(len(target)))
     drawn = [estimates(rng.integers(len(source), size=len(source)), rng.integers(len(target), size=len(target)))
              for _ in range(RESAMPLES)]
-    low, high = np.percentile(np.array(drawn) @ SHARES, [2.5, 97.5])
+    low, high = np.percentile(np.array(drawn) @ SHARES * way_back, [2.5, 97.5])
     # The norm depends on the number of images: both are of equally many.
     few = min(len(source), len(target))
     norms = [nuclear_norm(part[np.linspace(0, len(part) - 1, few).astype(np.int64)]) for part in (target, source)]
-    return ExpectedAccuracy(float(found @ SHARES), float(low), float(high), float(found[0]), float(found[1]),
-                            float(found[2]), norms[0], norms[1], float(right.mean()),
-                            trusted(float(np.ptp(found)), norms[0] / norms[1]))
+    return ExpectedAccuracy(float(found @ SHARES * way_back), float(low), float(high), float(found[0]), float(found[1]),
+                            float(found[2]), norms[0], norms[1], float(right.mean()), way_back,
+                            trusted(float(np.ptp(found)), min(norms[0] / norms[1], way_back)))
 
 
 def trusted(apart: float, kept: float) -> Trust:
     """Return how far to believe an estimate.
 
     apart: the largest of the three estimates less the smallest. kept: the nuclear norm on the target by that on the
-    source: it falls where the model crowds its answers on few classes, or hesitates.
+    source, which falls where the model crowds its answers on few classes, or hesitates; or the way back, if lower.
     `poor` where the estimates lie more than 0.15 apart or less than 0.7 is kept; `good` where they lie at most 0.05
     apart and at least 0.9 is kept; `fair` between.
     """

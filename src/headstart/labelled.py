@@ -55,10 +55,7 @@ def open_labelled(job: Job, source: Dataset, splits: Splits, target: Target | No
         if count:
             raise DataError(f"target_train {job.target_train}: {count} of its {len(images)} images are in the source's "
                             f"{name} part too, byte for byte, which would not judge them any more. Take them out.")
-    factor = _factor(splits.train, images, job.target_share)
-    images = replace(images, samples=tuple(
-        replace(sample, id=f"target_train/{sample.id}", split=None, group=None, weight=sample.weight * factor)
-        for sample in images.samples))
+    images, factor = beside(splits.train, images, job.target_share)
     left, gone = _without(target, images)
     notes = (*dataset.notes, *unreadable, *told,
              f"target_train: {len(images)} labelled images of the target are learned from, each counting {factor:.3g} "
@@ -69,12 +66,16 @@ def open_labelled(job: Job, source: Dataset, splits: Splits, target: Target | No
     return Labelled(images, left, notes)
 
 
-def _factor(train: Dataset, images: Dataset, share: float) -> float:
-    """Return what an image counts, so that all of them have their share of the weight."""
+def beside(train: Dataset, images: Dataset, share: float) -> tuple[Dataset, float]:
+    """Return the images as `Splits.labelled` wants them, and what each counts: together they have their share of the
+    weight, as far as `HEAVIEST` lets them."""
     own = float(images.weights().sum())
     if not own:
         raise DataError("every image of target_train has weight 0, so that it says nothing. Mend the weights.")
-    return min(HEAVIEST, share / (1 - share) * float(train.weights().sum()) / own)
+    factor = min(HEAVIEST, share / (1 - share) * float(train.weights().sum()) / own)
+    samples = tuple(replace(sample, id=f"target_train/{sample.id}", split=None, group=None,
+                            weight=sample.weight * factor) for sample in images.samples)
+    return replace(images, samples=samples), factor
 
 
 def _without(target: Target, images: Dataset) -> tuple[Target, int]:

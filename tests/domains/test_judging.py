@@ -1,5 +1,6 @@
 """What validators see, and that no method ends worse than it began where the guard speaks."""
 
+import copy
 import dataclasses
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 
 from headstart.alignments.alignment import Pair
 from headstart.data.dataset import Dataset
+from headstart.domains import judging
 from headstart.domains.feature_space import Domains
-from headstart.domains.judging import MOST, carried, evenly, evidence_of, keep_better, verdicts
+from headstart.domains.judging import MOST, answered, carried, evenly, evidence_of, keep_better, verdicts
 from headstart.errors import ConfigError, DataError
 from headstart.events import Judged
 from headstart.methods.coral import Coral
@@ -65,7 +67,7 @@ def test_validators_see_the_answers_and_features_of_the_target_and_the_labels_of
     events = Events()
     parts, known = two_groups(tmp_path, events)
     start = model_of(ALONG, np.zeros(2))
-    found = evidence_of(start, parts, known, trained=False)
+    found = evidence_of(start, parts, known)
     np.testing.assert_array_equal(found.target_features, known.features_of["target"].astype(np.float32))
     np.testing.assert_array_equal(found.source_features, known.features_of["val"].astype(np.float32))
     np.testing.assert_array_equal(found.train_features, known.features_of["train"].astype(np.float32))
@@ -73,6 +75,19 @@ def test_validators_see_the_answers_and_features_of_the_target_and_the_labels_of
     np.testing.assert_allclose(found.target_logits, found.target_features @ ALONG.T, rtol=1e-5)
     np.testing.assert_allclose(found.source_logits, found.source_features @ ALONG.T, rtol=1e-5)
     assert found.epoch == 0
+
+
+def test_a_trained_backbone_is_judged_by_its_answers_among_the_features_of_the_start(monkeypatch, tmp_path):
+    parts, known = two_groups(tmp_path, Events())
+    start = model_of(ALONG, np.zeros(2))
+    adapted = dataclasses.replace(model_of(ALONG, np.zeros(2)), backbone=copy.deepcopy(start.backbone))
+    first = evidence_of(start, parts, known)
+    own = {"val": -first.source_features, "target": first.target_features[::-1]}
+    monkeypatch.setattr(judging, "_vectors", lambda model, part, _: own[part.samples[0].id.partition(" ")[0]])
+    found = answered(first, start, adapted, parts, known)
+    assert found.target_features is first.target_features
+    np.testing.assert_allclose(found.target_logits, first.target_logits[::-1], rtol=1e-5)
+    np.testing.assert_allclose(found.source_logits, -first.source_logits, rtol=1e-5)
 
 
 # The guard
@@ -123,7 +138,7 @@ def test_a_validator_that_these_images_do_not_allow_says_nothing_and_does_not_st
         raise DataError("too few")
 
     parts, known = two_groups(tmp_path, Events())
-    evidence = evidence_of(model_of(ALONG, np.zeros(2)), parts, known, trained=False)
+    evidence = evidence_of(model_of(ALONG, np.zeros(2)), parts, known)
     monkeypatch.setattr(Entropy, "__call__", refuse)
     found = verdicts(evidence)
     assert np.isnan(found.pop("entropy"))
@@ -132,7 +147,7 @@ def test_a_validator_that_these_images_do_not_allow_says_nothing_and_does_not_st
 
 
 def agreement(model, parts, known):
-    return NeighbourAgreement()(evidence_of(model, parts, known, trained=False))
+    return NeighbourAgreement()(evidence_of(model, parts, known))
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -169,9 +184,10 @@ def test_what_carries_over_is_the_share_of_the_knowledge_beyond_guessing():
         return carried(Evidence(target, target, right, right, labels, right, labels, 0))
 
     # As many above the threshold as are surely right, and 1 less what the mean confidence falls; sigmoids of 6 and 0.1.
+    # One answer for all teaches half of the source.
     lost = 1 / (1 + np.exp(-6)) - 1 / (1 + np.exp(-0.1))
     assert share(right) == pytest.approx(1)
-    assert share(np.repeat(unsure, 20, 0)) == pytest.approx(((0 + 1 - lost) / 2 - 0.5) / 0.5)
+    assert share(np.repeat(unsure, 20, 0)) == pytest.approx((0.5 * (0 + 1 - lost) / 2 - 0.5) / 0.5)
     assert share(np.concatenate([right[:15], np.repeat(unsure, 5, 0)])) == pytest.approx(
         ((0.75 + 1 - lost / 4) / 2 - 0.5) / 0.5)
 

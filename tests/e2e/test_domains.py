@@ -105,6 +105,8 @@ def test_what_the_validators_say_is_written_for_each_epoch(adapted):
 def test_the_history_has_the_sources_accuracy(adapted):
     assert list(adapted.history["epoch"]) == [1, 2]
     assert adapted.history["val_accuracy"].between(0, 1).all()
+    assert adapted.history["val_consistency"].between(-1, 1).all()
+    assert "val_last_epoch" not in adapted.history
 
 
 def test_the_data_record_says_what_was_adapted_to(adapted, world):

@@ -24,8 +24,9 @@ from headstart.methods.tent import Tent
 from headstart.mixes.mixup import Mixup
 from headstart.model import Model
 from headstart.regularisers.l2_sp import L2SP
+from headstart.training.batch_norm import restated
 from headstart.training.checkpoints import Checkpoints
-from headstart.training.domain_lesson import PROXIES, DomainLesson, own_labels
+from headstart.training.domain_lesson import DomainLesson, own_labels
 from headstart.training.domain_pictures import PairedImages
 from headstart.training.order import Order
 from headstart.training.pictures import Pictures
@@ -150,7 +151,7 @@ def counted(parts: Splits, reads: list[Path]) -> Splits:
 
 @pytest.mark.parametrize("plan", [Shot(**QUICK), Tent(**QUICK), Eata(**QUICK)], ids=lambda plan: plan.part_name)
 def test_a_source_free_training_learns_from_no_image_of_the_sources_train_part(plan, monkeypatch, world, tmp_path):
-    """Validators compare the target with some of them before and after each epoch; no step of training sees one."""
+    """Their hash and their features are taken once, for the validators; no step of training sees one."""
     parts, reads, stepped = world.parts, [], []
     before = DomainLesson.backward
 
@@ -162,7 +163,7 @@ def test_a_source_free_training_learns_from_no_image_of_the_sources_train_part(p
     monkeypatch.setattr(DomainLesson, "backward", backward)
     train(world.start, counted(parts, reads), plan, context(tmp_path, Events()))
     assert len(torch.cat(stepped)) == 2 * 12
-    assert {reads.count(sample.source) for sample in parts.train.samples} == {3}
+    assert {reads.count(sample.source) for sample in parts.train.samples} == {2}
 
 
 @pytest.mark.parametrize("plan", [Shot(**QUICK)], ids=lambda plan: plan.part_name)
@@ -173,10 +174,12 @@ def test_what_a_source_free_training_makes_does_not_depend_on_the_sources_train_
     assert made[0] == made[1]
 
 
-def test_validators_see_few_images_of_train(world, tmp_path):
-    many = replace(world.parts, train=world.parts.train.subset(np.arange(3 * PROXIES) % 20))
-    lesson = DomainLesson(model(), many, Align(**QUICK), context(tmp_path, Events()))
-    assert [len(part.pictures.dataset) for part in lesson.val().dataset.datasets] == [8, 12, PROXIES]
+def test_validation_sees_both_domains_and_judges_answers_by_the_features_of_the_start(world, tmp_path):
+    lesson = DomainLesson(model(), world.parts, Align(**QUICK), context(tmp_path, Events()))
+    assert [len(part.pictures.dataset) for part in lesson.val().dataset.datasets] == [8, 12]
+    told = [torch.randn(20, width, generator=torch.Generator().manual_seed(width)) for width in (32, 3)]
+    given = [(features, told[1], torch.arange(20) % 3, torch.ones(20)) for features in (told[0], -9 * told[0])]
+    assert lesson.judged([given[0]]) == lesson.judged([given[1]])
 
 
 # What moves and what stays
@@ -197,6 +200,16 @@ def test_tent_changes_normalisation_alone(world, tmp_path):
     before, after = start.backbone.state_dict(), made.backbone.state_dict()
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved == of_norms
+
+
+@pytest.mark.parametrize("plan", [Tent(**QUICK), Eata(**{**QUICK, "alignments": "entropy"})],
+                         ids=lambda plan: plan.part_name)
+def test_tent_and_eata_end_with_the_targets_statistics_under_their_last_scales(plan, world, tmp_path):
+    known = context(tmp_path, Events())
+    made = plan.adapted(world.start, world.parts, known)
+    again = restated(made, world.parts.target, known)
+    assert made.backbone.weights_hash() == again.backbone.weights_hash()
+    assert made.backbone.weights_hash() != restated(world.start, world.parts.target, known).backbone.weights_hash()
 
 
 def test_align_trains_head_and_backbone(world, tmp_path):
@@ -259,7 +272,7 @@ def test_the_history_has_the_accuracy_on_the_sources_validation_images_and_the_l
     said = made.logits([sample.source for sample in world.parts.val.samples]).argmax(axis=1)
     assert events.of(Kept)[0].epoch == 2
     assert rows(events)[-1]["val_accuracy"] == (said == world.parts.val.labels()).mean()
-    assert set(rows(events)[-1]) == {"epoch", "step", "train_loss", "val_loss", "val_last_epoch", "val_accuracy",
+    assert set(rows(events)[-1]) == {"epoch", "step", "train_loss", "val_loss", "val_consistency", "val_accuracy",
                                      "lr_head", "lr_backbone"}
     # Each epoch, and then the method's start and its result.
     assert [event.epoch for event in events.of(Judged)] == [0, 1, 2, 0, None]

@@ -14,7 +14,7 @@ from headstart.events import silent
 from headstart.methods.fda import Fda
 from headstart.methods.mean_teacher import MeanTeacher
 from headstart.training.averaging import Averaging
-from headstart.training.batch_norm import take_whole_statistics
+from headstart.training.batch_norm import restated_whole
 from headstart.training.fourier_lesson import FourierLesson
 from headstart.training.lesson import Lesson
 from headstart.training.mask_lesson import MaskLesson
@@ -168,8 +168,9 @@ def test_whole_pictures_give_batch_norm_their_own_statistics(tmp_path):
     first = next(module for module in start.backbone.modules() if "BatchNorm" in type(module).__name__)
     seen: list[torch.Tensor] = []
     handle = first.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
-    take_whole_statistics(start.backbone, pictures, context(tmp_path, silent))
+    found = restated_whole(start, pictures, context(tmp_path, silent)).backbone
     handle.remove()
     assert len(seen) == 1
+    first = next(module for module in found.modules() if "BatchNorm" in type(module).__name__)
     torch.testing.assert_close(first.running_mean, seen[0].mean(dim=(0, 2, 3)), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(first.running_var, seen[0].var(dim=(0, 2, 3)), rtol=1e-4, atol=1e-5)

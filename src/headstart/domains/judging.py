@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from headstart.data.dataset import Dataset, Splits
@@ -12,6 +14,7 @@ from headstart.features.engine import extract
 from headstart.methods.method import Context
 from headstart.model import Model
 from headstart.probabilities import softened
+from headstart.round_trip import way_back
 from headstart.validators.validator import NONE, VALIDATORS, Evidence
 
 # M images, D features
@@ -22,16 +25,28 @@ MOST = 2000
 """Images of a domain that are looked at to judge a model: more would hardly change the order of two."""
 
 
-def evidence_of(model: Model, splits: Splits, context: Context, *, trained: bool) -> Evidence:
-    """Return what validators see of a model.
-
-    trained: whether its backbone is one that no other method will use, so that its features are not worth keeping.
-    """
+def evidence_of(start: Model, splits: Splits, context: Context) -> Evidence:
+    """Return what validators see of a model that is to be adapted."""
     assert splits.target is not None, "a method that adapts to a domain has one"
     parts = [evenly(part) for part in (splits.train, splits.val, splits.target)]
-    train, val, target = (_vectors(model, part, context) if trained else context.vectors(model, part) for part in parts)
-    return Evidence(target, model.logits_of(target), val, model.logits_of(val), parts[1].labels(), train,
+    train, val, target = (context.vectors(start, part) for part in parts)
+    return Evidence(target, start.logits_of(target), val, start.logits_of(val), parts[1].labels(), train,
                     parts[0].labels(), epoch=0)
+
+
+def answered(seen: Evidence, start: Model, adapted: Model, splits: Splits, context: Context) -> Evidence:
+    """Return what validators see of the adapted model: its answers, among the features of the start.
+
+    Features that were trained together with the answers agree with them even where both are wrong.
+    seen: `evidence_of` the start.
+    """
+    assert splits.target is not None, "a method that adapts to a domain has one"
+    if adapted.backbone is start.backbone:
+        features = [seen.source_features, seen.target_features]
+    else:
+        features = [_vectors(adapted, evenly(part), context) for part in (splits.val, splits.target)]
+    val, target = (adapted.logits_of(part) for part in features)
+    return dataclasses.replace(seen, source_logits=val, target_logits=target)
 
 
 def evenly(part: Dataset, most: int = MOST) -> Dataset:
@@ -66,29 +81,33 @@ def carried(evidence: Evidence) -> float:
     """Return how much of what a model knows beyond guessing is there on the target: 1 all, 0 or less nothing.
 
     (expected - guess) / (accuracy - guess), with the accuracy on the source's validation images, the share of its
-    largest class as the guess, and the mean of the average thresholded confidence, which is strict where the model errs
-    nowhere on the source, and of the difference of confidences, which is mild, as what is expected on the target.
+    largest class as the guess, and what is expected on the target: the mean of the average thresholded confidence,
+    which is strict where the model errs nowhere on the source, and of the difference of confidences, which is mild,
+    times the way back.
     """
     labels = evidence.source_labels
     guess = float(np.bincount(labels).max() / len(labels))
     known, asked = (softened(logits, "guard") for logits in (evidence.source_logits, evidence.target_logits))
     expected = np.mean([estimate(known, labels, asked) for estimate in (average_thresholded_confidence,
                                                                         difference_of_confidences)])
+    back = way_back(evidence.train_features, evidence.train_labels, evidence.target_features,
+                    evidence.target_logits.argmax(axis=1), classes=evidence.target_logits.shape[1])
     accuracy = float((evidence.source_logits.argmax(axis=1) == labels).mean())
-    return float(expected - guess) / (accuracy - guess) if accuracy > guess else 0.0
+    return float(back * expected - guess) / (accuracy - guess) if accuracy > guess else 0.0
 
 
 def keep_better(name: str, start: Model, adapted: Model, splits: Splits, context: Context, *, guard: str,
-                trained: bool = False, from_answers: bool = False) -> Model:
+                from_answers: bool = False) -> Model:
     """Return the adapted model, or the start where the guard holds that for better: none is better than negative
     transfer.
 
     name: of the method. guard: name of a validator; NONE keeps the adapted one whatever it is like.
-    trained: whether the backbone of the adapted one is another than the start's. from_answers: whether the method built
-    on what the start says of the target; where that is hardly more than guessing, no validator could tell.
+    from_answers: whether the method built on what the start says of the target; where that is hardly more than
+    guessing, no validator could tell.
     """
-    seen = (evidence_of(start, splits, context, trained=False), evidence_of(adapted, splits, context, trained=trained))
-    return better(name, (start, adapted), seen, context, guard=guard, from_answers=from_answers)
+    first = evidence_of(start, splits, context)
+    second = answered(first, start, adapted, splits, context)
+    return better(name, (start, adapted), (first, second), context, guard=guard, from_answers=from_answers)
 
 
 def better(name: str, models: tuple[Model, Model], seen: tuple[Evidence, Evidence], context: Context, *, guard: str,
@@ -97,16 +116,16 @@ def better(name: str, models: tuple[Model, Model], seen: tuple[Evidence, Evidenc
 
     what: of the target that may have changed.
     """
-    start, adapted = models
-    before, after = (verdicts(evidence) for evidence in seen)
+    (start, adapted), (first, second) = models, seen
+    before, after = verdicts(first), verdicts(second)
     context.listen(Judged(name, 0, before))
     context.listen(Judged(name, None, after))
     if guard == NONE:
         return adapted
     old, new = before[guard], after[guard]
-    changed = float((seen[0].target_logits.argmax(1) != seen[1].target_logits.argmax(1)).mean())
+    changed = float((first.target_logits.argmax(1) != second.target_logits.argmax(1)).mean())
     told = f"{guard} {old:.4f} before, {new:.4f} after; {changed:.1%} of the target's {what} changed"
-    ground = carried(seen[0]) if from_answers else 1.0
+    ground = carried(first) if from_answers else 1.0
     if ground < GROUND:
         context.listen(Note(groundless(name, ground), "warning"))
         return start

@@ -11,7 +11,7 @@ from headstart.domains.pixel_judging import keep_better_pixels
 from headstart.methods.method import Context, Method
 from headstart.model import Model
 from headstart.tasks.semantic import Semantic
-from headstart.validators.validator import GuardName
+from headstart.validators.validator import USUAL, GuardName
 
 
 class TargetMethod(Method):
@@ -23,7 +23,7 @@ class TargetMethod(Method):
     from_answers: ClassVar[bool] = False
     """Whether it builds on what the model says of the target before it is adapted."""
 
-    guard: GuardName = "consistency"
+    guard: GuardName = USUAL
     """The validator that must not hold the model for worse than it was before, else that is kept; `none` takes what
     comes."""
 
@@ -43,4 +43,4 @@ class TargetMethod(Method):
             return keep_better_pixels(self.part_name, model, found, splits, context, guard=self.guard,
                                       from_answers=self.from_answers)
         return keep_better(self.part_name, model, found, splits, context, guard=self.guard,
-                           trained=self.trains_backbone, from_answers=self.from_answers)
+                           from_answers=self.from_answers)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 import time
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
@@ -15,7 +13,7 @@ from headstart.events import Finished
 from headstart.methods.method import Context
 from headstart.model import Model
 from headstart.tasks.semantic import Semantic
-from headstart.training.batch_norm import adapted, take_statistics, take_whole_statistics
+from headstart.training.batch_norm import adapted, restated, restated_whole
 from headstart.training.pictures import SHARE, Pictures, free_memory
 from headstart.training.plan import Plan
 from headstart.training.signals import StopSignals
@@ -55,12 +53,10 @@ class Adabn(TargetMethod):
         start = model
         if self.head == "solved":
             start = adapted(model, _Solved(), _pictures(model, splits.train), _pictures(model, splits.val), context)
-        backbone = copy.deepcopy(start.backbone).to(context.device)
         if isinstance(model.task, Semantic):
-            take_whole_statistics(backbone, self._decoded(model, splits.target, context), context)
+            found = restated_whole(model, self._decoded(model, splits.target, context), context)
         else:
-            take_statistics(backbone, _pictures(model, splits.target), context)
-        found = dataclasses.replace(start, backbone=backbone.cpu(), temperature=1.0)
+            found = restated(start, splits.target, context)
         context.listen(Finished(self.part_name, time.monotonic() - began))
         return found
 

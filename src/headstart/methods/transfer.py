@@ -9,14 +9,14 @@ from pydantic import Field, field_validator
 
 from headstart.catalog import Catalog
 from headstart.data.dataset import Splits
-from headstart.domains.judging import GROUND, carried, evidence_of, groundless, verdict, verdicts
+from headstart.domains.judging import GROUND, answered, carried, evidence_of, groundless, verdict, verdicts
 from headstart.domains.target_method import TargetMethod
 from headstart.errors import HeadstartError, Interrupted
 from headstart.events import Event, Judged, Note
 from headstart.methods.method import Context, Method
 from headstart.model import Model
 from headstart.part import NamedError, Words
-from headstart.validators.validator import NONE, GuardName
+from headstart.validators.validator import NONE, USUAL, GuardName
 
 START = "the start"
 
@@ -38,7 +38,7 @@ class Transfer(Method):
     """The methods that train, for where the quick ones leave much to gain; `none` for none."""
     enough: float = Field(0.9, ge=-1, le=1)
     """Score of `select` from which on no training would pay."""
-    select: GuardName = "consistency"
+    select: GuardName = USUAL
     """The validator that chooses among them; no label of the target is looked at."""
 
     @field_validator("candidates", "train")
@@ -61,30 +61,33 @@ class Transfer(Method):
     def fit(self, model: Model, splits: Splits, context: Context) -> Model:
         """Return the best of all, or `model` where nothing is better. What each came to is told."""
         best, name = model, START
-        evidence = evidence_of(model, splits, context, trained=False)
-        scores, ground = verdicts(evidence), carried(evidence)
+        first = seen = evidence_of(model, splits, context)
+        scores, ground = verdicts(first), carried(first)
         context.listen(Judged(self.part_name, 0, scores))
         if ground < GROUND:
             context.listen(Note(groundless(self.part_name, ground), "warning"))
             return model
         score, told = scores[self.select], {START: scores[self.select]}
-        for candidate in self.candidates:
-            found, value = self._tried(candidate, model, splits, context)
-            told[candidate] = value
-            if value > score:
-                best, name, score = found, candidate, value
-        if self.train and score < self.enough and context.remaining() > 0:
-            for candidate in self.train:
-                found, value = self._tried(candidate, best, splits, context)
-                told[f"{candidate} after {name}" if name != START else candidate] = value
+        for training, candidates in ((False, self.candidates), (True, self.train)):
+            if training and (score >= self.enough or context.remaining() <= 0):
+                break
+            start, before = (best, name) if training else (model, START)
+            for candidate in candidates:
+                found = self._tried(candidate, start, splits, context)
+                if found is None:
+                    continue
+                evidence = answered(first, model, found, splits, context)
+                value = told[f"{candidate} after {before}" if before != START else candidate] = verdict(self.select,
+                                                                                                       evidence)
                 if value > score:
-                    best, name, score = found, candidate, value
+                    best, name, score, seen = found, candidate, value, evidence
+        context.listen(Judged(self.part_name, None, verdicts(seen)))
         ranked = ", ".join(f"{key} {value:.4f}" for key, value in sorted(told.items(), key=lambda item: -item[1]))
         context.listen(Note(f"{self.part_name}: {name} is taken. {self.select}: {ranked}"))
         return best
 
-    def _tried(self, name: str, start: Model, splits: Splits, context: Context) -> tuple[Model, float]:
-        """Return what a method makes of the start, and its score; the start and -inf where it can't do it here."""
+    def _tried(self, name: str, start: Model, splits: Splits, context: Context) -> Model | None:
+        """Return what a method makes of the start; None where it can't do it here."""
         method = _methods()[name]()
 
         def listen(event: Event) -> None:
@@ -94,13 +97,12 @@ class Transfer(Method):
         inner = dataclasses.replace(context, listen=listen, workspace=context.workspace / name)
         try:
             method.refuse_unfit(start, splits)
-            made = method.adapted(start, splits, inner)
-            return made, verdict(self.select, evidence_of(made, splits, inner, trained=method.trains_backbone))
+            return method.adapted(start, splits, inner)
         except Interrupted:
             raise
         except HeadstartError as error:
             context.listen(Note(f"{self.part_name}: {name} is left out: {error}", "warning"))
-            return start, float("-inf")
+            return None
 
 
 def _methods() -> dict[str, type[TargetMethod]]:

@@ -95,7 +95,8 @@ def ahead(found: Prospects, second: str) -> list[str]:
     """Return the accuracy and the proportions of classes to expect."""
     expected = found.expected
     trust = {"good": "the estimates agree", "fair": "the estimates agree roughly",
-             "poor": "the estimates disagree or the answers crowd on few classes: label some images and measure"}
+             "poor": "the estimates disagree, the answers crowd on few classes, or they teach little that is right at "
+                     "home: label some images and measure"}
     said = (f"Expect {found.by} to be right in {words.percent(expected.accuracy, 0)} of {second} "
             f"({words.span('accuracy', expected.low, expected.high)}), against "
             f"{words.percent(expected.source_accuracy, 0)} at home. Trust in that: {expected.trust}, "

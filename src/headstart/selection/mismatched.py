@@ -21,6 +21,7 @@ from headstart.events import Finished, Listen, Note, Started
 from headstart.files import write_json
 from headstart.gate import admit
 from headstart.job import Job
+from headstart.round_trip import way_back
 from headstart.runs import Run
 from headstart.selection.apart import FEWEST, apart
 from headstart.selection.appearance import differences, measure
@@ -118,9 +119,10 @@ def _of_run(run: Run, job: Job, other: Dataset | str | Path | None, most: int, d
                 "taught itself. Label some images and run `headstart evaluate`"]
     if one_class and len(held) and not adapted:
         out = looking.at("held-out images", held, None, count=count)
-        ahead = prospects(Answers(
-            model.probabilities(model.logits_of(out.features)), held.labels(),
-            model.probabilities(model.logits_of(target.features)), classes, "the run's model"), labels, seed=job.seed)
+        said, truth = model.logits_of(target.features), held.labels()
+        back = way_back(out.features, truth, target.features, said.argmax(axis=1), classes=len(classes))
+        ahead = prospects(Answers(model.probabilities(model.logits_of(out.features)), truth, model.probabilities(said),
+                                  classes, "the run's model", back), labels, seed=job.seed)
     found = _compare((first, target), (_look(first, looking), _look(target, looking)), ahead, classes, looking)
     return _written(looking, "run", str(run), place, run.job.data, [found], [first, target], classes, [*notes, *told],
                     directory)

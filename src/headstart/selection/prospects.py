@@ -16,6 +16,7 @@ from headstart.expected_accuracy import ExpectedAccuracy, expected_accuracy
 from headstart.held_out import held_out
 from headstart.label_shift import bbse, em
 from headstart.logistic import fit_path
+from headstart.round_trip import way_back
 from headstart.seeds import generator
 from headstart.tasks.classification import Classification
 
@@ -38,6 +39,8 @@ class Answers:
     classes: tuple[str, ...]
     by: str
     """What answers, in words."""
+    way_back: float = 1.0
+    """As `round_trip.way_back` says."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +121,10 @@ def probe_answers(features: np.ndarray, labels: np.ndarray, target: np.ndarray, 
     task = Classification()
     temperature = fit_temperature(out.logits, labels, task)
     fit = next(fit_path(features, labels, classes=len(classes), weights=np.ones(len(labels)), penalties=[out.l2]))
-    return Answers(task.probabilities(out.logits, temperature), labels,
-                   task.probabilities(fit.logits(target), temperature), classes, "a linear probe")
+    there = fit.logits(target)
+    back = way_back(features, labels, target, there.argmax(axis=1), classes=len(classes))
+    return Answers(task.probabilities(out.logits, temperature), labels, task.probabilities(there, temperature), classes,
+                   "a linear probe", back)
 
 
 def prospects(answers: Answers, target_labels: np.ndarray | None, *, seed: int) -> Prospects:
@@ -127,7 +132,8 @@ def prospects(answers: Answers, target_labels: np.ndarray | None, *, seed: int) 
 
     target_labels: int [M], -1 for a class that the source does not have; None where none is known.
     """
-    found = expected_accuracy(answers.source, answers.labels, answers.target, rng=generator(seed, "expected"))
+    found = expected_accuracy(answers.source, answers.labels, answers.target, rng=generator(seed, "expected"),
+                              way_back=answers.way_back)
     real = None
     if target_labels is not None and (target_labels >= 0).any():
         known = target_labels >= 0

@@ -23,7 +23,7 @@ from headstart.model import Model
 from headstart.training.imbalance import train_weights
 from headstart.training.monitor import Monitor
 from headstart.training.order import Order
-from headstart.training.pictures import Pictures
+from headstart.training.pictures import SHARE, Pictures, free_memory
 from headstart.training.plan import Plan
 from headstart.training.whole_pictures import WholePictures
 
@@ -97,6 +97,22 @@ def _arranged(pictures: Pictures, rows: list[int]) -> np.ndarray:
     return np.stack([pictures.preprocessing.arrange(pictures[row]) for row in rows])
 
 
+def restated(model: Model, part: Dataset, context: Context) -> Model:
+    """Return the model whose BatchNorm has the statistics of these images; a copy where there is no BatchNorm."""
+    backbone = copy.deepcopy(model.backbone).to(context.device)
+    take_statistics(backbone, Pictures(part, model.preprocessing, budget=SHARE * free_memory()), context)
+    return dataclasses.replace(model, backbone=backbone.cpu(), temperature=1.0)
+
+
+def restated_whole(model: Model, pictures: WholePictures, context: Context) -> Model:
+    """Return the same for whole pictures, decoded before; those of one size go together as far as they can."""
+    backbone = copy.deepcopy(model.backbone).to(context.device)
+    order = Order(len(pictures.dataset), WHOLE, 1, seed=context.seed, drop_single=True).grouped(pictures.aspects())
+    adapt_statistics(backbone, (on_canvas([to_tensor(pictures[index]).to(context.device) for _, index in batch],
+                                          pictures.preprocessing) for batch in order))
+    return dataclasses.replace(model, backbone=backbone.cpu(), temperature=1.0)
+
+
 def take_statistics(backbone: nn.Module, pictures: Pictures, context: Context, *,
                     names: Container[str] | None = None) -> int:
     """Give BatchNorms the statistics of the pictures as they are, in an order that the seed decides; see below."""
@@ -104,16 +120,6 @@ def take_statistics(backbone: nn.Module, pictures: Pictures, context: Context, *
     arranged = (_arranged(pictures, [index for _, index in batch]) for batch in order)
     return adapt_statistics(backbone, (pictures.preprocessing.normalise(
         torch.from_numpy(pixels).to(context.device).permute(0, 3, 1, 2)) for pixels in arranged), names=names)
-
-
-def take_whole_statistics(backbone: nn.Module, pictures: WholePictures, context: Context) -> int:
-    """Give BatchNorms the statistics of whole pictures, those of one size together; see below.
-
-    The pictures are decoded before.
-    """
-    order = Order(len(pictures.dataset), WHOLE, 1, seed=context.seed, drop_single=True).grouped(pictures.aspects())
-    return adapt_statistics(backbone, (on_canvas([to_tensor(pictures[index]).to(context.device) for _, index in batch],
-                                                 pictures.preprocessing) for batch in order))
 
 
 def adapt_statistics(backbone: nn.Module, batches: Iterable[torch.Tensor], *,

@@ -15,7 +15,7 @@ from torch.utils.data import ConcatDataset, DataLoader
 
 from headstart.alignments.alignment import ALIGNMENTS, Pair, View
 from headstart.data.dataset import Dataset, Splits
-from headstart.domains.judging import even_rows, evenly, verdicts
+from headstart.domains.judging import even_rows, evenly, evidence_of, verdicts
 from headstart.errors import ConfigError
 from headstart.events import Judged
 from headstart.methods.method import Context
@@ -33,14 +33,12 @@ from headstart.training.objective import Teaching
 from headstart.training.pictures import SHARE, Pictures, ValImages, free_memory
 from headstart.training.plan import Plan
 from headstart.types import Batch
-from headstart.validators.validator import Evidence
+from headstart.validators.validator import USUAL
 
 # B images in a batch, C classes, D features
 
 PSEUDO = "pseudo"
 """The labels that the network gave the target's images itself, among what an alignment may need."""
-PROXIES = 500
-"""Images of the source's train part that validators see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +71,9 @@ class DomainLesson(ImageLesson):
         self._columns: dict[str, float] = {}
         self.target_pictures = self.pictures if plan.source_free else Pictures(
             target, model.preprocessing, budget=SHARE * free_memory())
-        known = evenly(splits.train, PROXIES)
         # Pseudo-labels are for all images of the target, so that all are seen.
-        seen = target if self._wants_pseudo else evenly(target)
-        self._judged = [self.val_pictures.dataset, seen, known]
-        self._others = [Pictures(part, model.preprocessing, budget=0) for part in self._judged[1:]]
+        self._seen = Pictures(target if self._wants_pseudo else evenly(target), model.preprocessing, budget=0)
+        self._start = evidence_of(model, splits, context)
 
     @classmethod
     def refuse(cls, plan: Plan, model: Model) -> None:
@@ -112,7 +108,7 @@ class DomainLesson(ImageLesson):
         return {"train": self.pictures, **target, "val": self.val_pictures}
 
     def columns(self) -> dict[str, float]:
-        """Return what the last validation found besides what chooses: the source's accuracy."""
+        """Return what the last validation found besides what chooses: the source's accuracy, and the guard's view."""
         return self._columns
 
     def begin(self, network: Network, averaged: nn.Module | None, teaching: Teaching | None) -> list[nn.Module]:
@@ -131,8 +127,8 @@ class DomainLesson(ImageLesson):
                             policy=plan.policy, erasing=plan.erasing, level=level, seed=self.context.seed)
 
     def val(self) -> DataLoader[Any]:
-        """Return the batches of the source's validation, of the target, and of some source images of train."""
-        parts: Any = ConcatDataset([ValImages(self.val_pictures), *(ValImages(part) for part in self._others)])
+        """Return the batches of the source's validation, and of the target."""
+        parts: Any = ConcatDataset([ValImages(self.val_pictures), ValImages(self._seen)])
         return val_loader(parts, self.plan.batch_size, pinned=self.context.device == "cuda")
 
     def batch(self, items: Sequence[torch.Tensor]) -> Batch:
@@ -199,18 +195,15 @@ class DomainLesson(ImageLesson):
     def judged(self, answers: Sequence[Any]) -> tuple[float, float]:
         """Return what the validator says, and the mean loss on the source's validation images."""
         features, logits, targets, weights = (torch.cat(column) for column in zip(*answers, strict=True))
-        sizes = [len(part) for part in self._judged]
-        (val, target, train), (said, told, _) = features.split(sizes), logits.split(sizes)
-        labels, _, taught = targets.split(sizes)
-        weights = weights[:sizes[0]]
-        some = torch.from_numpy(even_rows(len(target))).to(target.device)
-        evidence = Evidence(_numbers(target[some]), _numbers(told[some]), _numbers(val), _numbers(said),
-                            labels.cpu().numpy(), _numbers(train), taught.cpu().numpy(), self.epoch)
-        found = verdicts(evidence)
+        count = len(self.val_pictures.dataset)
+        said, told, labels, weights = logits[:count], logits[count:], targets[:count], weights[:count]
+        found = verdicts(dataclasses.replace(self._start, source_logits=_some(said), target_logits=_some(told),
+                                             epoch=self.epoch))
         self.context.listen(Judged(self.plan.part_name, self.epoch, found))
-        self.monitor.pseudo = own_labels(target, told) if self._wants_pseudo else None
+        self.monitor.pseudo = own_labels(features[count:], told) if self._wants_pseudo else None
         right = (said.argmax(dim=1) == labels).float()
-        self._columns = {"val_accuracy": float((right * weights).sum() / weights.sum())}
+        self._columns = {"val_accuracy": float((right * weights).sum() / weights.sum()),
+                         f"val_{USUAL}": found[USUAL]}
         loss = float((self.task.loss(said, labels) * weights).sum(dtype=torch.float64) / weights.sum())
         return found.get(self.plan.select, 0.0), loss
 
@@ -226,6 +219,7 @@ class _Chosen(Watched):
 
     def __init__(self, name: str) -> None:
         super().__init__(name, "max")
+        self.shown = name != "last_epoch"  # the epoch stands beside it
         self.pseudo: torch.Tensor | None = None
         """int64 [M]."""
 
@@ -260,5 +254,6 @@ def _unlabelled(target: Dataset) -> Dataset:
     return dataclasses.replace(target, samples=tuple(dataclasses.replace(sample, label=0) for sample in target.samples))
 
 
-def _numbers(values: torch.Tensor) -> np.ndarray:
-    return values.float().cpu().numpy()
+def _some(logits: torch.Tensor) -> np.ndarray:
+    """Return the logits of the images that validators see."""
+    return np.asarray(logits.float().cpu().numpy()[even_rows(len(logits))])

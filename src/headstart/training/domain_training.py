@@ -12,6 +12,7 @@ from headstart.data.dataset import Splits
 from headstart.domains.target_method import TargetMethod
 from headstart.methods.method import Context
 from headstart.model import Model
+from headstart.training.batch_norm import restated
 from headstart.training.domain_plan import DomainPlan, TargetPlan
 from headstart.training.scope import Scope
 from headstart.training.train import train
@@ -38,7 +39,12 @@ class SegmenterTraining(TargetPlan, TargetMethod):
 
 
 class NormTraining(DomainTraining):
-    """Trains the normalisation alone, on the target alone: a pass over it as it is."""
+    """Trains the normalisation alone, on the target alone: a pass over it as it is.
+
+    It begins with the target's statistics, and ends with those that its last scales and shifts give: a pass is too
+    short for a running mean to get from the one to the other. A head that was solved under other statistics is not
+    touched: `adabn` in front solves it anew.
+    """
 
     source_free: ClassVar[bool] = True
     trains_head: ClassVar[bool] = False
@@ -55,3 +61,9 @@ class NormTraining(DomainTraining):
     """Highest learning rate of the scales and shifts."""
     augment: Preset = "none"
     """The images as they are."""
+
+    def adapted(self, model: Model, splits: Splits, context: Context) -> Model:
+        """Return the model of the chosen epoch, in the target's statistics. Raises as `training.train.train`."""
+        assert splits.target is not None, "opening refuses a job without"
+        began = restated(model, splits.target, context)
+        return restated(train(began, splits, self, context), splits.target, context)

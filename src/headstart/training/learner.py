@@ -168,7 +168,7 @@ class Learner(LightningModule):
             self.averaging.settle(self.pictures, self.context)
         metric, loss = self.validate()
         row = {"epoch": state.epoch + 1, "step": state.step, "train_loss": train_loss, "val_loss": loss}
-        if name != "loss":
+        if name != "loss" and self.watched.shown:
             row |= {f"train_{name}": train_metric, f"val_{name}": metric}
         row |= self.lesson.columns() | self._rates() | unfreezing.columns(state)
         row["seconds"] = time.monotonic() - self._epoch_began

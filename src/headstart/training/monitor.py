@@ -27,6 +27,9 @@ BINS = 200
 class Watched:
     """A metric of validation alone, and which of two values is better."""
 
+    shown = True
+    """Whether the values say something, so that they belong in the history."""
+
     def __init__(self, name: str, mode: str) -> None:
         self.name, self.mode = name, mode
 

@@ -24,6 +24,7 @@ from headstart.training.pictures import SHARE, Pictures, free_memory
 from headstart.training.plan import Plan
 from headstart.training.whole_pictures import WholePictures
 from headstart.types import Batch
+from headstart.validators.validator import USUAL
 
 # C classes
 
@@ -38,6 +39,7 @@ class TargetLesson(MaskLesson):
         assert splits.target is not None, "a method that adapts to a domain has one"
         super().__init__(model, splits, plan, context)
         self.monitor = Watched(plan.select, "max")
+        self.monitor.shown = plan.select != "last_epoch"  # the epoch stands beside it
         self.target_pictures = WholePictures(splits.target, model.preprocessing, budget=SHARE * free_memory())
         self._sample = PixelSample(model, splits, context)
         self._validated: Network | None = None
@@ -55,7 +57,7 @@ class TargetLesson(MaskLesson):
         return {"train": self.pictures, "target": self.target_pictures, "val": self.val_pictures}
 
     def columns(self) -> dict[str, float]:
-        """Return what the last validation found besides what chooses: the source's mean IoU."""
+        """Return what the last validation found besides what chooses: the source's mean IoU, and the guard's view."""
         return self._columns
 
     def answers(self, network: Network, batch: Batch, micro_batch: int) -> tuple[list[np.ndarray], list[float]]:
@@ -72,7 +74,8 @@ class TargetLesson(MaskLesson):
             return math.nan, loss
         confusions = self.val_pictures.gathered([one for batch, _ in answers for one in batch])
         name = self.model.task.monitor
-        self._columns = {f"val_{name}": mask_metrics(overlaps_of(np.stack(confusions)))[name]}
         found = verdicts(self._sample.evidence(self._validated.backbone, self._validated.head, epoch=self.epoch))
         self.context.listen(Judged(self.plan.part_name, self.epoch, found))
+        self._columns = {f"val_{name}": mask_metrics(overlaps_of(np.stack(confusions)))[name],
+                         f"val_{USUAL}": found[USUAL]}
         return found[self.plan.select], loss

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from headstart.probabilities import softened
+from headstart.round_trip import PENALTY, taught
 from headstart.validators.validator import Evidence, Validator
 
 # M target images, S source images (train and validation), D features, C classes
@@ -22,38 +23,17 @@ class ReverseValidation(Validator):
     ECML PKDD 2010, which goes back the same way.
     """
 
-    penalty: float = Field(1.0, gt=0)
+    penalty: float = Field(PENALTY, gt=0)
     """Of the regression, for features of unit variance on average; times M."""
 
     def __call__(self, evidence: Evidence) -> float:
         """Return the score, at most 1; raises DataError where a logit is not finite."""
         said = softened(evidence.target_logits, self.part_name).argmax(axis=1)
         classes = evidence.target_logits.shape[1]
-        source = np.concatenate([evidence.train_features, evidence.source_features]).astype(np.float64)
+        source = np.concatenate([evidence.train_features, evidence.source_features])
         labels = np.concatenate([evidence.train_labels, evidence.source_labels])
-        target = evidence.target_features.astype(np.float64)
-        target -= target.mean(axis=0)
-        scale = target.std() or 1.0
-        told = np.eye(classes)[said]
-        shares = told.mean(axis=0)
-        back = ridge(target / scale, told - shares, self.penalty * len(target))
-        answers = ((source - source.mean(axis=0)) / scale @ back + shares).argmax(axis=1)
+        answers = taught(evidence.target_features, said, source, classes=classes, penalty=self.penalty)
         observed = float((answers == labels).mean())
         by_chance = float(np.bincount(answers, minlength=classes) @ np.bincount(labels, minlength=classes)
                           / len(labels) ** 2)
         return (observed - by_chance) / (1 - by_chance) if by_chance < 1 else 0.0
-
-
-def ridge(points: np.ndarray, values: np.ndarray, penalty: float) -> np.ndarray:
-    """Return float64 [D, C], the w that makes |points w - values|^2 + penalty |w|^2 least, by the smaller system.
-
-    points: float64 [M, D]. values: float64 [M, C].
-    """
-    images, width = points.shape
-    if images <= width:
-        kernel = points @ points.T
-        kernel[np.diag_indices(images)] += penalty
-        return np.asarray(points.T @ np.linalg.solve(kernel, values))
-    covariance = points.T @ points
-    covariance[np.diag_indices(width)] += penalty
-    return np.asarray(np.linalg.solve(covariance, points.T @ values))

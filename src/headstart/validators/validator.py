@@ -48,6 +48,8 @@ class Validator(Part):
 
 VALIDATORS: Catalog[Validator] = Catalog("validators", Validator)  # type: ignore[type-abstract]
 NONE = "none"
+USUAL = "consistency"
+"""The validator that judges where none is named."""
 
 
 def _known(name: str) -> str:

@@ -1,0 +1,47 @@
+"""What answers on a target teach of the source."""
+
+import numpy as np
+import pytest
+
+from headstart.round_trip import taught, way_back
+
+CENTRES = 6.0 * np.eye(3, 8)
+
+
+def groups(count: int, seed: int, *, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Three groups, and their labels."""
+    labels = np.arange(count) % 3
+    return np.random.default_rng(seed).normal(shift, 1, (count, 8)) + CENTRES[labels], labels
+
+
+def test_a_shift_changes_nothing():
+    (points, labels), (others, truth) = groups(60, 0), groups(45, 1)
+    found = taught(points, labels, others, classes=3)
+    np.testing.assert_array_equal(found, truth)
+    np.testing.assert_array_equal(taught(points + 9, labels, others - 4, classes=3), found)
+
+
+def test_right_answers_lead_the_whole_way_back_and_random_ones_hardly_any():
+    (source, labels), (target, truth) = groups(90, 0), groups(60, 1, shift=3)
+    assert way_back(source, labels, target, truth, classes=3) == 1
+    said = np.random.default_rng(2).integers(0, 3, 60)
+    assert way_back(source, labels, target, said, classes=3) < 0.75
+
+
+@pytest.mark.parametrize("swapped", [0, 1, 2])
+def test_a_class_that_is_taken_for_another_costs_its_share(swapped):
+    (source, labels), (target, truth) = groups(90, 0), groups(60, 1)
+    said = np.where(truth == swapped, (swapped + 1) % 3, truth)
+    assert way_back(source, labels, target, said, classes=3) == pytest.approx(2 / 3, abs=0.02)
+
+
+def test_one_answer_for_all_is_worth_its_class():
+    (source, labels), (target, _) = groups(90, 0), groups(60, 1)
+    assert way_back(source, labels, target, np.ones(60, int), classes=3) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_images_are_no_trouble(count):
+    points, labels = groups(count, 0)
+    assert 0 <= way_back(points, labels, points, labels, classes=3) <= 1
+    assert 0 <= way_back(np.ones((count, 4)), labels, np.ones((count, 4)), labels, classes=3) <= 1
