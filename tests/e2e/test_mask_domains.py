@@ -156,13 +156,14 @@ def test_where_the_guard_speaks_against_a_method_the_start_is_kept(world, tmp_pa
     for number in range(8):
         pixels = np.random.default_rng(number).integers(0, 256, (64, 96, 3)).astype(np.uint8)
         Image.fromarray(pixels).save(noise / f"{number}.png")
-    guarded = {**TEACHER, "epochs": 1, "guard": "consistency"}
+    guarded = {key: value for key, value in TEACHER.items() if key != "guard"}
     found = made(world, tmp_path / "run", guarded, target=str(noise))
     before = run(job(world, method=[PROBE], target=str(noise)), tmp_path / "probe")
     assert weights(found) == weights(before)
     notes = [note["text"] for note in read(found, "run.json")["notes"]]
     assert any(note.startswith("mean_teacher: ") and "kept as it was" in note for note in notes)
-    assert read(found, "validators.json")[-1]["scores"]["consistency"] is not None
+    assert read(found, "validators.json")[-1]["scores"]["reverse_validation"] is not None
+    assert found.job.method[-1].guard == "reverse_validation"
 
 
 # Mistakes

@@ -8,6 +8,11 @@ from headstart.domains.pixel_sample import PixelSample
 from headstart.methods.method import Context
 from headstart.model import Model
 
+GUARD = "reverse_validation"
+"""The validator that judges segmenters where none is named. Neighbour agreement, a half of `consistency`, likes answers
+that are the same all over a picture: on dusk views of CamVid it held a teacher for better that had lost 0.05 of mean
+IoU, which the way back to the source's masks saw (0.70 before, 0.63 after)."""
+
 
 def keep_better_pixels(name: str, start: Model, adapted: Model, splits: Splits, context: Context, *, guard: str,
                        from_answers: bool = False) -> Model:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from headstart.data.dataset import Dataset, Splits
+from headstart.domains.pixel_judging import GUARD
 from headstart.domains.target_method import TargetMethod
 from headstart.errors import ConfigError
 from headstart.events import Finished
@@ -31,7 +32,7 @@ class Adabn(TargetMethod):
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("classification", "semantic")
-    task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {"semantic": {"head": "kept"}}
+    task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {"semantic": {"head": "kept", "guard": GUARD}}
 
     head: Literal["solved", "kept"] = "solved"
     """`solved` fits the head anew on the source's features under the source's own statistics, as it must where they

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from headstart.data.augment import Preset
 from headstart.data.dataset import Splits
+from headstart.domains.pixel_judging import GUARD
 from headstart.domains.target_method import TargetMethod
 from headstart.methods.method import Context
 from headstart.model import Model
@@ -31,7 +32,7 @@ class SegmenterTraining(TargetPlan, TargetMethod):
 
     tasks: ClassVar[tuple[str, ...]] = ("semantic",)
     task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {"semantic": {
-        "epochs": 12, "batch_size": 2, "lr_head": 1e-3, "lr_backbone": 5e-4, "augment": "standard"}}
+        "epochs": 12, "batch_size": 2, "lr_head": 1e-3, "lr_backbone": 5e-4, "augment": "standard", "guard": GUARD}}
 
     def adapted(self, model: Model, splits: Splits, context: Context) -> Model:
         """Return the model of the chosen epoch. Raises as `training.train.train`."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from headstart.data.dataset import Splits
 from headstart.domains.judging import verdicts
+from headstart.domains.pixel_judging import GUARD
 from headstart.domains.pixel_sample import PixelSample
 from headstart.errors import ConfigError
 from headstart.events import Judged
@@ -24,7 +25,6 @@ from headstart.training.pictures import SHARE, Pictures, free_memory
 from headstart.training.plan import Plan
 from headstart.training.whole_pictures import WholePictures
 from headstart.types import Batch
-from headstart.validators.validator import USUAL
 
 # C classes
 
@@ -77,5 +77,5 @@ class TargetLesson(MaskLesson):
         found = verdicts(self._sample.evidence(self._validated.backbone, self._validated.head, epoch=self.epoch))
         self.context.listen(Judged(self.plan.part_name, self.epoch, found))
         self._columns = {f"val_{name}": mask_metrics(overlaps_of(np.stack(confusions)))[name],
-                         f"val_{USUAL}": found[USUAL]}
+                         f"val_{GUARD}": found[GUARD]}
         return found[self.plan.select], loss
