@@ -66,6 +66,16 @@ def test_a_folder_of_images_needs_no_labels(below, source, tmp_path):
     assert "4 images without labels, which lie in one folder" in events.notes()
 
 
+def test_images_in_folders_that_are_no_classes_need_none_either(source, tmp_path):
+    folders(tmp_path / "target", ("monday", "tuesday"))
+    with pytest.raises(ConfigError, match="say --set target_format=images"):
+        opened(source, tmp_path / "target")
+    found, events = opened(source, tmp_path / "target", target_format="images")
+    assert found.proof is None
+    assert len(found.images) == 8
+    assert "8 images without labels, which lie in folders" in events.notes()
+
+
 def test_class_folders_prove_by_name_and_are_adapted_to_without_labels(source, tmp_path):
     target = folders(tmp_path / "target", ("owl", "cat", "dog"))
     found, events = opened(source, target)
@@ -110,7 +120,7 @@ def test_no_shared_class_is_refused_with_both_lists(source, tmp_path):
         opened(source, target)
     assert "none of its classes (newt, toad) is one of" in str(refused.value)
     assert "(cat, dog, owl)" in str(refused.value)
-    assert "point at a folder that holds nothing but images" in str(refused.value)
+    assert "for images without labels, say --set target_format=images" in str(refused.value)
 
 
 @pytest.mark.parametrize("held", ["test", "val"])

@@ -72,7 +72,7 @@ class Job(Part):
     target: RunPath | None = None
     """Path of images of another domain to adapt to; labels that they have prove the result, and do nothing else."""
     target_format: str | None = None
-    """Name of the reader of the target; None finds it out."""
+    """Name of the reader of the target, or `images` for images without labels in any folders; None finds it out."""
     target_reader: dict[str, Any] = Field(default_factory=dict)
     """Settings of the reader of the target."""
     target_train: RunPath | None = None

@@ -29,6 +29,8 @@ from headstart.types import IGNORED, Sample
 
 TASKS = ("classification", "semantic")
 """That can be adapted to another domain."""
+IMAGES = "images"
+"""A target_format: every image below the folder, whose folders are no classes, without labels."""
 LEAST = 2
 """Images that say something of a domain."""
 
@@ -102,19 +104,21 @@ def read_target(job: Job, where: str, source: Dataset, *, labelled: bool = False
     if not Path(path).exists():
         raise ConfigError(f"target {where}: no such file or folder.")
     masks = source.task == "semantic"
-    told = job.target_format is not None or job.target_reader or labelled or (masks and _marked(path))
-    alone = None if told else images_alone(path)
+    nested = job.target_format == IMAGES
+    format = None if nested else job.target_format
+    told = format is not None or job.target_reader or labelled or (masks and not nested and _marked(path))
+    alone = None if told else images_alone(path, nested=nested)
     if alone is not None:
         return replace(alone, task=source.task, notes=tuple(f"target {note}" for note in alone.notes)), False
     try:
         # What the numbers of masks mean is seldom written beside new ones.
-        alike = masks and not job.target_reader and (job.target_format or format_of(path, source.task)) == source.format
-        dataset = load_data(path, format=job.target_format, settings=job.reader if alike else job.target_reader,
+        alike = masks and not job.target_reader and (format or format_of(path, source.task)) == source.format
+        dataset = load_data(path, format=format, settings=job.reader if alike else job.target_reader,
                             task=source.task, skip_bad=job.skip_bad)
     except (ConfigError, DataError) as error:
         said = str(error).replace("--set reader.", "--set target_reader.").replace("--format ", "--set target_format=")
         advice = ("" if labelled else "\n  Where the target has no labels, or not for all of its images, give a folder "
-                  "that holds the images alone, without folders in it.")
+                  f"that holds the images alone, or say --set target_format={IMAGES}.")
         raise type(error)(f"target: {said}{advice}") from None
     return replace(dataset, notes=tuple(f"target {note}" for note in dataset.notes)), True
 
@@ -125,15 +129,19 @@ def _marked(path: str) -> bool:
     return any("semantic" in part.tasks and part.claims(path) for part in readers.all().values())
 
 
-def images_alone(path: str) -> Dataset | None:
-    """Return the images of a folder in which they all lie in one place, without labels; None for any other data."""
+def images_alone(path: str, *, nested: bool = False) -> Dataset | None:
+    """Return the images of a folder in which they all lie in one place, without labels; None for any other data.
+
+    nested: they may lie in several.
+    """
     if not Path(path).is_dir():
         return None
     tree = walk(Path(path))
-    if len({parts[:-1] for parts in tree.images}) != 1:
+    places = len({parts[:-1] for parts in tree.images})
+    if not places or (places > 1 and not nested):
         return None
     samples = tuple(Sample(shown(parts), tree.root.joinpath(*parts), None) for parts in tree.images)
-    note = f"{path}: {len(samples)} images without labels, which lie in one folder"
+    note = f"{path}: {len(samples)} images without labels, which lie in {'one folder' if places == 1 else 'folders'}"
     return Dataset(samples, (), "classification", "folder", tree.root, (note,), tuple(tree.ignored))
 
 
@@ -156,7 +164,7 @@ def in_classes_of(source: Dataset, target: Dataset, job: Job, where: str) -> tup
     if not place:
         raise ConfigError(f"target {where}: none of its classes ({_some(target.classes)}) is one of "
                           f"{job.data} ({_some(source.classes)}). Give both the same names; for images without labels, "
-                          "point at a folder that holds nothing but images.")
+                          f"say --set target_format={IMAGES}.")
     if source.task == "semantic":
         kept = _relabelled_pixels(target, place)
     else:

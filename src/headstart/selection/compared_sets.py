@@ -26,7 +26,7 @@ from headstart.images import ImageError, printable, scan
 from headstart.job import Job
 from headstart.seeds import generator
 from headstart.selection.mismatch import Settings
-from headstart.target import images_alone
+from headstart.target import IMAGES, images_alone
 from headstart.types import ImageSource
 
 
@@ -117,8 +117,8 @@ def _read(path: str, *, format: str | None, reader: dict[str, object], task: str
     place = os.path.expanduser(path)
     if not Path(place).exists():
         raise ConfigError(f"{path}: no such file or folder.")
-    if format is None and not reader and task is None:
-        alone = images_alone(place)
+    if format in (None, IMAGES) and not reader and task is None:
+        alone = images_alone(place, nested=format == IMAGES)
         if alone is not None:
             return alone, False
     dataset = load_data(place, format=format, settings=reader, task=task, skip_bad=skip_bad)
