@@ -28,8 +28,10 @@ def tables(rows: Sequence[Row]) -> str:
         cells[row["suite"], row["source"], row["target"], row["seed"]][row["method"]] = row
     suites = list(dict.fromkeys(key[0] for key in cells))
     parts = [suite_table(suite, {key[1:]: cell for key, cell in cells.items() if key[0] == suite}) for suite in suites]
-    return "\n\n".join(part for part in (*parts, recovery_table(cells), validator_table(cells.values()),
-                                          mismatch_table(cells)) if part)
+    # Those with labels of the target are the same pairs once more.
+    without = {key: cell for key, cell in cells.items() if not key[0].endswith("_few")}
+    return "\n\n".join(part for part in (*parts, recovery_table(without), validator_table(without.values()),
+                                          mismatch_table(without)) if part)
 
 
 def suite_table(suite: str, cells: Mapping[tuple[str, str, int], Cell]) -> str:
