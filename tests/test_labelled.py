@@ -92,3 +92,33 @@ def test_what_has_no_label_no_shared_class_or_no_target_is_refused(source, targe
 def test_a_target_that_is_learned_from_whole_is_refused(source, target):
     with pytest.raises(DataError, match="all but 0 images of the target"):
         opened(source, target, target)
+
+
+def test_a_proof_that_is_learned_from_whole_is_told_of(source, tmp_path):
+    target = tmp_path / "target"
+    for name in ("train", "test"):
+        folders(target / name, CLASSES, each=4, start=3000 if name == "train" else 4000)
+    found, events = opened(source, target, target / "test")
+    assert found.target.proof is None
+    assert len(found.target.images) == 12
+    assert "nothing is proven on the target" in events.notes()
+    assert "12 images of the target are among them" in events.notes()
+
+
+def test_images_that_the_source_teaches_already_are_told_of(source, target, tmp_path):
+    train = split(load_data(str(source)), seed=0).train
+    for sample in train.samples[:4]:
+        place = tmp_path / "few" / sample.id
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(sample.source.read_bytes())
+    folders(tmp_path / "few", CLASSES, each=1, start=5000)
+    _, events = opened(source, target, tmp_path / "few")
+    assert "images are in the source's train part too, byte for byte, and count twice" in events.notes()
+
+
+def test_what_is_said_names_the_setting(source, target, tmp_path):
+    with pytest.raises(ConfigError, match=r"target_train .*nowhere: no such file or folder"):
+        opened(source, target, tmp_path / "nowhere")
+    _, events = opened(source, target, folders(tmp_path / "few", ("cat", "yak"), each=2, start=5000))
+    assert "target_train: an open set of classes: yak is not known to the source. Their 2 images are left out" in \
+        events.notes()

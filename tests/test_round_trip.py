@@ -35,6 +35,16 @@ def test_a_class_that_is_taken_for_another_costs_its_share(swapped):
     assert way_back(source, labels, target, said, classes=3) == pytest.approx(2 / 3, abs=0.02)
 
 
+def test_the_order_of_the_source_means_nothing():
+    (source, labels), (target, truth) = groups(90, 0), groups(60, 1)
+    said = np.where(truth == 0, 1, truth)
+    turns = np.argsort(np.arange(90) % 2 * 3 + labels, kind="stable")  # every other image of one class after the other
+    alternating = np.concatenate([np.flatnonzero(labels == 0), np.flatnonzero(labels == 1)]).reshape(2, 30).T.ravel()
+    found = way_back(source, labels, target, said, classes=3)
+    assert way_back(source[turns], labels[turns], target, said, classes=3) == pytest.approx(found, abs=0.02)
+    assert way_back(source[alternating], labels[alternating], target, said, classes=3) < 0.9
+
+
 def test_one_answer_for_all_is_worth_its_class():
     (source, labels), (target, _) = groups(90, 0), groups(60, 1)
     assert way_back(source, labels, target, np.ones(60, int), classes=3) == pytest.approx(1 / 3)

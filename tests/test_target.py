@@ -167,7 +167,7 @@ def test_labels_of_the_target_are_part_of_the_proof_alone(source, tmp_path):
 def test_an_unreadable_file_is_named_and_can_be_left_out(source, tmp_path):
     target = folders(tmp_path / "target", CLASSES)
     (target / "dog" / "2.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
-    with pytest.raises(DataError, match=r"(?s)1 of 12 images of the target can't be read:.*dog/2\.png.*--skip-bad"):
+    with pytest.raises(DataError, match=r"(?s)1 of 12 images of target can't be read:.*dog/2\.png.*--skip-bad"):
         opened(source, target)
     found, events = opened(source, target, skip_bad=True)
     assert "target: 1 unreadable images left out (--skip-bad)" in events.notes()

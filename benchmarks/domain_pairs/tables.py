@@ -89,7 +89,7 @@ def recovery_table(cells: Mapping[tuple[str, str, str, int], Cell]) -> str:
 def kept(start: Row, row: Row, guard: str = GUARD) -> bool:
     """Return whether the guard takes what the method made."""
     before, after = start["scores"].get(guard), row["scores"].get(guard)
-    return after is None or before is None or after >= before
+    return after is None or before is None or after > before
 
 
 def validator_table(cells: Iterable[Cell]) -> str:

@@ -46,6 +46,8 @@ def adapt_all(job: Job, model: Model, splits: Splits, *, work: Path, listen: Lis
     work: a folder for what an interruption leaves. A method that finished before one is not run again; a method that
     was interrupted goes on.
     """
+    if not any(method.takes_labelled for method in job.method):
+        splits = splits.joint()
     store = feature_store(splits)
     device = choose_device(job.device)
     done: list[Adapted] = []

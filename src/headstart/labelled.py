@@ -10,7 +10,7 @@ from headstart.data.fingerprint import content_hashes, fingerprint, overlap
 from headstart.errors import ConfigError, DataError
 from headstart.events import Listen, Note
 from headstart.job import Job
-from headstart.target import LEAST, Target, in_classes_of, read_target, readable
+from headstart.target import LEAST, TRAIN, Target, in_classes_of, read_target, readable
 
 HEAVIEST = 10.0
 """Times that an image of the target counts at most: a handful must not drown the source."""
@@ -47,9 +47,9 @@ def open_labelled(job: Job, source: Dataset, splits: Splits, target: Target | No
     if source.task != "classification":
         raise ConfigError("target_train: labelled images of a target are for classification yet, not for "
                           f"{source.task}. Put them among the images of the data.")
-    dataset, _ = read_target(job, job.target_train, source, labelled=True)
-    dataset, unreadable = readable(dataset, job)
-    images, told = in_classes_of(source, dataset, job, job.target_train)
+    dataset, _ = read_target(job, TRAIN, source)
+    dataset, unreadable = readable(dataset, job, TRAIN)
+    images, told = in_classes_of(source, dataset, job, TRAIN)
     for name, part in (("val", splits.val), ("test", splits.test)):
         count = overlap(part, images)
         if count:
@@ -57,12 +57,18 @@ def open_labelled(job: Job, source: Dataset, splits: Splits, target: Target | No
                             f"{name} part too, byte for byte, which would not judge them any more. Take them out.")
     images, factor = beside(splits.train, images, job.target_share)
     left, gone = _without(target, images)
+    twice = overlap(splits.train, images)
     notes = (*dataset.notes, *unreadable, *told,
              f"target_train: {len(images)} labelled images of the target are learned from, each counting {factor:.3g} "
              "times as much as one of the source",
-             *([f"target_train: {gone} images of the target are among them, and left out there"] if gone else []))
+             *([f"target_train: {gone} images of the target are among them, and left out there"] if gone else []),
+             *([f"target_train: {twice} of its {len(images)} images are in the source's train part too, byte for byte, "
+                "and count twice"] if twice else []))
     for note in notes:
-        listen(Note(note.replace("target:", "target_train:")))
+        listen(Note(note))
+    if target.proof is not None and left.proof is None:
+        listen(Note("target_train: all images that would have proven the result are learned from: nothing is proven "
+                    "on the target", "warning"))
     return Labelled(images, left, notes)
 
 
@@ -79,7 +85,8 @@ def beside(train: Dataset, images: Dataset, share: float) -> tuple[Dataset, floa
 
 
 def _without(target: Target, images: Dataset) -> tuple[Target, int]:
-    """Return the target without the images that are learned from, and how many were: they would flatter the proof."""
+    """Return the target without the images that are learned from, and how many were there: they would flatter the
+    proof."""
     known = set(content_hashes(images))
 
     def rest(part: Dataset) -> Dataset:
@@ -90,5 +97,7 @@ def _without(target: Target, images: Dataset) -> tuple[Target, int]:
         raise DataError(f"target_train: all but {len(left)} images of the target are among those that are learned "
                         "from. Name others as the target.")
     proof = rest(target.proof) if target.proof is not None else None
-    return replace(target, images=left, proof=proof if proof is not None and len(proof) else None), \
-        len(target.images) - len(left)
+    gone = {sample.id for part, kept in ((target.images, left), (target.proof, proof)) if part is not None
+            for sample in part.samples} - {sample.id for part in (left, proof) if part is not None
+                                           for sample in part.samples}
+    return replace(target, images=left, proof=proof if proof is not None and len(proof) else None), len(gone)

@@ -89,7 +89,7 @@ def _carry_out(job: Job, directory: Path, dataset: Dataset | None, listen: Liste
                 proven = cross_validate(job, model, splits, opened.parts, directory=directory, listen=record.listen,
                                         remaining=remaining)
             else:
-                adapted = adapt_all(job, model, splits.joint(), work=directory / WORK, listen=record.listen,
+                adapted = adapt_all(job, model, splits, work=directory / WORK, listen=record.listen,
                                     remaining=remaining)
                 proven = prove(job, adapted, splits, target=opened.proof, directory=directory, listen=record.listen)
             final = proven[-1]
@@ -138,12 +138,11 @@ def _write_inputs(directory: Path, opened: Opened, found: str, *, resumed: bool)
              if part is not None}
     if resumed and (directory / "data.json").exists():
         before = load_run(directory).data
-        changed = [str(path) for path, name in ((opened.job.data, "fingerprint"), (opened.job.target, "target"),
-                                                     (opened.job.target_train, "target_train"))
-                   if before.get(name) != data.get(name)]
+        places = {"fingerprint": opened.job.data, "target": opened.job.target, "target_train": opened.job.target_train}
+        changed = [str(path) for name, path in places.items() if before.get(name) != data.get(name)]
         if changed:
-            raise DataError(f"{changed[0]}: the data have changed since {directory} began, so that the run can't "
-                            "go on to the same result. Restore them, or start anew with `headstart adapt`.")
+            raise DataError(f"{', '.join(changed)}: the data have changed since {directory} began, so that the run "
+                            "can't go on to the same result. Restore them, or start anew with `headstart adapt`.")
         return
     write_table(directory / "samples.parquet", sample_table(opened.splits))
     if opened.target is not None:

@@ -31,6 +31,8 @@ TASKS = ("classification", "semantic")
 """That can be adapted to another domain."""
 IMAGES = "images"
 """A target_format: every image below the folder, whose folders are no classes, without labels."""
+TRAIN = "target_train"
+"""The setting that names labelled images to learn from."""
 LEAST = 2
 """Images that say something of a domain."""
 
@@ -67,12 +69,12 @@ def open_target(job: Job, source: Dataset, splits: Splits, listen: Listen) -> Ta
         raise ConfigError("target: what adapts sees whole pictures yet, not slices. Leave one of them out.")
     if job.folds:
         raise ConfigError("target: has one model to adapt, and folds make several. Leave one of them out.")
-    dataset, known = read_target(job, job.target, source)
-    dataset, unreadable = readable(dataset, job)
+    dataset, known = read_target(job, "target", source)
+    dataset, unreadable = readable(dataset, job, "target")
     notes = [*dataset.notes, *unreadable]
     proof = None
     if known:
-        proof, told = in_classes_of(source, dataset, job, job.target)
+        proof, told = in_classes_of(source, dataset, job, "target")
         notes += told
     held = _held_out(dataset)
     if held:
@@ -95,21 +97,22 @@ def open_target(job: Job, source: Dataset, splits: Splits, listen: Listen) -> Ta
     return Target(unlabelled, proof if proof is not None and len(proof) else None, tuple(notes))
 
 
-def read_target(job: Job, where: str, source: Dataset, *, labelled: bool = False) -> tuple[Dataset, bool]:
+def read_target(job: Job, key: str, source: Dataset) -> tuple[Dataset, bool]:
     """Return images of the target's domain, and whether they have labels: those of one folder have none.
 
-    source: whose task it is. labelled: whether they must have, so that one folder is that of one class.
+    key: the setting that names them, `target`, or `target_train`, which must have labels. source: whose task it is.
     """
+    where, labelled = getattr(job, key), key == TRAIN
     path = os.path.expanduser(where)
     if not Path(path).exists():
-        raise ConfigError(f"target {where}: no such file or folder.")
+        raise ConfigError(f"{key} {where}: no such file or folder.")
     masks = source.task == "semantic"
     nested = job.target_format == IMAGES
     format = None if nested else job.target_format
     told = format is not None or job.target_reader or labelled or (masks and not nested and _marked(path))
     alone = None if told else images_alone(path, nested=nested)
     if alone is not None:
-        return replace(alone, task=source.task, notes=tuple(f"target {note}" for note in alone.notes)), False
+        return replace(alone, task=source.task, notes=tuple(f"{key} {note}" for note in alone.notes)), False
     try:
         # What the numbers of masks mean is seldom written beside new ones.
         alike = masks and not job.target_reader and (format or format_of(path, source.task)) == source.format
@@ -119,8 +122,8 @@ def read_target(job: Job, where: str, source: Dataset, *, labelled: bool = False
         said = str(error).replace("--set reader.", "--set target_reader.").replace("--format ", "--set target_format=")
         advice = ("" if labelled else "\n  Where the target has no labels, or not for all of its images, give a folder "
                   f"that holds the images alone, or say --set target_format={IMAGES}.")
-        raise type(error)(f"target: {said}{advice}") from None
-    return replace(dataset, notes=tuple(f"target {note}" for note in dataset.notes)), True
+        raise type(error)(f"{key}: {said}{advice}") from None
+    return replace(dataset, notes=tuple(f"{key} {note}" for note in dataset.notes)), True
 
 
 def _marked(path: str) -> bool:
@@ -145,26 +148,26 @@ def images_alone(path: str, *, nested: bool = False) -> Dataset | None:
     return Dataset(samples, (), "classification", "folder", tree.root, (note,), tuple(tree.ignored))
 
 
-def readable(dataset: Dataset, job: Job) -> tuple[Dataset, list[str]]:
+def readable(dataset: Dataset, job: Job, key: str) -> tuple[Dataset, list[str]]:
     """Return the images that decode. Raises DataError naming the others, unless the job leaves them out."""
     found = scan([sample.source for sample in dataset.samples])
     bad = [str(error) for error in found if isinstance(error, ImageError)]
     if not bad:
         return dataset, []
     if not job.skip_bad:
-        raise DataError(f"{len(bad)} of {len(dataset)} images of the target can't be read:\n{listed(bad)}\n"
+        raise DataError(f"{len(bad)} of {len(dataset)} images of {key} can't be read:\n{listed(bad)}\n"
                         "  Mend or replace them, or leave them out with --skip-bad.")
     kept = [row for row, error in enumerate(found) if not isinstance(error, ImageError)]
-    return dataset.subset(kept), [f"target: {len(bad)} unreadable images left out (--skip-bad)"]
+    return dataset.subset(kept), [f"{key}: {len(bad)} unreadable images left out (--skip-bad)"]
 
 
-def in_classes_of(source: Dataset, target: Dataset, job: Job, where: str) -> tuple[Dataset, list[str]]:
+def in_classes_of(source: Dataset, target: Dataset, job: Job, key: str) -> tuple[Dataset, list[str]]:
     """Return the images of the shared classes, labelled as in the source, and how the sets of classes differ."""
     place = {its: mine for mine, its in matched(source.classes, target.classes)}
     if not place:
-        raise ConfigError(f"target {where}: none of its classes ({_some(target.classes)}) is one of "
-                          f"{job.data} ({_some(source.classes)}). Give both the same names; for images without labels, "
-                          f"say --set target_format={IMAGES}.")
+        advice = "." if key == TRAIN else f"; for images without labels, say --set target_format={IMAGES}."
+        raise ConfigError(f"{key} {getattr(job, key)}: none of its classes ({_some(target.classes)}) is one of "
+                          f"{job.data} ({_some(source.classes)}). Give both the same names{advice}")
     if source.task == "semantic":
         kept = _relabelled_pixels(target, place)
     else:
@@ -174,16 +177,17 @@ def in_classes_of(source: Dataset, target: Dataset, job: Job, where: str) -> tup
     absent = [name for label, name in enumerate(source.classes) if label not in place.values()]
     renamed = [f"{target.classes[its]} as {source.classes[mine]}" for its, mine in sorted(place.items())
                if target.classes[its] != source.classes[mine]]
-    notes = [f"target: {len(place)} of {len(source.classes)} classes are shared, by name"
+    notes = [f"{key}: {len(place)} of {len(source.classes)} classes are shared, by name"
              + (f" ({_some(renamed)})" if renamed else "")]
     if absent:
-        notes.append(f"target: a partial set of classes: it does not have {_some(absent)}")
+        notes.append(f"{key}: a partial set of classes: it does not have {_some(absent)}")
     if strange:
         are = "is" if len(strange) == 1 else "are"
         theirs = "pixels" if source.task == "semantic" else f"{len(target) - len(kept)} images"
-        notes.append(f"target: an open set of classes: {_some(strange)} {are} not known to the source. Their "
-                     f"{theirs} are adapted to like the others, since no label is looked at; "
-                     "they do not count in the proof, where every answer would be wrong")
+        fate = ("left out" if key == TRAIN else "adapted to like the others, since no label is looked at; they do not "
+                "count in the proof, where every answer would be wrong")
+        notes.append(f"{key}: an open set of classes: {_some(strange)} {are} not known to the source. Their {theirs} "
+                     f"are {fate}")
     proof = Dataset(kept, source.classes, source.task, target.format, target.root)
     return proof, notes
 

@@ -124,6 +124,11 @@ def test_what_changes_no_answer_leaves_the_start(tmp_path):
     assert "changes no answer on the target" in events.notes()
 
 
+def test_what_no_validator_tells_apart_is_not_taken(monkeypatch, tmp_path):
+    monkeypatch.setattr(NeighbourAgreement, "__call__", lambda self, evidence: 0.0)
+    assert kept(tmp_path, "bad", "good")[0] == "bad"
+
+
 def test_every_validator_is_a_guard(tmp_path):
     able = [name for name in VALIDATORS.names() if name != "last_epoch"]
     found = {name: kept(tmp_path / name, "good", "bad", guard=name)[0] for name in able}
@@ -214,3 +219,15 @@ def test_of_many_images_some_are_looked_at_evenly_spread():
 def test_few_images_are_all_looked_at():
     few = Dataset((Sample("one", Path("one.png"), None),), ("a", "b"), "classification", "folder")
     assert evenly(few) is few
+
+
+def test_where_answers_are_no_ground_transfer_tries_what_does_not_build_on_them(monkeypatch, tmp_path):
+    events, tried = Events(), []
+    noise = np.random.default_rng(0).normal(size=(50, 3))
+    parts, known = two_groups(tmp_path, events, target=noise)
+    start, better = model_of(ACROSS, np.zeros(2)), model_of(ALONG, np.zeros(2))
+    monkeypatch.setattr(Transfer, "_tried", lambda self, name, *rest: tried.append(name) or better)
+    assert Transfer().fit(start, parts, known) is better
+    assert tried == ["adabn"]
+    assert "no ground to build on" in events.notes()
+    assert "transfer: adabn is taken" in events.notes()

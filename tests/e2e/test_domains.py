@@ -288,12 +288,19 @@ def test_a_changed_labelled_image_is_found_and_stops_a_resume(world, few, tmp_pa
 
 def test_source_then_target_resumes_in_its_second_training_to_the_same_model(world, few, tmp_path):
     whole = made(world, tmp_path / "whole", method=[TWICE], target_train=str(few))
+    assert list(whole.history["epoch"]) == list(range(1, 10))  # one on the source, eight on the target
     cut = tmp_path / "cut"
     with pytest.raises(Interrupted):  # the training on the source has but 4 steps
         run(hs.Job.parse(settings(world, method=[TWICE], target_train=str(few))), cut,
             listen=kill_at_step(6, signal.SIGINT))
     resume(cut)
     assert not changed_metrics(whole, hs.load_run(cut))
+
+
+def test_before_source_then_target_nothing_knows_the_labels_of_the_target(world, few, tmp_path):
+    found = made(world, tmp_path / "twice", method=[TWICE], target_train=str(few))
+    alone = made(world, tmp_path / "alone", method="probe")
+    assert found.baselines["probe"] == alone.baselines.get("probe", alone.splits)
 
 
 def test_source_then_target_needs_labelled_images(world, tmp_path):

@@ -80,6 +80,8 @@ class Splits:
     """Images of another domain to adapt to. None of them has a label here, whatever is known elsewhere."""
     labelled: Dataset | None = None
     """Other images of that domain, with labels that may be learned from."""
+    source: Dataset | None = None
+    """The train part as it was before the labelled images joined it; None where they did not."""
 
     @property
     def images(self) -> int:
@@ -90,7 +92,8 @@ class Splits:
         """Return the splits with the labelled images of the other domain at the end of train."""
         if self.labelled is None:
             return self
-        return replace(self, train=replace(self.train, samples=self.train.samples + self.labelled.samples))
+        together = replace(self.train, samples=self.train.samples + self.labelled.samples)
+        return replace(self, train=together, source=self.train)
 
     def items(self) -> list[tuple[str, Dataset]]:
         """Return (name, part) in the order train, val, test."""

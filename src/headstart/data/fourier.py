@@ -25,8 +25,8 @@ def with_amplitude_of(picture: np.ndarray, style: np.ndarray, *, beta: float) ->
     """Return float64 [H, W, C]: each channel with its own phases, and the other's amplitudes near frequency 0.
 
     picture, style: [H, W, C], of one size and any numbers. beta: 0..0.5; the amplitudes of both frequencies from -b to
-    b are exchanged, b = floor(beta * min(H, W)): a square of side 2 b + 1. With 0 that is the mean alone, from 0.5 on
-    all there is.
+    b are exchanged, b = floor(beta * min(H, W)): a square of side 2 b + 1. With 0 that is the mean alone, with 0.5 all
+    there is of a square picture.
     """
     assert picture.shape == style.shape, (picture.shape, style.shape)
     height, width = picture.shape[:2]

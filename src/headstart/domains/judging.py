@@ -28,7 +28,7 @@ MOST = 2000
 def evidence_of(start: Model, splits: Splits, context: Context) -> Evidence:
     """Return what validators see of a model that is to be adapted."""
     assert splits.target is not None, "a method that adapts to a domain has one"
-    parts = [evenly(part) for part in (splits.train, splits.val, splits.target)]
+    parts = [evenly(part) for part in (splits.source or splits.train, splits.val, splits.target)]
     train, val, target = (context.vectors(start, part) for part in parts)
     return Evidence(target, start.logits_of(target), val, start.logits_of(val), parts[1].labels(), train,
                     parts[0].labels(), epoch=0)
@@ -125,14 +125,12 @@ def better(name: str, models: tuple[Model, Model], seen: tuple[Evidence, Evidenc
     old, new = before[guard], after[guard]
     changed = float((first.target_logits.argmax(1) != second.target_logits.argmax(1)).mean())
     told = f"{guard} {old:.4f} before, {new:.4f} after; {changed:.1%} of the target's {what} changed"
-    ground = carried(first) if from_answers else 1.0
-    if ground < GROUND:
-        context.listen(Note(groundless(name, ground), "warning"))
+    if from_answers and without_ground(name, first, context):
         return start
     if not changed:
         context.listen(Note(f"{name}: changes no answer on the target, so that the model is kept as it was before"))
         return start
-    if new >= old:  # NaN tells nothing, and what tells nothing speaks for no change
+    if new > old:  # NaN tells nothing, and what tells nothing speaks for no change
         context.listen(Note(f"{name}: kept, {told}"))
         return adapted
     context.listen(Note(f"{name}: the target's images speak against it ({told}), so that the model is kept as it was "
@@ -140,8 +138,17 @@ def better(name: str, models: tuple[Model, Model], seen: tuple[Evidence, Evidenc
     return start
 
 
+def without_ground(name: str, first: Evidence, context: Context) -> bool:
+    """Return whether the answers of the start are no ground to build on, and say so."""
+    ground = carried(first)
+    if ground < GROUND:
+        context.listen(Note(f"{groundless(name, ground)} The model is kept as it was before; --set method.{name}."
+                            "guard=none takes what comes.", "warning"))
+    return ground < GROUND
+
+
 def groundless(name: str, ground: float) -> str:
     """Return why a method that builds on a model's answers is not believed."""
-    return (f"{name}: on the target the model is hardly ever as sure as where it is right on the source (it carries "
-            f"over {max(0.0, ground):.0%} of what it knows beyond guessing), so that its answers are no ground to "
-            "build on. It is kept as it was before. Do the images show these classes? guard=none takes what comes.")
+    return (f"{name}: on the target the model is hardly more than guessing (it carries over {max(0.0, ground):.0%} of "
+            "what it knows beyond that), so that its answers are no ground to build on, and what would build on them "
+            "is left out. Do the images show these classes?")

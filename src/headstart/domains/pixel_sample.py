@@ -16,6 +16,7 @@ from headstart.canvas import on_canvas
 from headstart.data.dataset import Dataset, Splits
 from headstart.data.pixel_classes import classes_of, resized_classes
 from headstart.data.transforms import Preprocessing, to_tensor
+from headstart.domains.judging import even_rows
 from headstart.errors import DataError
 from headstart.images import decode
 from headstart.methods.method import Context
@@ -124,7 +125,7 @@ def _resting(device: str, *parts: nn.Module) -> Iterator[None]:
 
 def _drawn(name: str, part: Dataset, preprocessing: Preprocessing, seed: int) -> _Pixels:
     """Return pixels of images that lie evenly in a part; of the source only such as have a class."""
-    rows = np.linspace(0, len(part) - 1, min(len(part), IMAGES)).astype(np.int64)
+    rows = even_rows(len(part), IMAGES)
     most = min(DENSEST, MOST // len(rows))
     pictures, places, labels = [], [], []
     for row in rows.tolist():

@@ -6,12 +6,13 @@ from abc import abstractmethod
 from typing import ClassVar
 
 from headstart.data.dataset import Splits
-from headstart.domains.judging import keep_better
+from headstart.domains.judging import evidence_of, keep_better, verdicts, without_ground
 from headstart.domains.pixel_judging import keep_better_pixels
+from headstart.events import Judged
 from headstart.methods.method import Context, Method
 from headstart.model import Model
 from headstart.tasks.semantic import Semantic
-from headstart.validators.validator import USUAL, GuardName
+from headstart.validators.validator import NONE, USUAL, GuardName
 
 
 class TargetMethod(Method):
@@ -36,6 +37,12 @@ class TargetMethod(Method):
 
     def fit(self, model: Model, splits: Splits, context: Context) -> Model:
         """Return the adapted model, or `model` where the guard holds that for better. Raises as `adapted`."""
+        guarded = self.from_answers and self.guard != NONE and not isinstance(model.task, Semantic)
+        if guarded and self.trains_backbone:  # a training would take long to find out
+            first = evidence_of(model, splits, context)
+            if without_ground(self.part_name, first, context):
+                context.listen(Judged(self.part_name, 0, verdicts(first)))
+                return model
         found = self.adapted(model, splits, context)
         if found is model:
             return model

@@ -56,6 +56,9 @@ class Method(Part):
     """Names of the tasks that the method supports."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Methods that must run before this one; they are put in front where the user did not name them."""
+    takes_labelled: ClassVar[bool] = False
+    """Whether it takes the labelled images of a target from `splits.labelled` itself: they don't join train then, for
+    no method of its chain."""
     needs_target: ClassVar[bool] = False
     """Whether it adapts to images of another domain, `splits.target`."""
     trains_backbone: ClassVar[bool] = True

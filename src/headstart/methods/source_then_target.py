@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from headstart.data.dataset import Dataset, Splits
+from headstart.data.dataset import Splits
 from headstart.errors import ConfigError
+from headstart.events import EpochEnded, Event, Kept, Listen
 from headstart.methods.method import Context, Method
 from headstart.model import Model
 from headstart.training.plan import Plan
@@ -18,12 +19,14 @@ from headstart.training.train import train
 class SourceThenTarget(Plan, Method):
     """Fine-tunes twice: on the source's images alone, and from there, more gently, on those of `target_train` alone.
 
-    The epoch of the second training is chosen by the images that it learns from: there are none to spare. To learn from
-    both at once, as joint training does, take `finetune`, or any other method.
+    What comes before it knows the source alone, too. The epoch of the second training is chosen by the images that it
+    learns from: there are none to spare. To learn from both at once, as joint training does, take `finetune`, or any
+    other method.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
     needs: ClassVar[tuple[str, ...]] = ("probe",)
+    takes_labelled: ClassVar[bool] = True
 
     target_epochs: int = Field(10, ge=1, le=10_000)
     """Passes over the labelled images of the target."""
@@ -40,16 +43,15 @@ class SourceThenTarget(Plan, Method):
         """Return the model after both trainings. Raises as `refuse_unfit` and `train`."""
         self.refuse_unfit(model, splits)
         assert splits.labelled is not None
-        source = splits.train.subset(range(len(splits.train) - len(splits.labelled)))  # they stand at its end
-        taught = train(model, replace(splits, train=source), self,
-                       replace(context, workspace=context.workspace / "source"))
+        taught = train(model, splits, self, replace(context, workspace=context.workspace / "source"))
         gently = self.model_copy(update={"epochs": self.target_epochs, "lr_head": self.lr_head * self.target_rate,
                                          "lr_backbone": self.lr_backbone * self.target_rate})
-        few = _even(splits.labelled)
-        return train(taught, replace(splits, train=few, val=few), gently,
-                     replace(context, workspace=context.workspace / "target"))
+        return train(taught, replace(splits, train=splits.labelled, val=splits.labelled), gently,
+                     replace(context, workspace=context.workspace / "target", listen=self._after(context.listen)))
 
+    def _after(self, listen: Listen) -> Listen:
+        """Return a listener to whom the epochs of the second training follow on those of the first."""
+        def later(event: Event) -> None:
+            listen(replace(event, epoch=event.epoch + self.epochs) if isinstance(event, EpochEnded | Kept) else event)
 
-def _even(part: Dataset) -> Dataset:
-    """Return the images with weights that are small numbers again: against the source they count no more."""
-    return replace(part, samples=tuple(replace(s, weight=s.weight / part.samples[0].weight) for s in part.samples))
+        return later

@@ -25,7 +25,8 @@ class Transfer(Method):
     """What `--method auto` does where a target is named. Nothing that the validator holds for worse is ever taken.
 
     First the candidates on cached features, in seconds each. If the best of them leaves much to gain (its score is
-    below `enough`), the methods of `train` go on from it, each kept only if its score is higher still.
+    below `enough`), the methods of `train` go on from it, each kept only if its score is higher still. Where the
+    model's answers are hardly more than guessing, only those of `train` that do not build on them are tried.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
@@ -34,8 +35,8 @@ class Transfer(Method):
 
     candidates: Words = ("coral", "propagation", "prototypes", "t3a")
     """The quick methods to try."""
-    train: Words = ("shot",)
-    """The methods that train, for where the quick ones leave much to gain; `none` for none."""
+    train: Words = ("adabn", "shot")
+    """The slow methods, for where the quick ones leave much to gain; `none` for none."""
     enough: float = Field(0.9, ge=-1, le=1)
     """Score of `select` from which on no training would pay."""
     select: GuardName = USUAL
@@ -66,13 +67,14 @@ class Transfer(Method):
         context.listen(Judged(self.part_name, 0, scores))
         if ground < GROUND:
             context.listen(Note(groundless(self.part_name, ground), "warning"))
-            return model
         score, told = scores[self.select], {START: scores[self.select]}
         for training, candidates in ((False, self.candidates), (True, self.train)):
             if training and (score >= self.enough or context.remaining() <= 0):
                 break
-            start, before = (best, name) if training else (model, START)
             for candidate in candidates:
+                if ground < GROUND and (not training or _methods()[candidate].from_answers):
+                    continue
+                start, before = (best, name) if training else (model, START)
                 found = self._tried(candidate, start, splits, context)
                 if found is None:
                     continue
