@@ -103,12 +103,12 @@ def with_sealed_test(parts: Splits, reads: list[int]) -> Splits:
 
 
 def with_target(parts: Splits, folder: Path) -> Splits:
-    """The splits with a target without labels: as many other pictures, darker."""
+    """The splits with a target without labels, as many other pictures, darker, and with some of it that has labels."""
     images = []
     for number, path in enumerate(pictures(folder, len(parts.train))):
         Image.fromarray((np.asarray(Image.open(path)) * 0.9).astype(np.uint8)).save(path)
         images.append(Sample(f"target {number}", path, None))
-    return replace(parts, target=replace(parts.train, samples=tuple(images)))
+    return replace(parts, target=replace(parts.train, samples=tuple(images)), labelled=parts.val)
 
 
 def build(name: str, start: Model, parts: Splits, folder: Path) -> Method:

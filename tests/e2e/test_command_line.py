@@ -121,9 +121,12 @@ def killed(words: list[object], run: Path, sign: signal.Signals, epochs: int) ->
 @pytest.mark.parametrize(("sign", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_run_stopped_by_a_signal_resumes_to_identical_weights(sign: signal.Signals, code: int, finetuned: hs.Run,
                                                                 digits: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    words = ["adapt", digits, "--method", "finetune", "--set", "method.finetune.epochs=2", "--out", run, *SMALL]
-    assert killed(words, run, sign, epochs=1) == code
+    words = ["adapt", digits, "--method", "finetune", "--set", "method.finetune.epochs=2", *SMALL]
+    for attempt in range(3):  # on a busy machine the run may have ended before the signal came
+        run = tmp_path / f"try {attempt}" / "run"
+        if (found := killed([*words, "--out", run], run, sign, epochs=1)) != 0:
+            break
+    assert found == code
     assert hs.load_run(run).status == "interrupted"  # after SIGKILL too, though run.json could not be told
     assert json.loads(headstart("runs", run.parent, "--json").stdout)["runs"][0]["status"] == "interrupted"
     headstart("resume", run)
