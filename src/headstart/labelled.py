@@ -87,17 +87,16 @@ def beside(train: Dataset, images: Dataset, share: float) -> tuple[Dataset, floa
 def _without(target: Target, images: Dataset) -> tuple[Target, int]:
     """Return the target without the images that are learned from, and how many were there: they would flatter the
     proof."""
-    known = set(content_hashes(images))
+    known, gone = set(content_hashes(images)), set()
 
     def rest(part: Dataset) -> Dataset:
-        return part.subset([row for row, content in enumerate(content_hashes(part)) if content not in known])
+        rows = [row for row, content in enumerate(content_hashes(part)) if content not in known]
+        gone.update({sample.id for sample in part.samples} - {part.samples[row].id for row in rows})
+        return part.subset(rows)
 
     left = rest(target.images)
     if len(left) < LEAST:
         raise DataError(f"target_train: all but {len(left)} images of the target are among those that are learned "
                         "from. Name others as the target.")
     proof = rest(target.proof) if target.proof is not None else None
-    gone = {sample.id for part, kept in ((target.images, left), (target.proof, proof)) if part is not None
-            for sample in part.samples} - {sample.id for part in (left, proof) if part is not None
-                                           for sample in part.samples}
     return replace(target, images=left, proof=proof if proof is not None and len(proof) else None), len(gone)

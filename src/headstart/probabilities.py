@@ -58,3 +58,11 @@ def nuclear_norm(probabilities: np.ndarray) -> float:
     tall = count > classes
     values = np.linalg.svd(np.linalg.qr(probabilities, mode="r") if tall else probabilities, compute_uv=False)
     return float(min(values.sum() / np.sqrt(min(count, classes) * count), 1.0))
+
+
+def beyond_chance(observed: float, by_chance: float) -> float:
+    """Return (a - e) / (1 - e), what of an agreement chance does not give; 0 where chance gives all. Both in 0..1.
+
+    Source: Cohen, "A Coefficient of Agreement for Nominal Scales", 1960.
+    """
+    return (observed - by_chance) / (1 - by_chance) if by_chance < 1 else 0.0

@@ -37,8 +37,9 @@ class TargetMethod(Method):
 
     def fit(self, model: Model, splits: Splits, context: Context) -> Model:
         """Return the adapted model, or `model` where the guard holds that for better. Raises as `adapted`."""
-        guarded = self.from_answers and self.guard != NONE and not isinstance(model.task, Semantic)
-        if guarded and self.trains_backbone:  # a training would take long to find out
+        from_answers = self.from_answers
+        if from_answers and self.guard != NONE and self.trains_backbone and not isinstance(model.task, Semantic):
+            from_answers = False  # what follows need not ask again; a training would take long to find out
             first = evidence_of(model, splits, context)
             if without_ground(self.part_name, first, context):
                 context.listen(Judged(self.part_name, 0, verdicts(first)))
@@ -49,5 +50,4 @@ class TargetMethod(Method):
         if isinstance(model.task, Semantic):
             return keep_better_pixels(self.part_name, model, found, splits, context, guard=self.guard,
                                       from_answers=self.from_answers)
-        return keep_better(self.part_name, model, found, splits, context, guard=self.guard,
-                           from_answers=self.from_answers)
+        return keep_better(self.part_name, model, found, splits, context, guard=self.guard, from_answers=from_answers)

@@ -27,7 +27,7 @@ from headstart.training.image_lesson import ImageLesson
 from headstart.training.imbalance import train_weights
 from headstart.training.lesson import Share
 from headstart.training.loading import val_loader
-from headstart.training.monitor import Watched
+from headstart.training.monitor import Chosen
 from headstart.training.network import Network
 from headstart.training.objective import Teaching
 from headstart.training.pictures import SHARE, Pictures, ValImages, free_memory
@@ -56,14 +56,14 @@ class DomainLesson(ImageLesson):
 
     unused = ("mask_losses", "monitor", "mix")  # type: ignore[assignment]
     plan: DomainPlan
-    monitor: _Chosen  # type: ignore[assignment]
+    monitor: _Labelling  # type: ignore[assignment]
 
     def __init__(self, model: Model, splits: Splits, plan: DomainPlan, context: Context) -> None:
         assert splits.target is not None, "a method that adapts to a domain has one"
         target = _unlabelled(splits.target)
         taught = dataclasses.replace(splits, train=target) if plan.source_free else splits
         super().__init__(model, taught, plan, context)
-        self.monitor = _Chosen(plan.select)
+        self.monitor = _Labelling(plan.select)
         needs = {name for part in plan.alignments for name in part.uses}
         self._strong, self._wants_pseudo = "strong" in needs, PSEUDO in needs
         self._wants_reference = "reference" in needs
@@ -214,12 +214,11 @@ class DomainLesson(ImageLesson):
                            (plain.images,) * (1 + self._strong))
 
 
-class _Chosen(Watched):
+class _Labelling(Chosen):
     """What a validator says, and the labels that the network gave the target, for a checkpoint."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(name, "max")
-        self.shown = name != "last_epoch"  # the epoch stands beside it
+        super().__init__(name)
         self.pseudo: torch.Tensor | None = None
         """int64 [M]."""
 

@@ -19,7 +19,7 @@ from headstart.training.scope import Scope
 from headstart.training.train import train
 
 
-class DomainTraining(DomainPlan, TargetMethod):
+class TargetTraining(TargetPlan, TargetMethod):
     """Trains by its plan, and keeps the chosen epoch."""
 
     def adapted(self, model: Model, splits: Splits, context: Context) -> Model:
@@ -27,16 +27,16 @@ class DomainTraining(DomainPlan, TargetMethod):
         return train(model, splits, self, context)
 
 
-class SegmenterTraining(TargetPlan, TargetMethod):
-    """Trains a segmenter by its plan, and keeps the chosen epoch."""
+class DomainTraining(DomainPlan, TargetTraining):
+    """Trains a classifier with alignments."""
+
+
+class SegmenterTraining(TargetTraining):
+    """Trains a segmenter."""
 
     tasks: ClassVar[tuple[str, ...]] = ("semantic",)
     task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {"semantic": {
         "epochs": 12, "batch_size": 2, "lr_head": 1e-3, "lr_backbone": 5e-4, "augment": "standard", "guard": GUARD}}
-
-    def adapted(self, model: Model, splits: Splits, context: Context) -> Model:
-        """Return the model of the chosen epoch. Raises as `training.train.train`."""
-        return train(model, splits, self, context)
 
 
 class NormTraining(DomainTraining):

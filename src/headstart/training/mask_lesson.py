@@ -118,11 +118,15 @@ class MaskLesson(WholeLesson):
 
     def blank(self, count: int) -> MaskBatch:
         """Return a batch of black images of the first class."""
+        return self.batch([self._black()] * count)
+
+    def _black(self) -> MaskItem:
+        """Return a black image of the first class."""
         settings = self.preprocessing
         image = torch.zeros(settings.channels, settings.size, settings.size, dtype=torch.uint8)
         classes = torch.zeros(settings.size, settings.size, dtype=torch.uint8)
         # At no position of the data: maps that are kept must not be taken for those of a picture.
-        return self.batch([MaskItem(image, classes, 1.0, -1) for _ in range(count)])
+        return MaskItem(image, classes, 1.0, -1)
 
     @cached_property
     def _class_weights(self) -> torch.Tensor:

@@ -56,6 +56,14 @@ class Watched:
         """Take up a state that `tensors` returned."""
 
 
+class Chosen(Watched):
+    """What a validator says of a model on a target."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "max")
+        self.shown = name != "last_epoch"  # the epoch stands beside it
+
+
 class Monitor(Watched):
     """One metric: running over the batches of training, or exact over a whole split."""
 

@@ -19,7 +19,7 @@ from headstart.model import Model
 from headstart.tasks.semantic import Semantic
 from headstart.training.domain_plan import TargetPlan
 from headstart.training.mask_lesson import MaskLesson
-from headstart.training.monitor import Watched
+from headstart.training.monitor import Chosen
 from headstart.training.network import Network
 from headstart.training.pictures import SHARE, Pictures, free_memory
 from headstart.training.plan import Plan
@@ -38,8 +38,7 @@ class TargetLesson(MaskLesson):
     def __init__(self, model: Model, splits: Splits, plan: TargetPlan, context: Context) -> None:
         assert splits.target is not None, "a method that adapts to a domain has one"
         super().__init__(model, splits, plan, context)
-        self.monitor = Watched(plan.select, "max")
-        self.monitor.shown = plan.select != "last_epoch"  # the epoch stands beside it
+        self.monitor = Chosen(plan.select)
         self.target_pictures = WholePictures(splits.target, model.preprocessing, budget=SHARE * free_memory())
         self._sample = PixelSample(model, splits, context)
         self._validated: Network | None = None

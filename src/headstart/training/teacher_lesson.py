@@ -104,12 +104,10 @@ class TeacherLesson(TargetLesson):
         loss.backward()
         return Share(share.loss + float(loss.detach()), share.shown, share.weight)
 
-    def blank(self, count: int) -> MaskBatch:
-        """Return a batch of black images of both domains."""
-        settings = self.preprocessing
-        image = torch.zeros(settings.channels, settings.size, settings.size, dtype=torch.uint8)
-        classes = torch.zeros(settings.size, settings.size, dtype=torch.uint8)
-        return self.batch([TaughtItem(image, classes, 1.0, -1, image, image) for _ in range(count)])
+    def _black(self) -> TaughtItem:
+        """Return a black image of both domains."""
+        item = super()._black()
+        return TaughtItem(item.image, item.classes, item.weight, item.index, item.image, item.image)
 
     def _told(self, network: nn.Module, images: torch.Tensor) -> torch.Tensor:
         """Return float32 logits [B, C, H, W]."""

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from headstart.neighbours import QUERIES, centre, nearest
+from headstart.probabilities import beyond_chance
 from headstart.validators.validator import Evidence, Validator
 
 # M target images, D features
@@ -36,4 +37,4 @@ class NeighbourAgreement(Validator):
             agreed += int((labels[places] == labels[rows, None]).sum())
         observed = agreed / (len(labels) * count)
         by_chance = float(((np.bincount(labels) / len(labels)) ** 2).sum())
-        return (observed - by_chance) / (1 - by_chance) if by_chance < 1 else 0.0
+        return beyond_chance(observed, by_chance)

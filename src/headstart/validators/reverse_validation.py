@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from headstart.probabilities import softened
+from headstart.probabilities import beyond_chance, softened
 from headstart.round_trip import PENALTY, taught
 from headstart.validators.validator import Evidence, Validator
 
@@ -36,4 +36,4 @@ class ReverseValidation(Validator):
         observed = float((answers == labels).mean())
         by_chance = float(np.bincount(answers, minlength=classes) @ np.bincount(labels, minlength=classes)
                           / len(labels) ** 2)
-        return (observed - by_chance) / (1 - by_chance) if by_chance < 1 else 0.0
+        return beyond_chance(observed, by_chance)
