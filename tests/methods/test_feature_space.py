@@ -275,9 +275,9 @@ def answers(found, parts, known):
 @pytest.mark.parametrize("method", [Coral(shrinkage=1.0), Transport(), Prototypes(), Subspace()],
                          ids=lambda method: method.part_name)
 def test_a_target_that_was_moved_along_is_answered_right_where_it_was_not_before(method, tmp_path):
-    start, parts, known, truth = two_classes(tmp_path, shift=np.array([1.9, 0, 0]), events=Events())
+    start, parts, known, truth = two_classes(tmp_path, shift=np.array([1.7, 0, 0]), events=Events())
     made = method.fit(start, parts, known)
-    assert (answers(start, parts, known) == truth).mean() < 0.8
+    assert (answers(start, parts, known) == truth).mean() < 0.9
     assert (answers(made, parts, known) == truth).mean() > 0.95
     assert made.backbone is start.backbone
 
