@@ -50,8 +50,14 @@ class SourceThenTarget(Plan, Method):
                      replace(context, workspace=context.workspace / "target", listen=self._after(context.listen)))
 
     def _after(self, listen: Listen) -> Listen:
-        """Return a listener to whom the epochs of the second training follow on those of the first."""
+        """Return a listener to whom the epochs of the second training follow on those of the first.
+
+        It has no validation that a fit could be judged by: it chooses by the images that it learns from.
+        """
         def later(event: Event) -> None:
+            if isinstance(event, EpochEnded):
+                event = replace(event, values={name: value for name, value in event.values.items()
+                                               if not name.startswith("val_")})
             listen(replace(event, epoch=event.epoch + self.epochs) if isinstance(event, EpochEnded | Kept) else event)
 
         return later
