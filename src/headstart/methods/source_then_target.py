@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -12,7 +13,7 @@ from headstart.errors import ConfigError
 from headstart.events import EpochEnded, Event, Kept, Listen
 from headstart.methods.method import Context, Method
 from headstart.model import Model
-from headstart.training.plan import Plan
+from headstart.training.plan import WHOLE, Plan
 from headstart.training.train import train
 
 
@@ -24,7 +25,8 @@ class SourceThenTarget(Plan, Method):
     other method.
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("classification",)
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "detection", "semantic")
+    task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = WHOLE
     needs: ClassVar[tuple[str, ...]] = ("probe",)
     takes_labelled: ClassVar[bool] = True
 
