@@ -1,6 +1,6 @@
 """Segmentation of another domain: what fda, mean_teacher and adabn add to a model of the source, CamVid at dusk.
 
-    python benchmarks/bench_mask_domains.py [--seeds 0,1,2] [--methods "finetune;finetune,mean_teacher"] [--budget 3600]
+    python benchmarks/bench_mask_domains.py [--seeds 0,1,2] [--methods "finetune;finetune,fda"] [--budget 3600]
     python benchmarks/bench_mask_domains.py --table                  write the table into docs/benchmarks.md
     python benchmarks/bench_mask_domains.py --copy FOLDER            only write `city` and `dusk` there
 
@@ -38,17 +38,13 @@ DUSK, NOISE = np.array([0.2, 0.3, 0.55]), 20.0
 BACKBONE, SIZE = "efficientnet_lite0", 160
 PROBE = {"method": "probe", "epochs": 2}
 SOURCE = "finetune"
-"""What knows the source alone, and what the others begin with."""
-STEPS: dict[str, dict[str, Any]] = {
-    "finetune,finetune": {"method": "finetune"},
-    "finetune,fda": {"method": "fda", "guard": "none"},
-    "finetune,mean_teacher": {"method": "mean_teacher", "guard": "none"}}
-"""The second step of a chain; fine-tuned once more is what as many steps without the target give."""
-CHAINS: dict[str, list[dict[str, Any]]] = {
-    SOURCE: [PROBE, {"method": "finetune"}],
-    "adabn": [PROBE, {"method": "finetune", "batch_norm": "train"}, {"method": "adabn", "guard": "none"}]}
-"""Chains that begin with the pretrained backbone."""
-NAMES = (*CHAINS, *STEPS)
+METHODS: dict[str, dict[str, Any]] = {
+    "finetune": {"method": "finetune"}, "fda": {"method": "fda", "guard": "none"},
+    "mean_teacher": {"method": "mean_teacher", "guard": "none"},
+    "finetune_norms": {"method": "finetune", "batch_norm": "train"}, "adabn": {"method": "adabn", "guard": "none"}}
+NAMES = (SOURCE, "finetune,finetune", "finetune,fda", "finetune,mean_teacher", "finetune,fda,mean_teacher",
+         "finetune_norms", "finetune_norms,adabn")
+"""Chains of methods. Fine-tuned twice is what as many steps give without the target."""
 
 
 def copy(folder: Path) -> None:
@@ -64,16 +60,18 @@ def copy(folder: Path) -> None:
 
 
 def measure(name: str, seed: int, folder: Path) -> dict[str, Any]:
-    """Return the row of one chain of methods. folder: of `copy`; the source's run stays there for the others."""
-    out = folder / f"{name}-{seed}"
-    start: dict[str, Any] = {"backbone": BACKBONE, "image_size": SIZE, "method": CHAINS.get(name)}
-    if name in STEPS:
-        if not (begun := folder / f"{SOURCE}-{seed}").exists():
-            measure(SOURCE, seed, folder)
-        start = {"init_from": begun, "method": [STEPS[name]]}
+    """Return the row of a chain of methods. folder: of `copy`; each run stays there, for others to start from it."""
+    first, _, last = name.rpartition(",")
+    start: dict[str, Any] = {"backbone": BACKBONE, "image_size": SIZE, "method": [PROBE, METHODS[last]]}
+    if first:
+        begun = folder / f"{first}-{seed}"
+        if not begun.exists():
+            measure(first, seed, folder)
+        start = {"init_from": begun, "method": [METHODS[last]]}
     began, clock = time.process_time(), time.perf_counter()
     run = headstart.adapt(folder / "city", target=folder / "dusk", format="masks", reader={"classes": CLASSES},
-                          seed=seed, tracking="off", device="cpu", allow=["leak_near"], out=out, **start)
+                          seed=seed, tracking="off", device="cpu", allow=["leak_near"],
+                          out=folder / f"{name}-{seed}", **start)
     spent, seconds = time.process_time() - began, time.perf_counter() - clock
 
     def read(of: str) -> Any:
@@ -82,7 +80,8 @@ def measure(name: str, seed: int, folder: Path) -> dict[str, Any]:
 
     return {"method": name, "seed": seed, "target": run.splits["target"]["miou"].to_json(),
             "source": run.splits["test"]["miou"].to_json(),
-            "classes": {label: of["iou"]["value"] for label, of in read("details.json")["target"]["per_class"].items()},
+            "classes": {label: found["iou"]["value"]
+                        for label, found in read("details.json")["target"]["per_class"].items()},
             "guard": [row["scores"][GUARD] for row in read("validators.json") if row["epoch"] in (0, None)],
             "cpu_seconds": round(spent, 1), "seconds": round(seconds, 1), "image_size": SIZE, "commit": commit()}
 
@@ -91,7 +90,8 @@ def table(found: list[dict[str, Any]]) -> str:
     """Return what each chain reaches on the target, means over the seeds, and what the guard says of its last step."""
     bases = {row["seed"]: row["target"]["value"] for row in found if row["method"] == SOURCE}
     lines = [f"| method | seeds | mean IoU on the target | 95% interval, first seed | over {SOURCE} | worst | mean IoU "
-             "on the source's test | the guard would keep it | CPU minutes |", "|---|---|---|---|---|---|---|---|---|"]
+             "on the source's test | the guard would keep the last step | CPU minutes of that |",
+             "|---|---|---|---|---|---|---|---|---|"]
     for name in NAMES:
         rows = sorted((row for row in found if row["method"] == name), key=lambda row: int(row["seed"]))
         if not rows:
