@@ -210,6 +210,15 @@ def test_a_batch_in_parts_has_the_gradient_of_the_whole(tmp_path):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
 
 
+def test_a_blank_batch_costs_what_a_batch_does(tmp_path):
+    lesson, network = teacher(tmp_path)
+    blank = lesson.blank(2)
+    assert isinstance(blank, TaughtBatch)
+    assert math.isfinite(lesson.backward(network, blank, blank, torch.arange(2)).loss)
+    assert {name: getattr(blank, name).shape[0] for name in ("plain", "shown", "laid", "inside")} == \
+        dict.fromkeys(("plain", "shown", "laid", "inside"), 2)
+
+
 # Statistics
 
 def test_whole_pictures_give_batch_norm_their_own_statistics(tmp_path):
