@@ -51,7 +51,8 @@ class TeacherPlan(TargetPlan):
 
     decay: float = Field(0.99, gt=0, lt=1)
     """Share of the teacher's weights that a step keeps; the rest is the student's."""
-    threshold: float = Field(0.9, ge=0, le=1)
-    """Probability of the teacher's answer below which nothing is learned from a pixel of the target."""
+    threshold: float = Field(0.968, ge=0, le=1)
+    """Probability from which the teacher's answer is sure; what it says of an image counts by the share of its pixels
+    that are."""
     strength: float = Field(1.0, ge=0, le=100)
     """Weight of the target's loss beside the source's, once it is ramped up."""
