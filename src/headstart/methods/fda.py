@@ -1,12 +1,12 @@
-"""Fda: fine-tune a segmenter on the source's images in the target's style."""
+"""Fda: fine-tune a segmenter or a detector on the source's images in the target's style."""
 
 from __future__ import annotations
 
 from headstart.training.domain_plan import FourierPlan
-from headstart.training.domain_training import SegmenterTraining
+from headstart.training.domain_training import WholeTraining
 
 
-class Fda(FourierPlan, SegmenterTraining):
+class Fda(FourierPlan, WholeTraining):
     """Each training image gets the low-frequency amplitudes of an image of the target: its light and its colours.
 
     Source: Yang & Soatto, "FDA: Fourier Domain Adaptation for Semantic Segmentation", CVPR 2020; here in one training

@@ -1,8 +1,9 @@
-"""Mean teacher: train a segmenter on the source's masks and on what a mean of its own weights says of the target."""
+"""Mean teacher: train on the source's masks or boxes and on what a mean of the own weights says of the target."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from headstart.averages.ema import EMA
 from headstart.data.dataset import Splits
@@ -10,19 +11,23 @@ from headstart.errors import ConfigError
 from headstart.methods.method import Context
 from headstart.model import Model
 from headstart.training.domain_plan import TeacherPlan
-from headstart.training.domain_training import SegmenterTraining
+from headstart.training.domain_training import WholeTraining
 from headstart.training.train import train
 
 
-class MeanTeacher(TeacherPlan, SegmenterTraining):
-    """The teacher tells the class of the target's pixels, as far as it is sure; the student learns that in other
-    colours. The teacher, the exponential mean of the student's weights, is what is kept.
+class MeanTeacher(TeacherPlan, WholeTraining):
+    """The teacher tells the class of the target's pixels, or its boxes, as far as it is sure; the student learns that
+    in other colours. The teacher, the exponential mean of the student's weights, is what is kept.
 
     Source: Tarvainen & Valpola, "Mean teachers are better role models", NeurIPS 2017; for the domains of segmenters
-    Tranheden et al., "DACS", WACV 2021, here without its mixing of both domains' images.
+    Tranheden et al., "DACS", WACV 2021, here without its mixing of both domains' images; of detectors Liu et al.,
+    "Unbiased Teacher", ICLR 2021, and Deng et al., "Unbiased Mean Teacher", CVPR 2021.
     """
 
     from_answers: ClassVar[bool] = True
+    task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        task: {**settings, **({"threshold": 0.7} if task == "detection" else {})}
+        for task, settings in WholeTraining.task_defaults.items()}
 
     def refuse_unfit(self, model: Model, splits: Splits) -> None:
         """Raise ConfigError where another average is asked for."""
