@@ -189,7 +189,7 @@ def test_methods_that_can_not_do_boxes_are_refused_with_those_that_can(world, tm
 
 
 @pytest.mark.parametrize(("changes", "said"), [
-    ({"method": {"method": "adabn", "head": "solved"}}, "head=solved fits a linear head anew, which no model for detec"),
+    ({"method": {"method": "adabn", "head": "solved"}}, "head=solved fits a linear head anew, which no model for"),
     ({"method": {"method": "mean_teacher", "average": "ema"}}, "the teacher is the average. Set decay"),
     ({"method": {"method": "mean_teacher", "find_lr": True}}, "find_lr looks for the rate"),
     ({"method": {"method": "fda", "monitor": "ap50"}}, "monitor would have no effect"),
