@@ -192,3 +192,19 @@ def test_the_history_counts_what_teaches_and_a_start_that_is_sure_of_nothing_is_
 def test_a_detector_of_masks_has_no_teacher_of_boxes():
     with pytest.raises(ConfigError, match="mean_teacher: teaches boxes, and this detector learns the pixels"):
         BoxTeacherLesson.refuse(MeanTeacher(), model("mask_rcnn"))
+
+
+def test_the_targets_pictures_leave_the_statistics_of_the_head_as_they_are(tmp_path):
+    lesson, network = teacher(tmp_path, "yolox")
+    network.train()
+    batch, every = batch_of(lesson), torch.arange(2)
+    before = {name: tensor.clone() for name, tensor in network.head.state_dict().items() if "running" in name}
+    alone = teacher(tmp_path / "alone", "yolox", threshold=1.0)
+    alone[1].train()
+    for taught, seen in ((lesson, network), alone):
+        torch.manual_seed(0)
+        taught.backward(seen, batch, batch, every)
+    after = {name: network.head.state_dict()[name] for name in before}
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    assert all(torch.equal(alone[1].head.state_dict()[name], tensor) for name, tensor in after.items())
+    assert all(module.training for module in network.head.modules() if "BatchNorm" in type(module).__name__)

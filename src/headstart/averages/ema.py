@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -13,7 +13,7 @@ from headstart.averages.average import Average, Tensors
 class EMA(Average):
     """mean <- d * mean + (1 - d) * weights after every step, with d = min(decay, (1 + t) / (10 + t)), t means before.
 
-    The warm-up of d lets a short training forget where it began.
+    The warm-up of d lets a short training forget where it began; with `start: kept` d is `decay` from the first step.
     Source: Polyak & Juditsky, SIAM 1992; the warm-up is that of TensorFlow's ExponentialMovingAverage.
     """
 
@@ -21,6 +21,9 @@ class EMA(Average):
 
     decay: float = Field(0.99, gt=0, lt=1)
     """Share of the mean that a step keeps; 1 / (1 - decay) steps are remembered."""
+
+    start: Literal["forgotten", "kept"] = "forgotten"
+    """`kept` remembers the weights of the start as long as all others: for a teacher that is right already."""
 
     def due(self, step: int, *, steps: int, total: int) -> bool:
         """Return True: every step counts."""
@@ -32,4 +35,4 @@ class EMA(Average):
 
     def decay_after(self, taken: int) -> float:
         """Return d of the step that follows `taken` means."""
-        return min(self.decay, (1 + taken) / (10 + taken))
+        return self.decay if self.start == "kept" else min(self.decay, (1 + taken) / (10 + taken))

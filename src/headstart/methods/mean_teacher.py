@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from headstart.averages.ema import EMA
 from headstart.data.dataset import Splits
 from headstart.errors import ConfigError
 from headstart.methods.method import Context
 from headstart.model import Model
+from headstart.tasks.detection import Detection
 from headstart.training.domain_plan import TeacherPlan
 from headstart.training.domain_training import WholeTraining
 from headstart.training.train import train
@@ -37,4 +38,7 @@ class MeanTeacher(TeacherPlan, WholeTraining):
 
     def adapted(self, model: Model, splits: Splits, context: Context) -> Model:
         """Return the teacher of the chosen epoch. Raises as `training.train.train`."""
-        return train(model, splits, self.model_copy(update={"average": EMA(decay=self.decay)}), context)
+        # The few boxes of which a detector is sure are soon lost where the teacher follows the first steps.
+        start: Literal["kept", "forgotten"] = "kept" if isinstance(model.task, Detection) else "forgotten"
+        teacher = EMA(decay=self.decay, start=start)
+        return train(model, splits, self.model_copy(update={"average": teacher}), context)
