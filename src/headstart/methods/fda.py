@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from headstart.training.domain_plan import FourierPlan
 from headstart.training.domain_training import WholeTraining
 
@@ -12,3 +15,6 @@ class Fda(FourierPlan, WholeTraining):
     Source: Yang & Soatto, "FDA: Fourier Domain Adaptation for Semantic Segmentation", CVPR 2020; here in one training
     with one beta, without the second one on pseudo-labels of several such models.
     """
+
+    task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        **WholeTraining.task_defaults, "detection": {**WholeTraining.task_defaults["detection"], "beta": 0.05}}

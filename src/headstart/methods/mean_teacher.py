@@ -27,8 +27,8 @@ class MeanTeacher(TeacherPlan, WholeTraining):
 
     from_answers: ClassVar[bool] = True
     task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        task: {**settings, **({"threshold": 0.7} if task == "detection" else {})}
-        for task, settings in WholeTraining.task_defaults.items()}
+        **WholeTraining.task_defaults,
+        "detection": {**WholeTraining.task_defaults["detection"], "threshold": 0.5, "decay": 0.95}}
 
     def refuse_unfit(self, model: Model, splits: Splits) -> None:
         """Raise ConfigError where another average is asked for."""
