@@ -49,6 +49,12 @@ def test_they_join_train_at_its_end_with_labels_by_name_and_names_of_their_own(s
     assert "target_train: a partial set of classes: it does not have dog" in events.notes()
 
 
+def test_images_of_one_class_alone_will_do(source, target, tmp_path):
+    found, events = opened(source, target, folders(tmp_path / "few", ("owl",), each=1, start=5000))
+    assert [CLASSES[sample.label] for sample in found.images.samples] == ["owl"]
+    assert "target_train: a partial set of classes: it does not have cat, dog" in events.notes()
+
+
 @pytest.mark.parametrize(("share", "expected"), [(0.2, 0.2), (0.5, 0.5)])
 def test_they_have_their_share_of_the_weight(share, expected, source, target, tmp_path):
     found, _ = opened(source, target, folders(tmp_path / "few", CLASSES, each=2, start=5000), target_share=share)

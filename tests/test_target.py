@@ -103,6 +103,11 @@ def test_a_target_that_lacks_a_class_is_told_of(source, tmp_path):
     assert len(found.images) == len(found.proof) == 8
 
 
+def test_one_class_alone_proves_too(source, tmp_path):
+    found, _ = opened(source, folders(tmp_path / "target", ("owl",)), target_format="class_folders")
+    assert [CLASSES[sample.label] for sample in found.proof.samples] == ["owl"] * 4
+
+
 def test_a_class_that_the_source_does_not_know_is_adapted_to_and_not_proven(source, tmp_path):
     target = folders(tmp_path / "target", ("cat", "dog", "newt", "owl"))
     found, events = opened(source, target)

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from headstart.probabilities import wilson
+
 Row = dict[str, Any]
 Cell = dict[str, Row]
 """The rows of one pair and seed, by method."""
@@ -49,19 +51,16 @@ def suite_table(suite: str, cells: Mapping[tuple[str, str, int], Cell]) -> str:
     for name in names:
         both = [(cell[START], cell[name]) for cell in cells.values() if name in cell and START in cell]
         gains = [100 * (row["accuracy"] - start["accuracy"]) for start, row in both]
-        guarded = [gain if kept(start, row) else 0.0 for gain, (start, row) in zip(gains, both, strict=True)]
-        below = sum(gain < -half_interval(start) for gain, (start, _) in zip(guarded, both, strict=True))
+        left = [row if kept(start, row) else start for start, row in both]
+        guarded = [100 * (row["accuracy"] - start["accuracy"]) for row, (start, _) in zip(left, both, strict=True)]
+        below = sum(row["accuracy"] < wilson(start["accuracy"], start["images"])[0]
+                    for row, (start, _) in zip(left, both, strict=True))
         told = name if len(both) == len(cells) else f"{name}, {len(both)} of {len(cells)}"
         found.append((np.mean([100 * row["accuracy"] for _, row in both]), f"| {told} | {{:.1f}} | "
                       f"{np.mean(gains):+.1f} | {min(gains):+.1f} | {np.mean(guarded):+.1f} | {min(guarded):+.1f} | "
                       f"{below} | {np.median([row['seconds'] for _, row in both]):.0f} |"))
     lines += [line.format(mean) for mean, line in sorted(found, key=lambda item: -item[0])]
     return "\n".join(lines)
-
-
-def half_interval(row: Row) -> float:
-    """Return half the 95% interval of an accuracy, in points: what other images of the target might have given."""
-    return 196 * float(np.sqrt(row["accuracy"] * (1 - row["accuracy"]) / row["images"]))
 
 
 def recovery_table(cells: Mapping[tuple[str, str, str, int], Cell]) -> str:

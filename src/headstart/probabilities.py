@@ -1,6 +1,10 @@
-"""Probabilities: what is asked of rows that sum to 1 before they are believed, and how sure and how varied they are."""
+"""Probabilities: what is asked of rows that sum to 1 before they are believed, how sure and how varied they are, and
+how far a share of some trials may be trusted."""
 
 from __future__ import annotations
+
+import math
+from statistics import NormalDist
 
 import numpy as np
 
@@ -66,3 +70,14 @@ def beyond_chance(observed: float, by_chance: float) -> float:
     Source: Cohen, "A Coefficient of Agreement for Nominal Scales", 1960.
     """
     return (observed - by_chance) / (1 - by_chance) if by_chance < 1 else 0.0
+
+
+def wilson(share: float, size: float) -> tuple[float, float]:
+    """Return the 95% score interval of a proportion. share: 0..1. size: number of trials.
+
+    Source: Wilson, JASA 1927; recommended for small n by Brown, Cai & DasGupta, Stat. Sci. 2001.
+    """
+    z2 = NormalDist().inv_cdf(0.975) ** 2
+    centre = (share + z2 / (2 * size)) / (1 + z2 / size)
+    half = math.sqrt(z2) / (1 + z2 / size) * math.sqrt(share * (1 - share) / size + z2 / (4 * size**2))
+    return max(0.0, centre - half), min(1.0, centre + half)

@@ -16,7 +16,7 @@ from headstart.catalog import Catalog
 from headstart.data.class_names import matched
 from headstart.data.dataset import Dataset, Splits
 from headstart.data.fingerprint import content_hashes, fingerprint, overlap
-from headstart.data.load import format_of, load_data
+from headstart.data.load import format_of, read_data
 from headstart.data.masks import BadMask
 from headstart.data.pixel_classes import class_counts, pixel_classes, relabelled
 from headstart.data.walk import shown, walk
@@ -117,7 +117,7 @@ def read_target(job: Job, key: str, source: Dataset) -> tuple[Dataset, bool]:
     try:
         # What the numbers of masks, or of classes of boxes, mean is seldom written beside new ones.
         alike = source.whole and not job.target_reader and (format or format_of(path, source.task)) == source.format
-        dataset = load_data(path, format=format, settings=job.reader if alike else job.target_reader,
+        dataset = read_data(path, format=format, settings=job.reader if alike else job.target_reader,
                             task=source.task, skip_bad=job.skip_bad)
     except (ConfigError, DataError) as error:
         said = str(error).replace("--set reader.", "--set target_reader.").replace("--format ", "--set target_format=")

@@ -37,6 +37,13 @@ def test_once_warm_the_mean_is_the_geometric_sum() -> None:
     np.testing.assert_allclose(averaged(EMA(decay=decay), weights), expected, rtol=1e-4, atol=1e-4)
 
 
+def test_a_steady_mean_keeps_its_decay_from_the_first_step_on() -> None:
+    decay, weights = 0.9, course(60)
+    powers = decay ** np.arange(len(weights) - 1, -1, -1.0)
+    expected = powers[0] * weights[0] + (1 - decay) * (powers[1:, None] * weights[1:]).sum(axis=0)
+    np.testing.assert_allclose(averaged(EMA(decay=decay, begin="steady"), weights), expected, rtol=1e-4, atol=1e-4)
+
+
 def test_every_step_is_taken_in_and_the_schedule_is_left_alone() -> None:
     assert all(EMA().due(step, steps=7, total=70) for step in range(1, 71))
     assert EMA().rate(0.9, 0.123) == 0.123
@@ -45,10 +52,3 @@ def test_every_step_is_taken_in_and_the_schedule_is_left_alone() -> None:
 def test_weights_that_stand_still_are_their_own_mean() -> None:
     weights = np.tile(course(1), (50, 1))
     np.testing.assert_allclose(averaged(EMA(), weights), weights[0], rtol=1e-6)
-
-
-def test_a_start_that_is_kept_counts_by_the_decay_alone() -> None:
-    decay, weights = 0.9, course(40)
-    powers = decay ** np.arange(len(weights) - 1, -1, -1.0)
-    expected = powers[0] * weights[0] + (1 - decay) * (powers[1:, None] * weights[1:]).sum(axis=0)
-    np.testing.assert_allclose(averaged(EMA(decay=decay, start="kept"), weights), expected, rtol=1e-4, atol=1e-4)

@@ -1,5 +1,7 @@
 """What every regulariser promises."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -77,14 +79,13 @@ def test_a_step_towards_less_penalty_undoes_the_move(regulariser: Regulariser) -
             if parameter.grad is not None:
                 parameter.sub_(1e-2 * float(found) / slope * parameter.grad)
     features, logits = given.network.features_and_logits(given.images)
-    after = regulariser.penalty(type(given)(given.network, given.images, features, logits, given.reference,
-                                            given.averaged))
+    after = regulariser.penalty(replace(given, features=features, logits=logits))
     assert float(after.detach()) < float(found.detach())
 
 
 @every_regulariser
 def test_it_names_what_it_needs_of_a_step(regulariser: Regulariser) -> None:
-    assert set(regulariser.uses) <= {"reference", "averaged"}
+    assert set(regulariser.uses) <= {"reference", "averaged", "importance"}
 
 
 @every_regulariser

@@ -289,6 +289,7 @@ def test_a_changed_labelled_image_is_found_and_stops_a_resume(world, few, tmp_pa
 def test_source_then_target_resumes_in_its_second_training_to_the_same_model(world, few, tmp_path):
     whole = made(world, tmp_path / "whole", method=[TWICE], target_train=str(few))
     assert list(whole.history["epoch"]) == list(range(1, 10))  # one on the source, eight on the target
+    assert list(whole.history["val_loss"].isna()) == [False] + [True] * 8  # what is learned from is no validation
     cut = tmp_path / "cut"
     with pytest.raises(Interrupted):  # the training on the source has but 4 steps
         run(hs.Job.parse(settings(world, method=[TWICE], target_train=str(few))), cut,

@@ -166,6 +166,30 @@ def test_where_the_guard_speaks_against_a_method_the_start_is_kept(world, tmp_pa
     assert found.job.method[-1].guard == "reverse_validation"
 
 
+# Some masks of the target
+
+@pytest.fixture(scope="module")
+def few(world: Path) -> Path:
+    return write_dusk(world / "few", count=3, start=900)
+
+
+@pytest.mark.parametrize("method", [
+    {"method": "finetune", "epochs": 1}, {"method": "source_then_target", "epochs": 1, "target_epochs": 2}, FDA],
+    ids=lambda method: method["method"])
+def test_masks_of_the_target_are_learned_from_beside_the_sources(method, world, few, runs, tmp_path):
+    found = made(world, tmp_path / "run", method, target_train=str(few))
+    assert read(found, "data.json")["target_train"]["images"] == 3
+    assert "target" in read(found, "metrics.json")
+    assert weights(found) != weights(runs["fda"])
+    assert all(receipt.intact for receipt in hs.verify(found))
+
+
+def test_images_whose_masks_are_learned_from_leave_the_target(world, tmp_path):
+    found = made(world, tmp_path / "run", {"method": "finetune", "epochs": 1},
+                 target_train=str(write_dusk(tmp_path / "few", count=3)))
+    assert read(found, "data.json")["splits"]["target"]["count"] == 5
+
+
 # Mistakes
 
 def test_methods_that_can_not_do_masks_are_refused_with_those_that_can(world, tmp_path):
@@ -181,7 +205,6 @@ def test_methods_that_can_not_do_masks_are_refused_with_those_that_can(world, tm
     ({"method": {"method": "mean_teacher", "find_lr": True}}, "find_lr looks for the rate"),
     ({"method": {"method": "fda", "monitor": "miou"}}, "monitor would have no effect"),
     ({"method": {"method": "fda"}, "slices": 32}, "target: what adapts sees whole pictures yet, not slices"),
-    ({"method": {"method": "fda"}, "target_train": "target"}, "target_train: labelled images of a target are for"),
 ])
 def test_what_has_no_effect_is_refused_before_anything_is_written(changes, said, world, tmp_path):
     with pytest.raises(ConfigError, match=said):

@@ -16,7 +16,8 @@ from headstart.errors import ConfigError, DataError
 from headstart.evaluation.calibration import fit_temperature, reliability
 from headstart.evaluation.comparison import compare, compare_tables, mcnemar
 from headstart.evaluation.evaluate import evaluate
-from headstart.evaluation.intervals import bootstrap, effective_size, interval, resample, wilson
+from headstart.evaluation.intervals import bootstrap, effective_size, interval, resample
+from headstart.probabilities import wilson
 from headstart.tasks.classification import Classification
 from headstart.tasks.multilabel import Multilabel
 

@@ -26,7 +26,15 @@ def step(*, by: float = 0.05, several: bool = False, scope: str = "all", head: f
     with torch.no_grad():
         network.head.linear.weight.normal_(0, head, generator=torch.Generator().manual_seed(2))
     frozen = [copy.deepcopy(network).requires_grad_(False).eval() for _ in range(2)]
-    return given(moved(network, by=by), reference=frozen[0], averaged=frozen[1], several=several)
+    return given(moved(network, by=by), reference=frozen[0], averaged=frozen[1], importance=importance(network),
+                 several=several)
+
+
+def importance(network: Network) -> dict[str, torch.Tensor]:
+    """Random weights 0..2 of what trains of the backbone."""
+    generator = torch.Generator().manual_seed(3)
+    return {name: 2 * torch.rand(parameter.shape, generator=generator)
+            for name, parameter in network.backbone.named_parameters(prefix="backbone") if parameter.requires_grad}
 
 
 def given(network: Network, **others) -> Step:

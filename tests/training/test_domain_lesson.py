@@ -15,6 +15,7 @@ from headstart.data.dataset import Splits
 from headstart.errors import ConfigError
 from headstart.events import Judged, Kept, Listen, silent
 from headstart.job import Job
+from headstart.methods.adabn import Adabn
 from headstart.methods.align import Align
 from headstart.methods.eata import Eata
 from headstart.methods.method import Method
@@ -394,12 +395,15 @@ def test_a_job_with_two_alignments_of_which_one_is_none_is_refused():
         Job.parse({"data": "flowers", "method": [{"method": "align", "alignments": "cdan,dan_n"}]})
 
 
-def test_eata_is_held_near_its_start(world, tmp_path):
+@pytest.mark.parametrize(("pull", "much"), [("ewc", 1e8), ("l2_sp", 1e4)])
+def test_eata_is_held_near_its_start(pull, much, world, tmp_path):
+    start, _ = world.fit(Adabn(guard="none"), tmp_path / "adabn")
+
     def way(strength: float) -> float:
         plan = Eata(epochs=3, batch_size=4, lr_backbone=1e-2, guard="none", alignments="entropy",
-                    regularisers=({"regulariser": "l2_sp", "strength": strength},))
-        made = plan.fit(world.start, world.parts, context(tmp_path / str(strength), Events()))
+                    regularisers=({"regulariser": pull, "strength": strength},))
+        made = plan.fit(start, world.parts, context(tmp_path / str(strength), Events()))
         return sum(float((mine - its).detach().square().sum()) for mine, its in zip(
-            made.backbone.parameters(), world.start.backbone.parameters(), strict=True))
+            made.backbone.parameters(), start.backbone.parameters(), strict=True))
 
-    assert way(1e4) < way(1e-4) / 2
+    assert way(much) < way(1e-4) / 2

@@ -15,7 +15,7 @@ SCHEDULES = {
     "layer-wise rates": {"layer_decay": 0.5},
     "EMA": {"average": "ema"},
     "SWA": {"average": "swa", "batch_norm": "train"},
-    "mixup, L2-SP and smoothing": {"mix": "mixup", "regularisers": ["l2_sp"], "label_smoothing": 0.1},
+    "mixup, L2-SP, EWC and smoothing": {"mix": "mixup", "regularisers": ["l2_sp", "ewc"], "label_smoothing": 0.1},
     "cutmix, drop path and dropout": {"mix": "cutmix", "drop_path": 0.3, "dropout": 0.2},
     "adapted BatchNorm": {"batch_norm": "adapt", "regularisers": ["feature_distillation"], "average": "ema"},
     "found learning rates": {"find_lr": True},

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from headstart.data.augment_masks import Recolour
+from headstart.data.class_mix import half_of_classes
 from headstart.data.fourier import in_style_of
 from headstart.data.transforms import to_tensor
 from headstart.events import silent
@@ -20,7 +22,7 @@ from headstart.training.lesson import Lesson
 from headstart.training.mask_lesson import MaskLesson
 from headstart.training.network import Network
 from headstart.training.taught_lesson import ramp
-from headstart.training.teacher_lesson import TaughtBatch, TeacherLesson, sure
+from headstart.training.teacher_lesson import TaughtBatch, TeacherLesson, taught
 from headstart.training.whole_pictures import WholePictures
 from headstart.types import IGNORED
 from tests.domains.test_place_sample import parts
@@ -92,11 +94,22 @@ def test_the_maps_of_a_frozen_backbone_are_not_kept_where_styles_vary(tmp_path):
 
 # Teacher
 
-def test_a_pixel_below_the_threshold_or_outside_the_picture_is_ignored():
+def test_what_was_laid_weighs_one_and_the_teachers_answers_the_share_that_is_sure():
     logits = torch.tensor([[[2.0, 0.0, -3.0], [0.1, -4.0, 0.0]], [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]])[None]
     inside = torch.tensor([[[True, True, True], [True, True, False]]])
-    found = sure(logits, inside, threshold=0.8)
-    assert found.tolist() == [[[0, IGNORED, 1], [IGNORED, 1, IGNORED]]]
+    laid = torch.tensor([[[1, IGNORED, IGNORED], [0, IGNORED, IGNORED]]])
+    labels, weights = taught(logits, laid, inside, threshold=0.8)
+    # Sure are 2 against 0 (0.88), -3 (0.95) and -4 (0.98): 3 of the 5 pixels of the picture.
+    assert labels[inside].tolist() == [1, 0, 1, 0, 1]
+    torch.testing.assert_close(weights, torch.tensor([[[1.0, 0.6, 0.6], [1.0, 0.6, 0.0]]]))
+
+
+def test_each_image_has_a_share_of_its_own():
+    logits = torch.zeros(2, 3, 4, 4)
+    logits[0, 2] = 9.0
+    nothing, inside = torch.full((2, 4, 4), IGNORED), torch.ones(2, 4, 4, dtype=torch.bool)
+    _, weights = taught(logits, nothing, inside, threshold=0.9)
+    assert weights.amin(dim=(1, 2)).tolist() == weights.amax(dim=(1, 2)).tolist() == [1.0, 0.0]
 
 
 @pytest.mark.parametrize(("progress", "expected"), [(0.0, math.exp(-5)), (0.15, math.exp(-1.25)), (0.3, 1.0),
@@ -112,23 +125,55 @@ def batch_of(lesson: TeacherLesson) -> TaughtBatch:
     return found
 
 
-def test_teacher_and_student_see_the_same_places_in_other_colours(tmp_path):
+def test_the_student_sees_half_of_the_sources_classes_on_the_target_in_other_colours(tmp_path, monkeypatch):
+    monkeypatch.setattr(Recolour, "__call__", lambda self, image, *, seed: 255 - image)
     lesson, _ = teacher(tmp_path, augment="none")
-    item = lesson.examples(0)[0, 0]
     plains = [to_tensor(lesson.target_pictures[place]) for place in range(6)]
-    assert any(torch.equal(item.plain, one) for one in plains)
-    assert item.shown.shape == item.plain.shape
-    assert not torch.equal(item.shown, item.plain)
-    bright = [image.float().mean(dim=0).flatten() for image in (item.plain, item.shown)]
-    assert float(torch.corrcoef(torch.stack(bright))[0, 1]) > 0.5
+    examples = lesson.examples(0)
+    for index in range(8):
+        item = examples[1, index]
+        assert any(torch.equal(item.plain, one) for one in plains)
+        high, wide = (min(sides) for sides in zip(item.image.shape[-2:], item.plain.shape[-2:], strict=True))
+        drawn = set(item.laid.unique().tolist()) - {IGNORED}
+        assert len(drawn) == len(half_of_classes(item.classes[:high, :wide], seed=0))
+        there = torch.zeros(item.plain.shape[-2:], dtype=torch.bool)
+        there[:high, :wide] = torch.isin(item.classes[:high, :wide], torch.tensor(sorted(drawn), dtype=torch.uint8))
+        assert torch.equal(item.laid != IGNORED, there)
+        shown = 255 - item.shown
+        assert torch.equal(shown[:, ~there], item.plain[:, ~there])
+        corner = there[:high, :wide]
+        assert torch.equal(shown[:, :high, :wide][:, corner], item.image[:, :high, :wide][:, corner])
+        assert torch.equal(item.laid[:high, :wide][corner], item.classes[:high, :wide][corner])
+
+
+def test_the_mix_depends_on_the_occasion_and_on_nothing_else(tmp_path):
+    examples = teacher(tmp_path, augment="strong")[0].examples(0)
+    first = [examples[occasion, 3] for occasion in range(6)]
+    again = [examples[occasion, 3] for occasion in reversed(range(6))][::-1]
+    for one, other in zip(first, again, strict=True):
+        assert all(torch.equal(getattr(one, name), getattr(other, name)) for name in ("plain", "shown", "laid"))
+    assert len({one.shown.numpy().tobytes() for one in first}) == 6
+
+
+def test_on_the_canvas_nothing_is_laid_outside_a_picture(tmp_path):
+    lesson, _ = teacher(tmp_path, augment="none")
+    items = [lesson.examples(0)[0, index] for index in range(4)]
+    batch = lesson.batch(items)
+    assert len({item.plain.shape for item in items}) == 2
+    for row, item in enumerate(items):
+        high, wide = item.plain.shape[-2:]
+        assert torch.equal(batch.laid[row, :high, :wide], item.laid.long())
+        assert batch.inside[row].sum() == high * wide
+        assert (batch.laid[row][~batch.inside[row]] == IGNORED).all()
 
 
 def gradients(network: Network) -> list[torch.Tensor]:
     return [parameter.grad.clone() for parameter in network.parameters() if parameter.grad is not None]
 
 
-def test_the_gradient_is_the_sources_and_the_strength_of_the_targets(tmp_path):
-    lesson, network = teacher(tmp_path, augment="none", threshold=0.0, strength=2.0)
+@pytest.mark.parametrize("threshold", [0.0, 0.6, 1.0])
+def test_the_gradient_is_the_sources_and_the_strength_of_the_targets(threshold, tmp_path):
+    lesson, network = teacher(tmp_path, augment="none", threshold=threshold, strength=2.0)
     lesson.progress = 1.0
     batch, every = batch_of(lesson), torch.arange(2)
     share = lesson.backward(network, batch, batch, every)
@@ -136,11 +181,15 @@ def test_the_gradient_is_the_sources_and_the_strength_of_the_targets(tmp_path):
     network.zero_grad()
     plain = MaskLesson.backward(lesson, network, batch, batch, every)
     with torch.no_grad():
-        told = lesson._teacher.head(lesson._teacher.backbone.maps(batch.plain), batch.plain)
-        labels = told.argmax(dim=1).where(batch.inside, IGNORED)
-    logits = network.head(network.backbone.maps(batch.shown), batch.shown)
-    means = [torch.nn.functional.cross_entropy(logits[row, :, batch.inside[row]].T[None].transpose(1, 2),
-                                               labels[row, batch.inside[row]][None]) for row in range(2)]
+        told = lesson._teacher.head(lesson._teacher.backbone.maps(batch.plain), batch.plain).softmax(dim=1)
+    chances = network.head(network.backbone.maps(batch.shown), batch.shown).log_softmax(dim=1)
+    means = []
+    for row in range(2):
+        places = batch.inside[row].nonzero().tolist()
+        sure = sum(float(told[row, :, y, x].max()) >= threshold for y, x in places) / len(places)
+        costs = [-chances[row, int(batch.laid[row, y, x]), y, x] if batch.laid[row, y, x] != IGNORED
+                 else -sure * chances[row, int(told[row, :, y, x].argmax()), y, x] for y, x in places]
+        means.append(torch.stack(costs).mean())
     (2.0 * torch.stack(means).mean()).backward()
     assert share.loss == pytest.approx(plain.loss + 2.0 * float(torch.stack(means).mean().detach()), rel=1e-4)
     assert share.shown == plain.shown
@@ -148,16 +197,27 @@ def test_the_gradient_is_the_sources_and_the_strength_of_the_targets(tmp_path):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
 
 
-def test_where_no_pixel_is_sure_the_source_alone_teaches(tmp_path):
-    lesson, network = teacher(tmp_path, augment="none", threshold=1.0)
+def test_a_batch_in_parts_has_the_gradient_of_the_whole(tmp_path):
+    lesson, network = teacher(tmp_path, augment="none", threshold=0.6)
+    network.eval()  # BatchNorm of the head would tell the parts from the whole
     lesson.progress = 1.0
-    batch, every = batch_of(lesson), torch.arange(2)
-    share = lesson.backward(network, batch, batch, every)
-    found = gradients(network)
+    batch = batch_of(lesson)
+    lesson.backward(network, batch, batch, torch.arange(2))
+    whole = gradients(network)
     network.zero_grad()
-    assert share == MaskLesson.backward(lesson, network, batch, batch, every)
-    for one, other in zip(found, gradients(network), strict=True):
-        torch.testing.assert_close(one, other)
+    for row in range(2):
+        lesson.backward(network, batch, batch, torch.tensor([row]))
+    for one, other in zip(whole, gradients(network), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_a_blank_batch_costs_what_a_batch_does(tmp_path):
+    lesson, network = teacher(tmp_path)
+    blank = lesson.blank(2)
+    assert isinstance(blank, TaughtBatch)
+    assert math.isfinite(lesson.backward(network, blank, blank, torch.arange(2)).loss)
+    assert {name: getattr(blank, name).shape[0] for name in ("plain", "shown", "laid", "inside")} == \
+        dict.fromkeys(("plain", "shown", "laid", "inside"), 2)
 
 
 # Statistics

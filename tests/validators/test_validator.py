@@ -97,3 +97,16 @@ def test_no_target_is_refused(name):
 def test_a_wrong_name_gets_the_nearest():
     with pytest.raises(ConfigError, match=r'unknown validator "entropi".* Did you mean "entropy"'):
         VALIDATORS.get("entropi")
+
+
+def test_a_validator_that_others_are_made_of_is_asked_once_of_the_same_evidence(monkeypatch):
+    asked, part = [], VALIDATORS.get("neighbour_agreement")
+    answer = part.__call__
+    monkeypatch.setattr(part, "__call__", lambda self, seen: asked.append(seen) or answer(self, seen))
+    given = evidence()
+    assert given.verdict("consistency") == pytest.approx(score("consistency", evidence()))
+    asked.clear()
+    assert given.verdict("neighbour_agreement") == answer(part(), given)
+    assert not asked
+    assert but(given, epoch=4).verdict("neighbour_agreement") == answer(part(), given)
+    assert len(asked) == 1

@@ -11,9 +11,8 @@ from headstart.averages.average import Average, Tensors
 
 
 class EMA(Average):
-    """mean <- d * mean + (1 - d) * weights after every step, with d = min(decay, (1 + t) / (10 + t)), t means before.
+    """mean <- d * mean + (1 - d) * weights after every step, d = decay, or less while it warms up.
 
-    The warm-up of d lets a short training forget where it began; with `start: kept` d is `decay` from the first step.
     Source: Polyak & Juditsky, SIAM 1992; the warm-up is that of TensorFlow's ExponentialMovingAverage.
     """
 
@@ -21,9 +20,9 @@ class EMA(Average):
 
     decay: float = Field(0.99, gt=0, lt=1)
     """Share of the mean that a step keeps; 1 / (1 - decay) steps are remembered."""
-
-    start: Literal["forgotten", "kept"] = "forgotten"
-    """`kept` remembers the weights of the start as long as all others: for a teacher that is right already."""
+    begin: Literal["warm-up", "steady"] = "warm-up"
+    """`warm-up` takes d = min(decay, (1 + t) / (10 + t)) after t means: a short training forgets where it began;
+    `steady` keeps to `decay`: the mean stays near a start that is good."""
 
     def due(self, step: int, *, steps: int, total: int) -> bool:
         """Return True: every step counts."""
@@ -35,4 +34,4 @@ class EMA(Average):
 
     def decay_after(self, taken: int) -> float:
         """Return d of the step that follows `taken` means."""
-        return self.decay if self.start == "kept" else min(self.decay, (1 + taken) / (10 + taken))
+        return self.decay if self.begin == "steady" else min(self.decay, (1 + taken) / (10 + taken))

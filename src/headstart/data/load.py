@@ -25,7 +25,7 @@ ADVICE = {"an archive": "Unpack it and point at the folder.", "a spreadsheet": "
 
 def load_data(data: object, *, format: str | None = None, settings: Mapping[str, Any] | None = None,
               task: str | None = None, skip_bad: bool = False) -> Dataset:
-    """Return the data set at a path, or from an object of a library that a reader knows.
+    """Return the data set at a path, or from an object of a library that a reader knows, fit to learn from.
 
     data: folder, table file, folder written by `datasets`, or a `datasets.Dataset`; a `Dataset` of ours comes back.
     format: name of a file in `readers/`; None asks every reader whether it knows the data.
@@ -34,6 +34,15 @@ def load_data(data: object, *, format: str | None = None, settings: Mapping[str,
     skip_bad: let images that do not exist pass, for the check to leave them out.
     Raises ConfigError where format, settings or task are wrong or ambiguous, DataError where the data are.
     """
+    dataset = read_data(data, format=format, settings=settings, task=task, skip_bad=skip_bad)
+    if dataset is not data:
+        require_learnable(dataset)
+    return dataset
+
+
+def read_data(data: object, *, format: str | None = None, settings: Mapping[str, Any] | None = None,
+              task: str | None = None, skip_bad: bool = False) -> Dataset:
+    """Return the same of data that need not teach all by themselves: one class or image will do. As `load_data`."""
     if isinstance(data, Dataset):
         return data
     if task is not None and task not in TASKS:
@@ -52,21 +61,18 @@ def load_data(data: object, *, format: str | None = None, settings: Mapping[str,
         if found is None:
             raise ConfigError(f"can't read data from a {type(data).__name__}. Give a path, or a datasets.Dataset.")
         dataset = _able(found, task, readers).parse(values, where="reader").read_object(data, task=task)
-    return require_learnable(dataset)
-
-
-def require_learnable(dataset: Dataset) -> Dataset:
-    """Return the data with what was inferred in their notes, if a model can be trained on them.
-
-    Raises DataError for no image, no or one class, a class without an image, or one that only val or test has.
-    """
-    where = str(dataset.root or dataset.format)
     if not dataset.samples:
-        raise DataError(f"{where}: holds no labelled image.")
+        raise DataError(f"{_place(dataset)}: holds no labelled image.")
+    return _with_notes(dataset)
+
+
+def require_learnable(dataset: Dataset) -> None:
+    """Raise DataError for no or one class, a class without an image, or one that only val or test has."""
+    where = _place(dataset)
     if dataset.task == "detection" and not any(sample.objects for sample in dataset.samples):
         raise DataError(f"{where}: none of its {len(dataset)} images has an object. Is this the folder with the "
                         "annotations? Images without objects count, but some must have one.")
-    by_class = {split: _count(dataset, split) for split in (None, "train", "val", "test")}
+    by_class = _by_class(dataset)
     least = 1 if dataset.several else 2
     if len(dataset.classes) < least or len(dataset) < 2:
         raise DataError(f"{where}: needs at least {least} classes and 2 images, found {len(dataset)} images of: "
@@ -77,7 +83,15 @@ def require_learnable(dataset: Dataset) -> Dataset:
         raise DataError(f"{where}: {len(empty)} of {len(dataset.classes)} classes have no image: {', '.join(empty)}.\n"
                         "Add images, or remove the empty folder or name.")
     _require_train_classes(dataset, by_class, where)
-    return _with_notes(dataset, by_class)
+
+
+def _place(dataset: Dataset) -> str:
+    return str(dataset.root or dataset.format)
+
+
+def _by_class(dataset: Dataset) -> dict[str | None, Counter[int]]:
+    """Return the images of each class, by split."""
+    return {split: _count(dataset, split) for split in (None, "train", "val", "test")}
 
 
 def _count(dataset: Dataset, split: str | None) -> Counter[int]:
@@ -99,8 +113,9 @@ def _require_train_classes(dataset: Dataset, by_class: Mapping[str | None, Count
                             "Rename the folders or labels that mean the same, move images to train, or remove these.")
 
 
-def _with_notes(dataset: Dataset, by_class: Mapping[str | None, Counter[int]]) -> Dataset:
+def _with_notes(dataset: Dataset) -> Dataset:
     """Add in words what was inferred."""
+    by_class = _by_class(dataset)
     names = ", ".join(dataset.classes[:10]) + (", ..." if len(dataset.classes) > 10 else "")
     notes = [f"{dataset.root or 'data'}: {len(dataset)} images, {len(dataset.classes)} classes ({names}), "
              f"format {dataset.format}, task {dataset.task}"]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from pydantic import Field
 
 from headstart.distances.distance import Distance, Measured
 from headstart.held_out import answers, reduced
+from headstart.probabilities import wilson
 
 # N and M images, D features, n images of each set that are used
 
@@ -16,8 +15,6 @@ VALUES = 2**22
 """Images of both sets times features at most: each fold holds a copy of them."""
 PENALTIES = (1.0, 0.1, 0.01, 0.001)
 """From strong to weak, for features of unit scale; the one with the lowest held-out loss holds for all folds."""
-NORMAL = 1.959964
-"""97.5% of the standard normal distribution."""
 
 
 class ProxyA(Distance):
@@ -50,13 +47,5 @@ class ProxyA(Distance):
         found = answers(points, labels, parts, classes=2,
                         penalties=[l2 * points.shape[1] / width for l2 in PENALTIES])
         error = 1 - float(found.correct().mean())
-        low, high = _wilson(error, 2 * count)
+        low, high = wilson(error, 2 * count)
         return Measured(2 * (1 - 2 * error), 2 * (1 - 2 * high), 2 * (1 - 2 * low))
-
-
-def _wilson(share: float, count: int) -> tuple[float, float]:
-    """Return the 95% interval of a share of `count` trials (Wilson, 1927)."""
-    shrunk = 1 / (1 + NORMAL**2 / count)
-    centre = shrunk * (share + NORMAL**2 / (2 * count))
-    reach = shrunk * NORMAL * math.sqrt(share * (1 - share) / count + NORMAL**2 / (4 * count**2))
-    return max(0.0, centre - reach), min(1.0, centre + reach)

@@ -71,7 +71,7 @@ def verdicts(evidence: Evidence) -> dict[str, float]:
 def verdict(name: str, evidence: Evidence) -> float:
     """Return what one validator says; NaN where these images do not allow it."""
     try:
-        return VALIDATORS.get(name)()(evidence)
+        return evidence.verdict(name)
     except DataError:
         return float("nan")
 

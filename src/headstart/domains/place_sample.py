@@ -62,12 +62,12 @@ class PlaceSample:
         """
         assert splits.target is not None, "a method that adapts to a domain has one"
         self._preprocessing, self._device = start.preprocessing, context.device
-        boxes = isinstance(start.task, Detection)
-        self._places: Places = BoxPlaces(splits.train) if boxes else PixelPlaces()
+        train = splits.source or splits.train
+        self._places: Places = BoxPlaces(train) if isinstance(start.task, Detection) else PixelPlaces()
         finest: int = start.head.finest  # type: ignore[assignment]
         with _resting(context.device, start.backbone, start.head):
             parts = [self._drawn(name, part, start, context.seed) for name, part in (
-                ("target", splits.target), ("val", splits.val), ("train", splits.train))]
+                ("target", splits.target), ("val", splits.val), ("train", train))]
             found = [self._columns(start.backbone, part, finest) for part in parts]
         self._target, self._val, self._train = parts
         # Each map counts the same, however many channels it has and however large its numbers are.

@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
 from headstart.metrics.registry import Metric, metric
+from headstart.probabilities import wilson
 from headstart.seeds import generator
 
 LEVEL = 0.95
@@ -75,17 +75,6 @@ def interval(name: str, value: float, replicates: np.ndarray, *, size: float) ->
         share = wilson(1.0 if value > 0.5 else 0.0, size)
         return Interval(value, min(value, share[0]), max(value, share[1]))
     return Interval(value, float(low), float(high))
-
-
-def wilson(share: float, size: float) -> tuple[float, float]:
-    """Return the 95 % score interval of a proportion. share: 0..1. size: number of trials.
-
-    Source: Wilson, JASA 1927; recommended for small n by Brown, Cai & DasGupta, Stat. Sci. 2001.
-    """
-    z2 = NormalDist().inv_cdf((1 + LEVEL) / 2) ** 2
-    centre = (share + z2 / (2 * size)) / (1 + z2 / size)
-    half = math.sqrt(z2) / (1 + z2 / size) * math.sqrt(share * (1 - share) / size + z2 / (4 * size**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def effective_size(count: int, *, groups: Sequence[object] | None = None, weights: np.ndarray | None = None) -> float:

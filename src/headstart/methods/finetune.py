@@ -12,7 +12,7 @@ from headstart.methods.method import Context, Method
 from headstart.model import Model
 from headstart.tasks.task import ImageTask
 from headstart.training.interpolation import choose_alpha
-from headstart.training.plan import Plan
+from headstart.training.plan import WHOLE, Plan
 from headstart.training.train import train
 
 
@@ -24,10 +24,7 @@ class Finetune(Plan, Method):
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("classification", "multilabel", "detection", "semantic")
-    task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "detection": {"epochs": 12, "batch_size": 8, "lr_head": 1e-3, "lr_backbone": 5e-4, "clip_norm": 5.0,
-                      "augment": "standard"},
-        "semantic": {"epochs": 12, "batch_size": 2, "lr_head": 1e-3, "lr_backbone": 5e-4, "augment": "standard"}}
+    task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = WHOLE
     needs: ClassVar[tuple[str, ...]] = ("probe",)
 
     interpolate: Literal["none", "validation"] = "none"

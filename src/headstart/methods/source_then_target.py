@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -12,7 +13,7 @@ from headstart.errors import ConfigError
 from headstart.events import EpochEnded, Event, Kept, Listen
 from headstart.methods.method import Context, Method
 from headstart.model import Model
-from headstart.training.plan import Plan
+from headstart.training.plan import WHOLE, Plan
 from headstart.training.train import train
 
 
@@ -24,7 +25,8 @@ class SourceThenTarget(Plan, Method):
     other method.
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("classification",)
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "detection", "semantic")
+    task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = WHOLE
     needs: ClassVar[tuple[str, ...]] = ("probe",)
     takes_labelled: ClassVar[bool] = True
 
@@ -50,8 +52,14 @@ class SourceThenTarget(Plan, Method):
                      replace(context, workspace=context.workspace / "target", listen=self._after(context.listen)))
 
     def _after(self, listen: Listen) -> Listen:
-        """Return a listener to whom the epochs of the second training follow on those of the first."""
+        """Return a listener to whom the epochs of the second training follow on those of the first.
+
+        It has no validation that a fit could be judged by: it chooses by the images that it learns from.
+        """
         def later(event: Event) -> None:
+            if isinstance(event, EpochEnded):
+                event = replace(event, values={name: value for name, value in event.values.items()
+                                               if not name.startswith("val_")})
             listen(replace(event, epoch=event.epoch + self.epochs) if isinstance(event, EpochEnded | Kept) else event)
 
         return later

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -32,6 +33,9 @@ class Step:
     """A frozen copy of the network as training began; None unless a regulariser asks for it."""
     averaged: nn.Module | None
     """The moving average of the network's weights, frozen; None without one."""
+    importance: Mapping[str, torch.Tensor] | None = None
+    """How much the answers of the start hang on each weight of the backbone that trains, by name, each of the shape of
+    its parameter; None unless a regulariser asks for it."""
     several: bool = False
     """Whether an image can have several labels: sigmoids instead of a softmax."""
 
@@ -40,7 +44,7 @@ class Regulariser(Part):
     """A penalty on one batch; the learner adds it to the mean loss."""
 
     uses: ClassVar[tuple[str, ...]] = ()
-    """What it needs of a Step besides the batch: `reference`, `averaged`."""
+    """What it needs of a Step besides the batch: `reference`, `averaged`, `importance`."""
     replaces_decay: ClassVar[bool] = False
     """Whether the optimizer's weight decay on the backbone is switched off, because this one pulls elsewhere."""
 

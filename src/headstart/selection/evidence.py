@@ -11,8 +11,9 @@ import torch
 
 from headstart.backbones.backbone import Backbone
 from headstart.errors import HeadstartError
-from headstart.evaluation.intervals import resample, wilson
+from headstart.evaluation.intervals import resample
 from headstart.held_out import held_out
+from headstart.probabilities import wilson
 from headstart.scores.gbc import GBC
 from headstart.scores.score import SCORES, MeanScore, Score
 from headstart.scores.spectrum import coordinates

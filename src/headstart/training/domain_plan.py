@@ -49,8 +49,8 @@ class TeacherPlan(TargetPlan):
 
     decay: float = Field(0.99, gt=0, lt=1)
     """Share of the teacher's weights that a step keeps; the rest is the student's."""
-    threshold: float = Field(0.9, ge=0, le=1)
-    """Probability of the teacher's answer below which nothing is learned from a pixel of the target; of boxes the score
-    from which the teacher's are learned."""
+    threshold: float = Field(0.968, ge=0, le=1)
+    """Probability from which the teacher's answer is sure; what it says of an image counts by the share of its pixels
+    that are. Of boxes the score from which they are learned."""
     strength: float = Field(1.0, ge=0, le=100)
     """Weight of the target's loss beside the source's, once it is ramped up."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate
 
 from headstart.data.dataset import Splits
+from headstart.domains.judging import even_rows
 from headstart.methods.method import Context
 from headstart.model import Model
+from headstart.training.batch_norm import BATCH
 from headstart.training.imbalance import check_plan, prior, train_weights
 from headstart.training.lesson import Lesson, Share
 from headstart.training.loading import val_loader
@@ -22,7 +24,10 @@ from headstart.training.pictures import TrainImages, ValImages
 from headstart.training.plan import Plan
 from headstart.types import Batch
 
-# B images in a batch, C classes
+# B images in a batch, C classes, D features
+
+WEIGHED = 200
+"""Images at most that tell how much the start's answers hang on each weight."""
 
 
 class ImageLesson(Lesson):
@@ -81,7 +86,7 @@ class ImageLesson(Lesson):
         with self.autocast():  # a teacher and a reference compute as the network does
             loss = (self.objective.losses(logits, prepared, rows) * weights).sum() / count
             if self.plan.regularisers:
-                loss = loss + share * self.objective.penalty(network, images, features, logits)
+                loss = loss + share * self.penalty(network, images, features, logits)
         loss.backward()
         # The curve shows the plain loss, so that it can be held against validation's.
         shown = batch.targets[rows] if self.plan.mix is None else prepared.targets[rows]
@@ -89,6 +94,20 @@ class ImageLesson(Lesson):
             plain = self.task.loss(logits, shown) * weights
         self.monitor.update(logits, batch.targets[rows])
         return Share(float(loss.detach()), float(plain.sum()), float(weights.sum()))
+
+    def penalty(self, network: Network, images: torch.Tensor, features: torch.Tensor,
+                logits: torch.Tensor) -> torch.Tensor:
+        """Return the regularisers' penalties, a scalar. features: float32 [B, D]. Not before the pictures are decoded.
+        """
+        if self.objective.unweighed:
+            self.objective.weigh(network, self._some_of_val)
+        return self.objective.penalty(network, images, features, logits)
+
+    def _some_of_val(self) -> Iterator[torch.Tensor]:
+        """Give images of validation, float32 [B, channels, H, W]."""
+        images = ValImages(self.val_pictures)
+        for rows in torch.from_numpy(even_rows(len(images), WEIGHED)).split(BATCH):
+            yield self.batch(default_collate([images[row] for row in rows.tolist()])).images
 
     def outputs(self, network: Network, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return float32 features [B, D] and logits [B, C]."""

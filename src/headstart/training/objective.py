@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,7 @@ from torch.nn import functional
 from headstart.errors import ConfigError
 from headstart.regularisers.regulariser import Step
 from headstart.tasks.task import ImageTask
+from headstart.training.importance import fisher
 from headstart.training.network import Network
 from headstart.training.plan import Plan
 from headstart.types import Batch
@@ -42,6 +43,9 @@ class Objective:
         self.averaged, self.teaching = averaged, teaching
         needed = {name for regulariser in plan.regularisers for name in regulariser.uses}
         self.reference = copy.deepcopy(network).requires_grad_(False).eval() if "reference" in needed else None
+        self._importance: dict[str, torch.Tensor] | None = None
+        self.unweighed = "importance" in needed
+        """Whether `weigh` must come before the first `penalty`."""
 
     def prepared(self, batch: Batch) -> Batch:
         """Return the batch with targets float32 [B, C], smoothed and mixed."""
@@ -67,10 +71,20 @@ class Objective:
         taught = self.teaching.losses(batch.images[rows], logits)
         return (1 - self.teaching.weight) * losses + self.teaching.weight * taught
 
+    def weigh(self, network: Network, batches: Callable[[], Iterable[torch.Tensor]]) -> None:
+        """Find out what the start's answers hang on. batches: as for `fisher`."""
+        assert self.reference is not None, "what wants the importance wants the start, too"
+        with network.all_thawed():
+            names = [name for name, parameter in network.backbone.named_parameters(prefix="backbone")
+                     if parameter.requires_grad]
+        self._importance, self.unweighed = fisher(self.reference, self.task, names, batches,
+                                                        restated=self.plan.batch_norm == "train"), False
+
     def penalty(self, network: Network, images: torch.Tensor, features: torch.Tensor,
                 logits: torch.Tensor) -> torch.Tensor:
         """Return the sum of the regularisers' penalties, a scalar."""
-        step = Step(network, images, features, logits, self.reference, self.averaged, several=self.several)
+        step = Step(network, images, features, logits, self.reference, self.averaged, self._importance,
+                    several=self.several)
         return sum((regulariser.penalty(step) for regulariser in self.plan.regularisers), logits.new_zeros(()))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -21,6 +22,12 @@ from headstart.regularisers.regulariser import ChosenRegulariser
 from headstart.training.scope import Scope
 
 Precision = Literal["auto", "float32", "bf16"]
+
+WHOLE: Mapping[str, Mapping[str, Any]] = {
+    "detection": {"epochs": 12, "batch_size": 8, "lr_head": 1e-3, "lr_backbone": 5e-4, "clip_norm": 5.0,
+                  "augment": "standard"},
+    "semantic": {"epochs": 12, "batch_size": 2, "lr_head": 1e-3, "lr_backbone": 5e-4, "augment": "standard"}}
+"""What differs where whole pictures are fine-tuned on, by task."""
 
 
 class Plan(Part):

@@ -30,12 +30,16 @@ class TaughtBatch(MaskBatch):
     """float32 [B, channels, H, W], for the teacher."""
     shown: torch.Tensor
     """float32 [B, channels, H, W], for the student."""
+    laid: torch.Tensor
+    """int64 [B, H, W], the classes of what the source laid on `shown`, IGNORED elsewhere."""
     inside: torch.Tensor
     """bool [B, H, W], where there is a picture on the canvas."""
 
 
 class TeacherLesson(TaughtLesson, MaskLesson):
-    """The source's loss plus the cross-entropy against the teacher's sure answers on the target."""
+    """The source's loss plus the cross-entropy on the target, where what the source laid on it has its true classes and
+    the rest the teacher's answers.
+    """
 
     def examples(self, level: int) -> TaughtMasks:
         """Return the augmented training images of the source, each with one of the target."""
@@ -55,10 +59,12 @@ class TeacherLesson(TaughtLesson, MaskLesson):
                                   self.preprocessing)
                         for images in ([pair.plain for pair in pairs], [pair.shown for pair in pairs]))
         inside = torch.zeros(len(pairs), *plain.shape[-2:], dtype=torch.bool, device=plain.device)
+        laid = torch.full(inside.shape, IGNORED, device=plain.device)
         for row, pair in enumerate(pairs):
-            inside[row, :pair.plain.shape[1], :pair.plain.shape[2]] = True
+            high, wide = pair.laid.shape
+            inside[row, :high, :wide], laid[row, :high, :wide] = True, pair.laid.to(plain.device)
         return TaughtBatch(found.images, found.targets, found.weights, found.indices, found.sizes, plain=plain,
-                           shown=shown, inside=inside)
+                           shown=shown, laid=laid, inside=inside)
 
     def backward(self, network: Network, prepared: Batch, batch: Batch, rows: torch.Tensor) -> Share:
         """Add the gradient of some rows of the batch, of the source's loss and of the target's."""
@@ -66,10 +72,9 @@ class TeacherLesson(TaughtLesson, MaskLesson):
         share = super().backward(network, prepared, batch, rows)
         inside = batch.inside[rows]
         with torch.no_grad():
-            labels = sure(self._told(self._teacher, batch.plain[rows]), inside, threshold=self.plan.threshold)
-        losses = functional.cross_entropy(self._told(network, batch.shown[rows]), labels, ignore_index=IGNORED,
-                                          reduction="none")
-        # Over all pixels: where few are sure, little is learned.
+            labels, weights = taught(self._told(self._teacher, batch.plain[rows]), batch.laid[rows], inside,
+                                     threshold=self.plan.threshold)
+        losses = weights * functional.cross_entropy(self._told(network, batch.shown[rows]), labels, reduction="none")
         means = losses.sum(dim=(1, 2)) / inside.sum(dim=(1, 2))
         loss = self.plan.strength * ramp(self.progress) * means.sum() / len(batch.targets)
         loss.backward()
@@ -78,7 +83,7 @@ class TeacherLesson(TaughtLesson, MaskLesson):
     def _black(self) -> TaughtItem:
         """Return a black image of both domains."""
         item = super()._black()
-        return TaughtItem(item.image, item.classes, item.weight, item.index, item.image, item.image)
+        return TaughtItem(item.image, item.classes, item.weight, item.index, item.image, item.image, item.classes)
 
     def _told(self, network: nn.Module, images: torch.Tensor) -> torch.Tensor:
         """Return float32 logits [B, C, H, W]."""
@@ -87,10 +92,18 @@ class TeacherLesson(TaughtLesson, MaskLesson):
         return logits.float()
 
 
-def sure(logits: torch.Tensor, inside: torch.Tensor, *, threshold: float) -> torch.Tensor:
-    """Return int64 [B, H, W], the likeliest class, and IGNORED outside the picture and below the threshold.
+def taught(logits: torch.Tensor, laid: torch.Tensor, inside: torch.Tensor, *,
+           threshold: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the classes of a mixed image, int64 [B, H, W], and what each pixel weighs, float32 [B, H, W].
 
-    logits: float32 [B, C, H, W]. inside: bool [B, H, W]. threshold: least probability.
+    What was laid on the target has its true class and weighs 1. All else has the teacher's likeliest class and weighs
+    the share of the image of which the teacher is sure: were unsure pixels left out, the classes that it is seldom sure
+    of would be taught as none, and the others would take their pixels. Outside the picture nothing weighs anything.
+    logits: float32 [B, C, H, W], of the target's image as it is. laid: int64 [B, H, W], IGNORED where nothing was laid.
+    inside: bool [B, H, W]. threshold: least probability of a sure answer.
+    Source: Tranheden et al., "DACS", WACV 2021; there the share is that of a batch, here of each image.
     """
-    confidence, classes = logits.softmax(dim=1).max(dim=1)
-    return classes.where(inside & (confidence >= threshold), IGNORED)
+    confidence, answers = logits.softmax(dim=1).max(dim=1)
+    shares = (inside & (confidence >= threshold)).sum(dim=(1, 2)) / inside.sum(dim=(1, 2))
+    true = laid != IGNORED
+    return laid.where(true, answers), inside * torch.ones_like(confidence).where(true, shares[:, None, None])

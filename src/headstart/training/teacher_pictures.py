@@ -1,4 +1,4 @@
-"""Teacher pictures: with each source image one of the target, as a teacher sees it and as its student does."""
+"""Teacher pictures: with each source image one of the target, as a teacher sees it, and mixed as its student does."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from headstart import seeds
 from headstart.data.augment import Preset
 from headstart.data.augment_masks import Recolour
+from headstart.data.class_mix import laid_upon
 from headstart.data.transforms import to_tensor
 from headstart.training.mask_pictures import MaskItem, MaskPictures, TrainMasks
 from headstart.training.partners import partner
@@ -23,7 +24,10 @@ class TaughtItem(MaskItem):
     plain: torch.Tensor
     """uint8 [C, H, W], the target's image as it is, for the teacher."""
     shown: torch.Tensor
-    """uint8 [C, H, W], the same in other colours, each pixel where it was, for the student."""
+    """uint8 [C, H, W], the same with half of the source image's classes on it, then in other colours, for the student;
+    each pixel is where it was."""
+    laid: torch.Tensor
+    """uint8 [H, W], the classes of what was laid on it, IGNORED elsewhere."""
 
 
 class TaughtMasks(TrainMasks):
@@ -40,5 +44,7 @@ class TaughtMasks(TrainMasks):
         item = super().__getitem__(key)
         place = partner(occasion, index, images=len(self), targets=len(self.target.dataset), seed=self.seed)
         plain = to_tensor(self.target[place])
-        shown = self.recolour(plain, seed=seeds.derive(self.seed, "augment target", occasion, index))
-        return TaughtItem(item.image, item.classes, item.weight, item.index, plain, shown)
+        mixed, laid = laid_upon(plain, item.image, item.classes,
+                                seed=seeds.derive(self.seed, "mix classes", occasion, index))
+        shown = self.recolour(mixed, seed=seeds.derive(self.seed, "augment target", occasion, index))
+        return TaughtItem(item.image, item.classes, item.weight, item.index, plain, shown, laid)

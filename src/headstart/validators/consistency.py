@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headstart.validators.validator import VALIDATORS, Evidence, Validator
+from headstart.validators.validator import Evidence, Validator
 
 BOTH = ("neighbour_agreement", "reverse_validation")
 
@@ -16,5 +16,5 @@ class Consistency(Validator):
 
     def __call__(self, evidence: Evidence) -> float:
         """Return the score, at most 1; raises DataError where a logit is not finite."""
-        found = [VALIDATORS.get(name)()(evidence) for name in BOTH]
+        found = [evidence.verdict(name) for name in BOTH]
         return min(found) if min(found) <= 0 else len(found) / sum(1 / value for value in found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import numpy as np
@@ -36,6 +36,13 @@ class Evidence:
     """int [T] of the same."""
     epoch: int
     """Epochs trained so far; 0 for the start."""
+    _said: dict[str, float] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def verdict(self, name: str) -> float:
+        """Return what a validator says; each is asked once, for others may be made of it. Raises as it does."""
+        if name not in self._said:
+            self._said[name] = VALIDATORS.get(name)()(self)
+        return self._said[name]
 
 
 class Validator(Part):
