@@ -27,7 +27,7 @@ from side_by_side.measure import commit
 from side_by_side.results import append_row, put_table, read_rows
 
 import headstart
-from headstart.domains.pixel_judging import GUARD
+from headstart.domains.guarding import PLACES
 
 CAMVID = Path(__file__).parents[2] / "shared" / "data" / "camvid"
 RESULTS = Path(__file__).parent / "results" / "mask_domains.jsonl"
@@ -82,7 +82,7 @@ def measure(name: str, seed: int, folder: Path) -> dict[str, Any]:
             "source": run.splits["test"]["miou"].to_json(),
             "classes": {label: found["iou"]["value"]
                         for label, found in read("details.json")["target"]["per_class"].items()},
-            "guard": [row["scores"][GUARD] for row in read("validators.json") if row["epoch"] in (0, None)],
+            "guard": [row["scores"][PLACES] for row in read("validators.json") if row["epoch"] in (0, None)],
             "cpu_seconds": round(spent, 1), "seconds": round(seconds, 1), "image_size": SIZE, "commit": commit()}
 
 

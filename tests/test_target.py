@@ -208,9 +208,10 @@ def test_folds_and_other_tasks_are_refused(source, tmp_path):
     with pytest.raises(ConfigError, match="target: has one model to adapt, and folds make several"):
         opened(source, target, folds=3)
     boxes = load_data(str(source))
-    object.__setattr__(boxes, "task", "detection")
+    object.__setattr__(boxes, "task", "multilabel")
     job = Job.parse({"data": "boxes", "target": str(target), "method": "coral"})
-    with pytest.raises(ConfigError, match=r"for classification and semantic yet, and boxes is data for detection\. "
+    with pytest.raises(ConfigError, match=r"for classification, semantic, detection yet, and boxes is data for "
+                                          r"multilabel\. "
                                           "Leave target"):
         open_target(job, boxes, Splits(boxes, boxes, boxes), Events())
 

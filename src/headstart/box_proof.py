@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from headstart.adaptation import Adapted, choose_device
-from headstart.conclusion import fit_verdicts, write_conclusion
+from headstart.conclusion import fit_verdicts, judging_part, parts_of, write_conclusion
 from headstart.data.dataset import Dataset, Splits
 from headstart.detecting import detect
 from headstart.evaluation.boxes import (
@@ -55,14 +55,19 @@ class ProvenBoxes:
         return {split: evaluation.to_json() for split, evaluation in self.evaluations.items()}
 
 
-def prove_boxes(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directory: Path,
-                listen: Listen) -> list[ProvenBoxes]:
-    """Return all models with their proof, the last being the result; what was found is written into `directory`."""
-    proven = [measure(job, item, splits, listen) for item in adapted]
+def prove_boxes(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directory: Path, listen: Listen,
+                target: Dataset | None = None) -> list[ProvenBoxes]:
+    """Return all models with their proof, the last being the result; what was found is written into `directory`.
+
+    target: images of the domain that was adapted to, with boxes, on which the result is held against the others.
+    """
+    parts = parts_of(splits, target)
+    proven = [measure(job, item, parts, listen) for item in adapted]
     final, others = proven[-1], proven[:-1]
     verdicts = fit_verdicts(proven, directory, monitor=Detection.monitor)
-    differences = [_difference(job, final, other, splits.test) for other in others]
-    rows = [row for name, part in splits.items() if name in final.found
+    judging = judging_part(splits, target)
+    differences = [_difference(job, final, other, parts, judging) for other in others] if judging else []
+    rows = [row for name, part in parts.items() if name in final.found
             for row in detection_rows(part.samples, final.found[name], truths_of(part.samples),
                                       final.evaluations[name].errors, split=name, overlaps=final.overlaps(name))]
     write_conclusion(final, others, details={name: found.details for name, found in final.evaluations.items()},
@@ -70,32 +75,34 @@ def prove_boxes(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directo
     return proven
 
 
-def measure(job: Job, item: Adapted, splits: Splits, listen: Listen) -> ProvenBoxes:
-    """Return the model with thresholds chosen on validation, and what it says of validation and test."""
+def measure(job: Job, item: Adapted, parts: Mapping[str, Dataset], listen: Listen) -> ProvenBoxes:
+    """Return the model with thresholds chosen on validation, and what it says of all parts but train."""
     task = item.model.task
     assert isinstance(task, Detection), task
+    val, judged = parts["val"], {name: part for name, part in parts.items() if name != "train" and len(part)}
     looked = {name: detect(item.model, [sample.source for sample in part.samples], listen=listen,
                            step=f"{item.name} on {name}", device=choose_device(job.device))
-              for name, part in (("val", splits.val), ("test", splits.test)) if len(part)}
+              for name, part in judged.items()}
     found = {name: detections for name, (detections, _) in looked.items()}
-    thresholds = choose_detection_thresholds(found["val"], truths_of(splits.val.samples), splits.val.classes)
-    told = words.named([f"{name} {value:.2f}" for name, value in zip(splits.val.classes, thresholds, strict=True)],
+    thresholds = choose_detection_thresholds(found["val"], truths_of(val.samples), val.classes)
+    told = words.named([f"{name} {value:.2f}" for name, value in zip(val.classes, thresholds, strict=True)],
                        shown=10)
-    listen(Note(f"{item.name}: boxes are shown from these scores on, chosen for F1 on {len(splits.val)} validation "
+    listen(Note(f"{item.name}: boxes are shown from these scores on, chosen for F1 on {len(val)} validation "
                 f"images: {told}"))
     model = replace(item.model, task=task.model_copy(update={"thresholds": thresholds}))
-    parts = {name: part for name, part in splits.items() if name in found}
-    pixels = {name: pixels_of(found[name], part.samples, looked[name][1], thresholds) for name, part in parts.items()}
+    pixels = {name: pixels_of(found[name], part.samples, looked[name][1], thresholds) for name, part in judged.items()}
     return ProvenBoxes(replace(item, model=model), found, {
         name: evaluate_detections(found[name], truths_of(part.samples), part.classes, pixels=pixels[name],
                                   groups=part.groups(), thresholds=thresholds, seed=derive(job.seed, "bootstrap"),
                                   resamples=RESAMPLES)
-        for name, part in parts.items()}, pixels)
+        for name, part in judged.items()}, pixels)
 
 
-def _difference(job: Job, final: ProvenBoxes, other: ProvenBoxes, test: Dataset) -> dict[str, Any]:
-    """Return the paired difference of the monitored metric, final minus other."""
-    found = compare_detections(final.found["test"], other.found["test"], truths_of(test.samples), test.classes,
-                               metric=Detection.monitor, groups=test.groups(), seed=derive(job.seed, "bootstrap"),
+def _difference(job: Job, final: ProvenBoxes, other: ProvenBoxes, parts: Mapping[str, Dataset],
+                name: str) -> dict[str, Any]:
+    """Return the paired difference of the monitored metric on a part of the data, final minus other."""
+    part = parts[name]
+    found = compare_detections(final.found[name], other.found[name], truths_of(part.samples), part.classes,
+                               metric=Detection.monitor, groups=part.groups(), seed=derive(job.seed, "bootstrap"),
                                resamples=RESAMPLES)
     return {"a": final.adapted.name, "b": other.adapted.name, **found.to_json()}

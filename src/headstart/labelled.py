@@ -44,6 +44,9 @@ def open_labelled(job: Job, source: Dataset, splits: Splits, target: Target | No
     if target is None:
         raise ConfigError(f"target_train {job.target_train}: belongs to a target, and none is named. Name its images "
                           "without labels with --target FOLDER.")
+    if source.task == "detection":  # whose losses are means over a batch, in which an image can't weigh more
+        raise ConfigError("target_train: labelled images of a target are for classification and semantic yet, not for "
+                          "detection. Put them among the images of the data.")
     dataset, _ = read_target(job, TRAIN, source)
     dataset, unreadable = readable(dataset, job, TRAIN)
     images, told = in_classes_of(source, dataset, job, TRAIN)

@@ -51,7 +51,7 @@ def prove(job: Job, adapted: Sequence[Adapted], splits: Splits, *, directory: Pa
     target: labelled images of the domain that was adapted to, on which the result is then held against the others.
     """
     if splits.test.task == "detection":
-        return prove_boxes(job, adapted, splits, directory=directory, listen=listen)
+        return prove_boxes(job, adapted, splits, directory=directory, listen=listen, target=target)
     if splits.test.task == "semantic":
         return prove_masks(job, adapted, splits, directory=directory, listen=listen, target=target)
     parts = parts_of(splits, target)

@@ -27,7 +27,7 @@ from headstart.job import Job
 from headstart.readers.reader import Reader
 from headstart.types import IGNORED, Sample
 
-TASKS = ("classification", "semantic")
+TASKS = ("classification", "semantic", "detection")
 """That can be adapted to another domain."""
 IMAGES = "images"
 """A target_format: every image below the folder, whose folders are no classes, without labels."""
@@ -63,7 +63,7 @@ def open_target(job: Job, source: Dataset, splits: Splits, listen: Listen) -> Ta
     if job.target is None:
         return None
     if source.task not in TASKS:
-        raise ConfigError(f"target: adapting to another domain is for {' and '.join(TASKS)} yet, and {job.data} is "
+        raise ConfigError(f"target: adapting to another domain is for {', '.join(TASKS)} yet, and {job.data} is "
                           f"data for {source.task}. Leave target out, and label some images of the new domain.")
     if job.slices:
         raise ConfigError("target: what adapts sees whole pictures yet, not slices. Leave one of them out.")
@@ -84,7 +84,8 @@ def open_target(job: Job, source: Dataset, splits: Splits, listen: Listen) -> Ta
     else:
         images = list(range(len(dataset)))
     unlabelled = _shuffled(Dataset(
-        tuple(replace(dataset.samples[row], label=None, mask=None, split=None, weight=1.0) for row in images),
+        tuple(replace(dataset.samples[row], label=None, mask=None, objects=None, annotated=None, split=None, weight=1.0)
+              for row in images),
         source.classes, source.task, dataset.format, dataset.root))
     if len(unlabelled) < LEAST:
         raise DataError(f"{job.target}: holds {len(unlabelled)} images to adapt to; {LEAST} are the least that say "
@@ -106,16 +107,16 @@ def read_target(job: Job, key: str, source: Dataset) -> tuple[Dataset, bool]:
     path = os.path.expanduser(where)
     if not Path(path).exists():
         raise ConfigError(f"{key} {where}: no such file or folder.")
-    masks = source.task == "semantic"
     nested = job.target_format == IMAGES
     format = None if nested else job.target_format
-    told = format is not None or job.target_reader or labelled or (masks and not nested and _marked(path))
+    told = format is not None or job.target_reader or labelled or (
+        source.whole and not nested and _marked(path, source.task))
     alone = None if told else images_alone(path, nested=nested)
     if alone is not None:
         return replace(alone, task=source.task, notes=tuple(f"{key} {note}" for note in alone.notes)), False
     try:
-        # What the numbers of masks mean is seldom written beside new ones.
-        alike = masks and not job.target_reader and (format or format_of(path, source.task)) == source.format
+        # What the numbers of masks, or of classes of boxes, mean is seldom written beside new ones.
+        alike = source.whole and not job.target_reader and (format or format_of(path, source.task)) == source.format
         dataset = read_data(path, format=format, settings=job.reader if alike else job.target_reader,
                             task=source.task, skip_bad=job.skip_bad)
     except (ConfigError, DataError) as error:
@@ -126,10 +127,10 @@ def read_target(job: Job, key: str, source: Dataset) -> tuple[Dataset, bool]:
     return replace(dataset, notes=tuple(f"{key} {note}" for note in dataset.notes)), True
 
 
-def _marked(path: str) -> bool:
-    """Return whether a folder holds masks or outlines, which may lie beside the images in the very same folder."""
+def _marked(path: str, task: str) -> bool:
+    """Return whether a folder holds masks or boxes, which may lie beside the images in the very same folder."""
     readers: Catalog[Reader] = Catalog("readers", Reader)  # type: ignore[type-abstract]
-    return any("semantic" in part.tasks and part.claims(path) for part in readers.all().values())
+    return any(task in part.tasks and part.claims(path) for part in readers.all().values())
 
 
 def images_alone(path: str, *, nested: bool = False) -> Dataset | None:
@@ -170,6 +171,8 @@ def in_classes_of(source: Dataset, target: Dataset, job: Job, key: str) -> tuple
                           f"{job.data} ({_some(source.classes)}). Give both the same names{advice}")
     if source.task == "semantic":
         kept = _relabelled_pixels(target, place)
+    elif source.task == "detection":
+        kept = _relabelled_objects(target, place)
     else:
         kept = tuple(replace(sample, label=place[sample.label]) for sample in target.samples
                      if sample.label in place)  # type: ignore[index]
@@ -183,7 +186,7 @@ def in_classes_of(source: Dataset, target: Dataset, job: Job, key: str) -> tuple
         notes.append(f"{key}: a partial set of classes: it does not have {_some(absent)}")
     if strange:
         are = "is" if len(strange) == 1 else "are"
-        theirs = "pixels" if source.task == "semantic" else f"{len(target) - len(kept)} images"
+        theirs = {"semantic": "pixels", "detection": "boxes"}.get(source.task, f"{len(target) - len(kept)} images")
         fate = ("left out" if key == TRAIN else "adapted to like the others, since no label is looked at; they do not "
                 "count in the proof, where every answer would be wrong")
         notes.append(f"{key}: an open set of classes: {_some(strange)} {are} not known to the source. Their {theirs} "
@@ -211,6 +214,15 @@ def _relabelled_pixels(target: Dataset, place: dict[int, int]) -> tuple[Sample, 
     if broken:
         raise DataError(f"{len(broken)} of {len(target)} masks of the target can't be used:\n{listed(broken)}\n"
                         "  Mend them, or give the images alone in a folder.")
+    return tuple(kept)
+
+
+def _relabelled_objects(target: Dataset, place: dict[int, int]) -> tuple[Sample, ...]:
+    """Return the samples with the objects of the source's classes; strange ones are none."""
+    kept = []
+    for sample in target.samples:
+        objects = tuple(replace(one, label=place[one.label]) for one in sample.objects or () if one.label in place)
+        kept.append(replace(sample, objects=objects, label=tuple(sorted({one.label for one in objects}))))
     return tuple(kept)
 
 

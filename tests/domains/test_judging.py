@@ -11,7 +11,8 @@ from headstart.alignments.alignment import Pair
 from headstart.data.dataset import Dataset
 from headstart.domains import judging
 from headstart.domains.feature_space import Domains
-from headstart.domains.judging import MOST, answered, carried, evenly, evidence_of, keep_better, verdicts
+from headstart.domains.guarding import keep_better
+from headstart.domains.judging import MOST, answered, carried, evenly, evidence_of, verdicts
 from headstart.errors import ConfigError, DataError
 from headstart.events import Judged
 from headstart.methods.coral import Coral

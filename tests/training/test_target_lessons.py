@@ -17,14 +17,15 @@ from headstart.methods.fda import Fda
 from headstart.methods.mean_teacher import MeanTeacher
 from headstart.training.averaging import Averaging
 from headstart.training.batch_norm import restated_whole
-from headstart.training.fourier_lesson import FourierLesson
+from headstart.training.fourier_lesson import FourierMaskLesson
 from headstart.training.lesson import Lesson
 from headstart.training.mask_lesson import MaskLesson
 from headstart.training.network import Network
-from headstart.training.teacher_lesson import TaughtBatch, TeacherLesson, ramp, taught
+from headstart.training.taught_lesson import ramp
+from headstart.training.teacher_lesson import TaughtBatch, TeacherLesson, taught
 from headstart.training.whole_pictures import WholePictures
 from headstart.types import IGNORED
-from tests.domains.test_pixel_sample import parts
+from tests.domains.test_place_sample import parts
 from tests.training.killing import in_child, kill_at_step
 from tests.training.small import Events, context, digest, rows
 from tests.training.test_mask_lesson import model
@@ -39,8 +40,8 @@ def loaded(lesson: Lesson) -> Lesson:
     return lesson
 
 
-def fourier(folder: Path, **settings: object) -> FourierLesson:
-    return loaded(FourierLesson(model(), parts(folder), Fda.parse({**SMALL, **settings}), context(folder, silent)))
+def fourier(folder: Path, **settings: object) -> FourierMaskLesson:
+    return loaded(FourierMaskLesson(model(), parts(folder), Fda.parse({**SMALL, **settings}), context(folder, silent)))
 
 
 def teacher(folder: Path, **settings: object) -> tuple[TeacherLesson, Network]:

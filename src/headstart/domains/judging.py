@@ -1,4 +1,4 @@
-"""Judging: what validators say of a model on the target, and the guard against ending worse than one began."""
+"""Judging: what validators see and say of a classifier on the target, and what its answers there are worth."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import numpy as np
 
 from headstart.data.dataset import Dataset, Splits
 from headstart.errors import DataError
-from headstart.events import Judged, Note
 from headstart.expected_accuracy import average_thresholded_confidence, difference_of_confidences
 from headstart.features.engine import extract
 from headstart.methods.method import Context
 from headstart.model import Model
 from headstart.probabilities import softened
 from headstart.round_trip import way_back
-from headstart.validators.validator import NONE, VALIDATORS, Evidence
+from headstart.validators.validator import VALIDATORS, Evidence
 
 # M images, D features
 
@@ -94,57 +93,6 @@ def carried(evidence: Evidence) -> float:
                     evidence.target_logits.argmax(axis=1), classes=evidence.target_logits.shape[1])
     accuracy = float((evidence.source_logits.argmax(axis=1) == labels).mean())
     return float(back * expected - guess) / (accuracy - guess) if accuracy > guess else 0.0
-
-
-def keep_better(name: str, start: Model, adapted: Model, splits: Splits, context: Context, *, guard: str,
-                from_answers: bool = False) -> Model:
-    """Return the adapted model, or the start where the guard holds that for better: none is better than negative
-    transfer.
-
-    name: of the method. guard: name of a validator; NONE keeps the adapted one whatever it is like.
-    from_answers: whether the method built on what the start says of the target; where that is hardly more than
-    guessing, no validator could tell.
-    """
-    first = evidence_of(start, splits, context)
-    second = answered(first, start, adapted, splits, context)
-    return better(name, (start, adapted), (first, second), context, guard=guard, from_answers=from_answers)
-
-
-def better(name: str, models: tuple[Model, Model], seen: tuple[Evidence, Evidence], context: Context, *, guard: str,
-           from_answers: bool, what: str = "answers") -> Model:
-    """Return one of two models, before and after a method, by what validators see of both. Arguments as above.
-
-    what: of the target that may have changed.
-    """
-    (start, adapted), (first, second) = models, seen
-    before, after = verdicts(first), verdicts(second)
-    context.listen(Judged(name, 0, before))
-    context.listen(Judged(name, None, after))
-    if guard == NONE:
-        return adapted
-    old, new = before[guard], after[guard]
-    changed = float((first.target_logits.argmax(1) != second.target_logits.argmax(1)).mean())
-    told = f"{guard} {old:.4f} before, {new:.4f} after; {changed:.1%} of the target's {what} changed"
-    if from_answers and without_ground(name, first, context):
-        return start
-    if not changed:
-        context.listen(Note(f"{name}: changes no answer on the target, so that the model is kept as it was before"))
-        return start
-    if new > old:  # NaN tells nothing, and what tells nothing speaks for no change
-        context.listen(Note(f"{name}: kept, {told}"))
-        return adapted
-    context.listen(Note(f"{name}: the target's images speak against it ({told}), so that the model is kept as it was "
-                        f"before. --set method.{name}.guard=none takes it all the same.", "warning"))
-    return start
-
-
-def without_ground(name: str, first: Evidence, context: Context) -> bool:
-    """Return whether the answers of the start are no ground to build on, and say so."""
-    ground = carried(first)
-    if ground < GROUND:
-        context.listen(Note(f"{groundless(name, ground)} The model is kept as it was before; --set method.{name}."
-                            "guard=none takes what comes.", "warning"))
-    return ground < GROUND
 
 
 def groundless(name: str, ground: float) -> str:

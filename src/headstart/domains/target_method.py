@@ -6,12 +6,9 @@ from abc import abstractmethod
 from typing import ClassVar
 
 from headstart.data.dataset import Splits
-from headstart.domains.judging import evidence_of, keep_better, verdicts, without_ground
-from headstart.domains.pixel_judging import keep_better_pixels
-from headstart.events import Judged
+from headstart.domains.guarding import has_ground, keep_better
 from headstart.methods.method import Context, Method
 from headstart.model import Model
-from headstart.tasks.semantic import Semantic
 from headstart.validators.validator import NONE, USUAL, GuardName
 
 
@@ -36,18 +33,13 @@ class TargetMethod(Method):
         """
 
     def fit(self, model: Model, splits: Splits, context: Context) -> Model:
-        """Return the adapted model, or `model` where the guard holds that for better. Raises as `adapted`."""
-        from_answers = self.from_answers
-        if from_answers and self.guard != NONE and self.trains_backbone and not isinstance(model.task, Semantic):
-            from_answers = False  # what follows need not ask again; a training would take long to find out
-            first = evidence_of(model, splits, context)
-            if without_ground(self.part_name, first, context):
-                context.listen(Judged(self.part_name, 0, verdicts(first)))
-                return model
+        """Return the adapted model, or `model` where the guard holds that for better. Raises as `adapted`.
+
+        Whether there is ground to build on is asked first: a training would take long to find out.
+        """
+        if self.from_answers and self.guard != NONE and not has_ground(self.part_name, model, splits, context):
+            return model
         found = self.adapted(model, splits, context)
         if found is model:
             return model
-        if isinstance(model.task, Semantic):
-            return keep_better_pixels(self.part_name, model, found, splits, context, guard=self.guard,
-                                      from_answers=self.from_answers)
-        return keep_better(self.part_name, model, found, splits, context, guard=self.guard, from_answers=from_answers)
+        return keep_better(self.part_name, model, found, splits, context, guard=self.guard)

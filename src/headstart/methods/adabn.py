@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from headstart.data.dataset import Dataset, Splits
-from headstart.domains.pixel_judging import GUARD
+from headstart.domains.guarding import PLACES
 from headstart.domains.target_method import TargetMethod
 from headstart.errors import ConfigError
 from headstart.events import Finished
 from headstart.methods.method import Context
 from headstart.model import Model
-from headstart.tasks.semantic import Semantic
+from headstart.tasks.task import ImageTask
 from headstart.training.batch_norm import adapted, restated, restated_whole
 from headstart.training.pictures import SHARE, Pictures, free_memory
 from headstart.training.plan import Plan
@@ -31,18 +31,20 @@ class Adabn(TargetMethod):
     Source: Li et al., "Revisiting Batch Normalization For Practical Domain Adaptation", 2016.
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("classification", "semantic")
-    task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {"semantic": {"head": "kept", "guard": GUARD}}
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "semantic", "detection")
+    task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        task: {"head": "kept", "guard": PLACES} for task in ("semantic", "detection")}
 
     head: Literal["solved", "kept"] = "solved"
     """`solved` fits the head anew on the source's features under the source's own statistics, as it must where they
-    were those of ImageNet; `kept` leaves it, as fits a model that was trained with the source's, and as a segmenter's
-    is."""
+    were those of ImageNet; `kept` leaves it, as fits a model that was trained with the source's, and as that of a
+    segmenter or detector is, with any BatchNorm of its own."""
 
     def refuse_unfit(self, model: Model, splits: Splits) -> None:
         """Raise ConfigError where the backbone has no BatchNorm, or a head has no closed form."""
-        if self.head == "solved" and isinstance(model.task, Semantic):
-            raise ConfigError("adabn: head=solved fits a linear head anew, which a segmenter has not. Take kept.")
+        if self.head == "solved" and not isinstance(model.task, ImageTask):
+            raise ConfigError(f"adabn: head=solved fits a linear head anew, which no model for {model.task.part_name} "
+                              "has. Take kept.")
         if not any("BatchNorm" in type(module).__name__ for module in model.backbone.modules()):
             raise ConfigError(f"adabn: {model.backbone.spec.architecture} has no BatchNorm, whose statistics could be "
                               "taken anew. Take coral or prototypes.")
@@ -54,7 +56,7 @@ class Adabn(TargetMethod):
         start = model
         if self.head == "solved":
             start = adapted(model, _Solved(), _pictures(model, splits.train), _pictures(model, splits.val), context)
-        if isinstance(model.task, Semantic):
+        if not isinstance(model.task, ImageTask):
             found = restated_whole(model, self._decoded(model, splits.target, context), context)
         else:
             found = restated(start, splits.target, context)

@@ -119,13 +119,13 @@ class BoxLesson(WholeLesson):
             found += head_of(network).detect(maps, images)
         return [self._original(one, int(index)) for one, index in zip(found, batch.indices, strict=True)], losses
 
-    def _metric(self, found: list[Detections]) -> float:
-        name = self.monitor.name.removeprefix(MASK)
+    def _metric(self, found: list[Detections], name: str) -> float:
+        plain = name.removeprefix(MASK)
         masks, whole = None, self.val_pictures.gathered(found)
-        if name != self.monitor.name:
+        if name != plain:
             masks = [mask_overlaps(said, objects, size) for said, objects, size in zip(
                 whole, self._objects, self.val_pictures.sizes(), strict=True)]
-        return detection_metrics(whole, self._truths, len(self.model.classes), names=[name], masks=masks)[name]
+        return detection_metrics(whole, self._truths, len(self.model.classes), names=[plain], masks=masks)[plain]
 
     @classmethod
     def metrics_of(cls, model: Model) -> tuple[str, ...]:
@@ -134,6 +134,10 @@ class BoxLesson(WholeLesson):
 
     def blank(self, count: int) -> BoxBatch:
         """Return a batch of black images with a box each."""
+        return self.batch([self._black()] * count)
+
+    def _black(self) -> BoxItem:
+        """Return a black image with a box."""
         settings = self.preprocessing
         image = torch.zeros(settings.channels, settings.size, settings.size, dtype=torch.uint8)
         side = settings.size / 2
@@ -141,7 +145,7 @@ class BoxLesson(WholeLesson):
         # At no position of the data: maps that are kept must not be taken for those of a picture.
         mask = torch.zeros(1, settings.size, settings.size, dtype=torch.uint8)
         mask[:, :settings.size // 2, :settings.size // 2] = 1
-        return self.batch([BoxItem(image, box, label, 1.0, -1, mask if self.masks else None) for _ in range(count)])
+        return BoxItem(image, box, label, 1.0, -1, mask if self.masks else None)
 
     def _weighted(self, network: Network, maps: Maps, images: torch.Tensor, targets: list[Target],
                   weights: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from headstart.data.dataset import Dataset
 from headstart.data.regions import rectangle, region_of
 from headstart.data.transforms import Preprocessing, to_tensor
 from headstart.training.pictures import Pictures
+from headstart.training.styles import Styles
 from headstart.types import Detections, Instance
 
 # N images, B images in a batch, K boxes
@@ -100,9 +101,12 @@ class TrainBoxes(TorchDataset[BoxItem]):
     """Augmented images by (occasion, index), as `Order` names them: the same for any number of workers."""
 
     def __init__(self, pictures: BoxPictures, weights: np.ndarray, *, preset: Preset, level: int, seed: int,
-                 masks: bool = False) -> None:
-        """masks: whether the pixels of each object are learned, too; then nothing is pasted and no mosaic made."""
+                 masks: bool = False, style: Styles | None = None) -> None:
+        """masks: whether the pixels of each object are learned, too; then nothing is pasted and no mosaic made.
+        style: what gives a picture, or a mosaic, the style of another domain, before it is augmented.
+        """
         self.pictures, self.weights, self.seed, self.masks = pictures, weights, seed, masks
+        self.style = style
         settings = pictures.preprocessing
         self.background = settings.background
         self.augment = BoxAugment(preset, background=settings.background, channels=settings.channels, level=level)
@@ -121,6 +125,8 @@ class TrainBoxes(TorchDataset[BoxItem]):
                 others = rng.integers(len(self), size=3)
                 item = mosaic([item, *(self.pictures.boxed(int(other)) for other in others)],
                               background=self.background, rng=rng)
+        if self.style is not None:
+            item = replace(item, picture=self.style(item.picture, occasion, index))
         found = self.augment(item, seed=seeds.derive(self.seed, "augment", occasion, index))
         return BoxItem(found.image, found.boxes, found.labels, float(self.weights[index]), index, found.masks)
 

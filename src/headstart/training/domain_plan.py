@@ -37,7 +37,7 @@ class DomainPlan(TargetPlan):
 
 
 class FourierPlan(TargetPlan):
-    """A training of a segmenter on the source's images in the target's style."""
+    """A training on the source's images in the target's style."""
 
     beta: float = Field(0.01, ge=0, le=0.5)
     """How far from frequency 0 an image gets the target's amplitudes, as a share of its shorter side; 0 exchanges the
@@ -45,14 +45,12 @@ class FourierPlan(TargetPlan):
 
 
 class TeacherPlan(TargetPlan):
-    """A training of a segmenter on the source and, in the same steps, on what a mean of its own weights says of the
-    target.
-    """
+    """A training on the source and, in the same steps, on what a mean of the own weights says of the target."""
 
     decay: float = Field(0.99, gt=0, lt=1)
     """Share of the teacher's weights that a step keeps; the rest is the student's."""
     threshold: float = Field(0.968, ge=0, le=1)
     """Probability from which the teacher's answer is sure; what it says of an image counts by the share of its pixels
-    that are."""
+    that are. Of boxes the score from which they are learned."""
     strength: float = Field(1.0, ge=0, le=100)
     """Weight of the target's loss beside the source's, once it is ramped up."""

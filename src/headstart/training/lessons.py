@@ -6,9 +6,10 @@ from headstart.model import Model
 from headstart.tasks.detection import Detection
 from headstart.tasks.semantic import Semantic
 from headstart.training.box_lesson import BoxLesson
+from headstart.training.box_teacher_lesson import BoxTeacherLesson
 from headstart.training.domain_lesson import DomainLesson
 from headstart.training.domain_plan import DomainPlan, FourierPlan, TeacherPlan
-from headstart.training.fourier_lesson import FourierLesson
+from headstart.training.fourier_lesson import FourierBoxLesson, FourierMaskLesson
 from headstart.training.image_lesson import ImageLesson
 from headstart.training.lesson import Lesson
 from headstart.training.mask_lesson import MaskLesson
@@ -20,8 +21,11 @@ def lesson_of(model: Model, plan: Plan) -> type[Lesson]:
     """Return the lesson that trains models of this task by such a plan."""
     if isinstance(plan, DomainPlan):
         return DomainLesson
-    if isinstance(plan, FourierPlan | TeacherPlan):
-        return FourierLesson if isinstance(plan, FourierPlan) else TeacherLesson
-    if isinstance(model.task, Semantic):
-        return MaskLesson
-    return BoxLesson if isinstance(model.task, Detection) else ImageLesson
+    of_masks, of_boxes = isinstance(model.task, Semantic), isinstance(model.task, Detection)
+    if not of_masks and not of_boxes:
+        return ImageLesson
+    if isinstance(plan, FourierPlan):
+        return FourierMaskLesson if of_masks else FourierBoxLesson
+    if isinstance(plan, TeacherPlan):
+        return TeacherLesson if of_masks else BoxTeacherLesson
+    return MaskLesson if of_masks else BoxLesson

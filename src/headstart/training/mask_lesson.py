@@ -113,8 +113,8 @@ class MaskLesson(WholeLesson):
         """Return the names of what validation may be judged by, besides the loss."""
         return NAMES
 
-    def _metric(self, found: list[np.ndarray]) -> float:
-        return mask_metrics(overlaps_of(np.stack(self.val_pictures.gathered(found))))[self.monitor.name]
+    def _metric(self, found: list[np.ndarray], name: str) -> float:
+        return mask_metrics(overlaps_of(np.stack(self.val_pictures.gathered(found))))[name]
 
     def blank(self, count: int) -> MaskBatch:
         """Return a batch of black images of the first class."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from headstart.data.dataset import Dataset
 from headstart.data.pixel_classes import classes_of, resized_classes
 from headstart.data.transforms import Preprocessing, to_tensor
 from headstart.training.pictures import Pictures
+from headstart.training.styles import Styles
 
 # N images
 
@@ -67,8 +68,10 @@ class MaskPictures(Pictures):
 class TrainMasks(TorchDataset[MaskItem]):
     """Augmented images by (occasion, index), as `Order` names them: the same for any number of workers."""
 
-    def __init__(self, pictures: MaskPictures, weights: np.ndarray, *, preset: Preset, level: int, seed: int) -> None:
-        self.pictures, self.weights, self.seed = pictures, weights, seed
+    def __init__(self, pictures: MaskPictures, weights: np.ndarray, *, preset: Preset, level: int, seed: int,
+                 style: Styles | None = None) -> None:
+        """style: what gives a picture the style of another domain, before it is augmented."""
+        self.pictures, self.weights, self.seed, self.style = pictures, weights, seed, style
         settings = pictures.preprocessing
         self.augment = MaskAugment(preset, background=settings.background, channels=settings.channels, level=level)
 
@@ -77,8 +80,10 @@ class TrainMasks(TorchDataset[MaskItem]):
 
     def __getitem__(self, key: tuple[int, int]) -> MaskItem:
         occasion, index = key
-        image, classes = self.augment(self.pictures.labelled(index),
-                                      seed=seeds.derive(self.seed, "augment", occasion, index))
+        item = self.pictures.labelled(index)
+        if self.style is not None:
+            item = replace(item, picture=self.style(item.picture, occasion, index))
+        image, classes = self.augment(item, seed=seeds.derive(self.seed, "augment", occasion, index))
         return MaskItem(image, classes, float(self.weights[index]), index)
 
     def collate(self, items: Sequence[MaskItem]) -> list[MaskItem]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,24 +10,16 @@ from torch import nn
 from torch.nn import functional
 
 from headstart.canvas import on_canvas
-from headstart.errors import ConfigError
-from headstart.model import Model
-from headstart.training.domain_plan import TeacherPlan
 from headstart.training.imbalance import train_weights
 from headstart.training.lesson import Share
-from headstart.training.mask_lesson import MaskBatch
+from headstart.training.mask_lesson import MaskBatch, MaskLesson
 from headstart.training.mask_pictures import MaskItem
 from headstart.training.network import Network
-from headstart.training.objective import Teaching
-from headstart.training.plan import Plan
-from headstart.training.target_lesson import TargetLesson
+from headstart.training.taught_lesson import TaughtLesson, ramp
 from headstart.training.teacher_pictures import TaughtItem, TaughtMasks
 from headstart.types import IGNORED, Batch
 
 # B images in a batch, C classes, H and W pixels
-
-RAMP = 0.3
-"""Share of training in which the target's loss rises to its strength."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,29 +36,10 @@ class TaughtBatch(MaskBatch):
     """bool [B, H, W], where there is a picture on the canvas."""
 
 
-class TeacherLesson(TargetLesson):
+class TeacherLesson(TaughtLesson, MaskLesson):
     """The source's loss plus the cross-entropy on the target, where what the source laid on it has its true classes and
     the rest the teacher's answers.
-
-    The teacher is the average that is validated and kept. Its weights are in every checkpoint.
     """
-
-    plan: TeacherPlan
-    _teacher: nn.Module
-
-    @classmethod
-    def refuse(cls, plan: Plan, model: Model) -> None:
-        """Raise ConfigError for settings that would look at the source alone, and as `TargetLesson.refuse`."""
-        if plan.find_lr:
-            raise ConfigError(f"{plan.part_name}: find_lr looks for the rate at which the source's loss falls, which "
-                              "says nothing of the target's. Leave it out.")
-        super().refuse(plan, model)
-
-    def begin(self, network: Network, averaged: nn.Module | None, teaching: Teaching | None) -> list[nn.Module]:
-        """Take the network in, and its average as the teacher."""
-        assert averaged is not None, "the method sets the average"
-        self._teacher = averaged
-        return super().begin(network, averaged, teaching)
 
     def examples(self, level: int) -> TaughtMasks:
         """Return the augmented training images of the source, each with one of the target."""
@@ -135,11 +107,3 @@ def taught(logits: torch.Tensor, laid: torch.Tensor, inside: torch.Tensor, *,
     shares = (inside & (confidence >= threshold)).sum(dim=(1, 2)) / inside.sum(dim=(1, 2))
     true = laid != IGNORED
     return laid.where(true, answers), inside * torch.ones_like(confidence).where(true, shares[:, None, None])
-
-
-def ramp(progress: float) -> float:
-    """Return exp(-5 (1 - t)^2), with t from 0 to 1 in the first RAMP of training, then 1.
-
-    Source: Tarvainen & Valpola, "Mean teachers are better role models", NeurIPS 2017, section 3.
-    """
-    return math.exp(-5 * (1 - min(1.0, progress / RAMP)) ** 2)

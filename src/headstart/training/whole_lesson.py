@@ -26,6 +26,7 @@ from headstart.training.monitor import Watched
 from headstart.training.network import Network
 from headstart.training.pictures import SHARE
 from headstart.training.plan import Plan
+from headstart.training.styles import Styles
 from headstart.types import Batch
 
 # B images in a batch
@@ -50,6 +51,8 @@ class WholeLesson(Lesson):
         self.monitor = self._watched(plan, model)
         self.wanted: dict[str, bool] = {}
         """What else the examples hold."""
+        self.style: Styles | None = None
+        """What gives each training image another style; None leaves it its own."""
         still = plan.scope == "head" and plan.augment == "none"
         finest: int = model.head.finest  # type: ignore[assignment]
         self._maps = FrozenMaps(SHARE * available(context.device), finest) if still else None
@@ -84,7 +87,7 @@ class WholeLesson(Lesson):
             self._maps = None  # from the first level on the overfitting watch augments
         weights = train_weights(self.pictures.dataset, "none")
         return self.train_type(self.pictures, weights, preset=self.plan.augment, level=level,  # type: ignore[arg-type]
-                               seed=self.context.seed, **self.wanted)
+                               seed=self.context.seed, style=self.style, **self.wanted)
 
     def alike(self) -> np.ndarray | None:
         """Return which pictures share a batch: others would be filled up to the largest of theirs."""
@@ -107,11 +110,11 @@ class WholeLesson(Lesson):
             return loss, loss
         if not math.isfinite(loss):
             return math.nan, loss
-        return self._metric([one for batch, _ in answers for one in batch]), loss
+        return self._metric([one for batch, _ in answers for one in batch], self.monitor.name), loss
 
     @abstractmethod
-    def _metric(self, found: list[Any]) -> float:
-        """Return the watched metric of what all images of validation got."""
+    def _metric(self, found: list[Any], name: str) -> float:
+        """Return a metric of what all images of validation got."""
 
     def _seen(self, network: Network, images: torch.Tensor, keys: Sequence[tuple[str, int]]) -> Maps:
         """Return the backbone's maps of images; where it is frozen and they do not vary, each image's from the first.

@@ -13,9 +13,9 @@ from PIL import Image
 from headstart.canvas import on_canvas
 from headstart.data.dataset import Splits
 from headstart.data.transforms import to_tensor
-from headstart.domains import pixel_sample
-from headstart.domains.pixel_judging import keep_better_pixels
-from headstart.domains.pixel_sample import PixelSample
+from headstart.domains import place_sample
+from headstart.domains.guarding import keep_better
+from headstart.domains.place_sample import PlaceSample
 from headstart.errors import DataError
 from headstart.events import Judged
 from headstart.model import Model
@@ -46,27 +46,27 @@ def start() -> Model:
 
 
 def evidence(start: Model, splits: Splits, folder: Path):
-    return PixelSample(start, splits, context(folder, Events())).evidence_of(start, "cpu")
+    return PlaceSample(start, splits, context(folder, Events())).of(start)
 
 
 def test_each_image_gives_as_many_pixels_as_the_part_allows(start, tmp_path):
     found = evidence(start, parts(tmp_path), tmp_path)
-    assert len(found.target_features) == len(found.target_logits) == 6 * pixel_sample.DENSEST
-    assert len(found.source_logits) == len(found.source_labels) == 4 * pixel_sample.DENSEST
-    assert len(found.train_features) == len(found.train_labels) == 12 * pixel_sample.DENSEST
+    assert len(found.target_features) == len(found.target_logits) == 6 * place_sample.DENSEST
+    assert len(found.source_logits) == len(found.source_labels) == 4 * place_sample.DENSEST
+    assert len(found.train_features) == len(found.train_labels) == 12 * place_sample.DENSEST
 
 
 def test_no_part_has_more_pixels_than_validators_look_at(start, tmp_path, monkeypatch):
-    monkeypatch.setattr(pixel_sample, "MOST", 100)
-    monkeypatch.setattr(pixel_sample, "IMAGES", 5)
+    monkeypatch.setattr(place_sample, "MOST", 100)
+    monkeypatch.setattr(place_sample, "IMAGES", 5)
     found = evidence(start, parts(tmp_path), tmp_path)
     assert [len(part) for part in (found.target_logits, found.source_logits, found.train_features)] == [100, 100, 100]
 
 
 def test_features_logits_and_labels_are_of_the_same_pixels(start, tmp_path):
     splits = parts(tmp_path)
-    sample = PixelSample(start, splits, context(tmp_path, Events()))
-    found, pixels = sample.evidence_of(start, "cpu"), sample._val
+    sample = PlaceSample(start, splits, context(tmp_path, Events()))
+    found, pixels = sample.of(start), sample._val
     first = splits.val.samples[0]
     images = on_canvas([to_tensor(start.preprocessing.whole(np.asarray(Image.open(first.source))))],
                        start.preprocessing)
@@ -80,7 +80,7 @@ def test_features_logits_and_labels_are_of_the_same_pixels(start, tmp_path):
 
 def test_a_hypercolumn_is_each_map_interpolated_at_the_pixel(start, tmp_path):
     splits = parts(tmp_path)
-    sample = PixelSample(start, splits, context(tmp_path, Events()))
+    sample = PlaceSample(start, splits, context(tmp_path, Events()))
     images = on_canvas([to_tensor(sample._val.pictures[0])], start.preprocessing)
     stride = min(start.head.sources.values())
     with torch.no_grad():
@@ -100,7 +100,7 @@ def test_each_map_counts_the_same(start, tmp_path):
 
 def test_ignored_pixels_are_left_out(start, tmp_path):
     found = evidence(start, parts(tmp_path, ignored=13), tmp_path)
-    assert len(found.source_labels) == 3 * pixel_sample.DENSEST
+    assert len(found.source_labels) == 3 * place_sample.DENSEST
     assert set(found.source_labels) | set(found.train_labels) == {0, 1}
 
 
@@ -112,7 +112,7 @@ def test_a_source_of_ignored_pixels_alone_is_refused(start, tmp_path):
 
 def test_the_places_are_those_of_the_seed(start, tmp_path):
     splits = parts(tmp_path)
-    places = [PixelSample(start, splits, context(tmp_path, Events(), seed=seed))._target.places[0]
+    places = [PlaceSample(start, splits, context(tmp_path, Events(), seed=seed))._target.places[0]
               for seed in (7, 7, 8)]
     np.testing.assert_array_equal(places[0], places[1])
     assert (places[0] != places[2]).any()
@@ -122,9 +122,9 @@ def test_the_guard_keeps_the_better_and_leaves_both_as_they_were(tmp_path):
     splits, events, start, other = parts(tmp_path), Events(), model(), model()
     torch.nn.init.normal_(other.head.classifier.weight)
     before = digest(start)  # the head is in training mode, in which BatchNorm moves
-    kept = keep_better_pixels("fda", start, other, splits, context(tmp_path, events), guard="consistency")
+    kept = keep_better("fda", start, other, splits, context(tmp_path, events), guard="consistency")
     scores = [event.scores["consistency"] for event in events.of(Judged)]
     assert kept is (other if scores[1] >= scores[0] else start)
     assert digest(start) == before
     assert start.head.training
-    assert keep_better_pixels("fda", start, other, splits, context(tmp_path, Events()), guard="none") is other
+    assert keep_better("fda", start, other, splits, context(tmp_path, Events()), guard="none") is other
