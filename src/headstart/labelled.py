@@ -44,9 +44,6 @@ def open_labelled(job: Job, source: Dataset, splits: Splits, target: Target | No
     if target is None:
         raise ConfigError(f"target_train {job.target_train}: belongs to a target, and none is named. Name its images "
                           "without labels with --target FOLDER.")
-    if source.task == "detection":  # whose losses are means over a batch, in which an image can't weigh more
-        raise ConfigError("target_train: labelled images of a target are for classification and semantic yet, not for "
-                          "detection. Put them among the images of the data.")
     dataset, _ = read_target(job, TRAIN, source)
     dataset, unreadable = readable(dataset, job, TRAIN)
     images, told = in_classes_of(source, dataset, job, TRAIN)
@@ -55,7 +52,10 @@ def open_labelled(job: Job, source: Dataset, splits: Splits, target: Target | No
         if count:
             raise DataError(f"target_train {job.target_train}: {count} of its {len(images)} images are in the source's "
                             f"{name} part too, byte for byte, which would not judge them any more. Take them out.")
-    images, factor = beside(splits.train, images, job.target_share)
+    alike = source.task == "detection"  # BatchNorm in the head of most detectors takes a batch as a whole
+    if alike and "target_share" in job.changed():
+        raise ConfigError("target_share: has no effect on detection, where all images count alike. Leave it out.")
+    images, factor = beside(splits.train, images, None if alike else job.target_share)
     left, gone = _without(target, images)
     twice = overlap(splits.train, images)
     notes = (*dataset.notes, *unreadable, *told,
@@ -72,13 +72,13 @@ def open_labelled(job: Job, source: Dataset, splits: Splits, target: Target | No
     return Labelled(images, left, notes)
 
 
-def beside(train: Dataset, images: Dataset, share: float) -> tuple[Dataset, float]:
+def beside(train: Dataset, images: Dataset, share: float | None) -> tuple[Dataset, float]:
     """Return the images as `Splits.labelled` wants them, and what each counts: together they have their share of the
-    weight, as far as `HEAVIEST` lets them."""
+    weight, as far as `HEAVIEST` lets them; None leaves them as heavy as they are."""
     own = float(images.weights().sum())
     if not own:
         raise DataError("every image of target_train has weight 0, so that it says nothing. Mend the weights.")
-    factor = min(HEAVIEST, share / (1 - share) * float(train.weights().sum()) / own)
+    factor = 1.0 if share is None else min(HEAVIEST, share / (1 - share) * float(train.weights().sum()) / own)
     samples = tuple(replace(sample, id=f"target_train/{sample.id}", split=None, group=None,
                             weight=sample.weight * factor) for sample in images.samples)
     return replace(images, samples=samples), factor

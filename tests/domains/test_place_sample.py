@@ -118,6 +118,19 @@ def test_the_places_are_those_of_the_seed(start, tmp_path):
     assert (places[0] != places[2]).any()
 
 
+def test_two_models_are_held_against_each_other_among_the_features_of_both(start, tmp_path):
+    splits, other = parts(tmp_path), model()
+    for parameter in other.backbone.parameters():
+        torch.nn.init.normal_(parameter, std=0.1, generator=torch.Generator().manual_seed(1))
+    sample = PlaceSample(start, splits, context(tmp_path, Events()))
+    alone = [PlaceSample(one, splits, context(tmp_path, Events())).of(one) for one in (start, other)]
+    for found, one in zip(sample.pair(start, other), (start, other), strict=True):
+        for part in ("target_features", "source_features", "train_features"):
+            both = np.concatenate([getattr(own, part) for own in alone], axis=1)
+            np.testing.assert_array_equal(getattr(found, part), both)
+        np.testing.assert_array_equal(found.target_logits, sample.of(one).target_logits)
+
+
 def test_the_guard_keeps_the_better_and_leaves_both_as_they_were(tmp_path):
     splits, events, start, other = parts(tmp_path), Events(), model(), model()
     torch.nn.init.normal_(other.head.classifier.weight)

@@ -179,6 +179,25 @@ def test_on_images_of_something_else_the_start_is_kept_before_anything_is_traine
     assert found.job.method[-1].guard == "reverse_validation"
 
 
+# Some boxes of the target
+
+@pytest.mark.parametrize("method", [
+    {"method": "finetune", "epochs": 1}, {"method": "source_then_target", "epochs": 1, "target_epochs": 2}],
+    ids=lambda method: method["method"])
+def test_boxes_of_the_target_are_learned_from_beside_the_sources_and_leave_the_target(method, world, tmp_path):
+    found = made(world, tmp_path / "run", method, target_train=str(write_dusk(tmp_path / "few", count=3)))
+    data = read(found, "data.json")
+    assert data["target_train"]["images"] == 3
+    assert data["splits"]["target"]["count"] == 5
+    assert any("each counting 1 times" in note for note in data["target_train"]["notes"])
+    assert all(receipt.intact for receipt in hs.verify(found))
+
+
+def test_a_share_of_boxes_is_refused(world, tmp_path):
+    with pytest.raises(ConfigError, match="target_share: has no effect on detection"):
+        made(world, tmp_path / "run", FDA, target_train=str(world / "target"), target_share=0.3)
+
+
 # Mistakes
 
 def test_methods_that_can_not_do_boxes_are_refused_with_those_that_can(world, tmp_path):
@@ -194,7 +213,6 @@ def test_methods_that_can_not_do_boxes_are_refused_with_those_that_can(world, tm
     ({"method": {"method": "mean_teacher", "find_lr": True}}, "find_lr looks for the rate"),
     ({"method": {"method": "fda", "monitor": "ap50"}}, "monitor would have no effect"),
     ({"method": {"method": "fda"}, "slices": 32}, "target: what adapts sees whole pictures yet, not slices"),
-    ({"method": {"method": "fda"}, "target_train": "target"}, "target_train: labelled images of a target are for"),
 ])
 def test_what_has_no_effect_is_refused_before_anything_is_written(changes, said, world, tmp_path):
     with pytest.raises(ConfigError, match=said):

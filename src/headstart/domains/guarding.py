@@ -24,7 +24,7 @@ def keep_better(name: str, start: Model, adapted: Model, splits: Splits, context
     Raises as `PlaceSample`.
     """
     seen = sight(start, splits, context)
-    first, second = seen.of(start), seen.of(adapted)
+    first, second = seen.pair(start, adapted)
     before, after = verdicts(first), verdicts(second)
     context.listen(Judged(name, 0, before))
     context.listen(Judged(name, None, after))

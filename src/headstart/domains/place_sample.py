@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -48,9 +49,10 @@ class _Drawn:
 class PlaceSample:
     """Places that the seed draws, with what the start's backbone sees there, and what is there on the source.
 
-    Every model is judged by the start's features, the hypercolumns of the maps that the head reads: those of a backbone
-    that was trained may deceive, since it has learned to agree with itself. Of boxes half of the places lie in some, on
-    the target in those that the start finds: else there would be little but ground.
+    Features are the hypercolumns of the maps that the head reads. A backbone that was trained has learned to agree with
+    itself: the epochs of a training are judged by the start's, and the start against what came of it by the features of
+    both, so that neither has the advantage. Of boxes half of the places lie in some, on the target in those that the
+    start finds: else there would be little but ground.
     Source: Hariharan et al., "Hypercolumns for Object Segmentation and Fine-Grained Localization", CVPR 2015.
     """
 
@@ -64,16 +66,11 @@ class PlaceSample:
         self._preprocessing, self._device = start.preprocessing, context.device
         train = splits.source or splits.train
         self._places: Places = BoxPlaces(train) if isinstance(start.task, Detection) else PixelPlaces()
-        finest: int = start.head.finest  # type: ignore[assignment]
+        self._finest: int = start.head.finest  # type: ignore[assignment]
         with _resting(context.device, start.backbone, start.head):
-            parts = [self._drawn(name, part, start, context.seed) for name, part in (
-                ("target", splits.target), ("val", splits.val), ("train", train))]
-            found = [self._columns(start.backbone, part, finest) for part in parts]
-        self._target, self._val, self._train = parts
-        # Each map counts the same, however many channels it has and however large its numbers are.
-        scales = [float(np.sqrt(one.var(axis=0).sum())) or 1.0 for one in found[-1]]
-        self._features = [np.concatenate([one / scale for one, scale in zip(part, scales, strict=True)], axis=1)
-                          for part in found]
+            self._target, self._val, self._train = (self._drawn(name, part, start, context.seed) for name, part in (
+                ("target", splits.target), ("val", splits.val), ("train", train)))
+            self._features = self._seen(start.backbone)
 
     def evidence(self, backbone: Backbone, head: nn.Module, *, epoch: int = 0) -> Evidence:
         """Return what validators see of modules in eval mode, on the device where they are."""
@@ -87,6 +84,26 @@ class PlaceSample:
         with _resting(self._device, model.backbone, model.head):
             return self.evidence(model.backbone, model.head)
 
+    def pair(self, start: Model, adapted: Model) -> tuple[Evidence, Evidence]:
+        """Return what validators see of the start and of what came of it, among the features of both."""
+        first, second = self.of(start), self.of(adapted)
+        with _resting(self._device, adapted.backbone):
+            own = self._seen(adapted.backbone)
+        there, here, learned = (np.concatenate(both, axis=1) for both in zip(self._features, own, strict=True))
+        first, second = (dataclasses.replace(one, target_features=there, source_features=here, train_features=learned)
+                         for one in (first, second))
+        return first, second
+
+    def _seen(self, backbone: Backbone) -> list[np.ndarray]:
+        """Return float32 [P, D] of the target, val and train.
+
+        Each map counts the same, however many channels it has and however large its numbers are.
+        """
+        found = [self._columns(backbone, part) for part in (self._target, self._val, self._train)]
+        scales = [float(np.sqrt(one.var(axis=0).sum())) or 1.0 for one in found[-1]]
+        return [np.concatenate([one / scale for one, scale in zip(part, scales, strict=True)], axis=1)
+                for part in found]
+
     def _answers(self, backbone: Backbone, head: nn.Module, part: _Drawn) -> np.ndarray:
         """Return float32 [P, C]."""
         with torch.no_grad():
@@ -94,7 +111,7 @@ class PlaceSample:
                      for images, places in self._shown(backbone, part)]
         return torch.cat(found).float().cpu().numpy()
 
-    def _columns(self, backbone: Backbone, part: _Drawn, finest: int) -> list[np.ndarray]:
+    def _columns(self, backbone: Backbone, part: _Drawn) -> list[np.ndarray]:
         """Return float32 [P, D] of each map from a stride on, interpolated at the places."""
         found = []
         with torch.no_grad():
@@ -104,7 +121,7 @@ class PlaceSample:
                 at = ((2 * places + 1) / places.new_tensor(images.shape[-2:]) - 1).flip(1)[None, None].float()
                 found.append([functional.grid_sample(maps[stride].float(), at, align_corners=False,
                                                      padding_mode="border")[0, :, 0].T
-                              for stride in sorted(maps) if stride >= finest])
+                              for stride in sorted(maps) if stride >= self._finest])
         return [torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True)]
 
     def _shown(self, backbone: Backbone, part: _Drawn) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

@@ -22,6 +22,9 @@ class Sight(Protocol):
     def of(self, model: Model) -> Evidence:
         """Return what validators see of a model."""
 
+    def pair(self, start: Model, adapted: Model) -> tuple[Evidence, Evidence]:
+        """Return what validators see of the start and of what came of it, so that the two can be compared."""
+
 
 class ImageSight:
     """Whole images, among the features of the start."""
@@ -37,6 +40,10 @@ class ImageSight:
         if model is self._start:
             return self._first
         return answered(self._first, self._start, model, self._splits, self._context)
+
+    def pair(self, start: Model, adapted: Model) -> tuple[Evidence, Evidence]:
+        """Return what validators see of the start and of what came of it."""
+        return self.of(start), self.of(adapted)
 
 
 def sight(start: Model, splits: Splits, context: Context) -> Sight:

@@ -15,6 +15,7 @@ from headstart.methods.method import Context
 from headstart.model import Model
 from headstart.training.batch_norm import restated
 from headstart.training.domain_plan import DomainPlan, TargetPlan
+from headstart.training.plan import WHOLE
 from headstart.training.scope import Scope
 from headstart.training.train import train
 
@@ -36,11 +37,9 @@ class WholeTraining(TargetTraining):
 
     tasks: ClassVar[tuple[str, ...]] = ("semantic", "detection")
     task_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "semantic": {"epochs": 12, "batch_size": 2, "lr_head": 1e-3, "lr_backbone": 5e-4, "augment": "standard",
-                     "guard": PLACES},
+        "semantic": {**WHOLE["semantic"], "guard": PLACES},
         # A fifth of the rates of `finetune`, from which they start: at its own, a detector loses what it found there.
-        "detection": {"epochs": 8, "batch_size": 8, "lr_head": 2e-4, "lr_backbone": 1e-4, "clip_norm": 5.0,
-                      "augment": "standard", "guard": PLACES}}
+        "detection": {**WHOLE["detection"], "epochs": 8, "lr_head": 2e-4, "lr_backbone": 1e-4, "guard": PLACES}}
 
 
 class NormTraining(DomainTraining):
