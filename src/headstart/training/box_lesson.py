@@ -11,7 +11,6 @@ from torch.nn import functional
 
 from headstart import seeds
 from headstart.backbones.maps import Maps
-from headstart.canvas import on_canvas
 from headstart.data.dataset import Splits
 from headstart.detecting import to_original
 from headstart.detectors.head import DetectionHead, Target
@@ -81,14 +80,14 @@ class BoxLesson(WholeLesson):
         assert teaching is None, "no method teaches boxes"
         if network.head_has_batch_norm and len(set(self.pictures.dataset.weights().tolist())) > 1:
             raise ConfigError(f"{self.plan.part_name}: the images have different weights, and the BatchNorm of this "
-                              "detector's head (ssdlite) takes a batch as a whole. Choose another detector, or give "
-                              "all images one weight.")
+                              "detector's head takes a batch as a whole. Choose another detector (fcos, retinanet, "
+                              "faster_rcnn), or give all images one weight.")
         return []
 
     def batch(self, items: Sequence[BoxItem]) -> BoxBatch:
         """Return the images on one canvas, on the device."""
         device = self.context.device
-        images = on_canvas([item.image.to(device, non_blocking=True) for item in items], self.preprocessing)
+        images = self._canvas([item.image for item in items])
         height, width = images.shape[-2:]
         targets = [{"boxes": item.boxes.to(device), "labels": item.labels.to(device),
                     **({} if item.masks is None else {"masks": on_whole(item.masks, height, width).to(device)})}

@@ -13,7 +13,6 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from headstart.canvas import on_canvas
 from headstart.data.augment_boxes import LEAST_SIDE
 from headstart.data.transforms import to_tensor
 from headstart.detectors.head import Target
@@ -24,7 +23,6 @@ from headstart.model import Model
 from headstart.training.box_lesson import BoxBatch, BoxLesson, tells_masks
 from headstart.training.box_pictures import BoxItem
 from headstart.training.box_teacher_pictures import TaughtBoxes, TaughtBoxItem
-from headstart.training.imbalance import train_weights
 from headstart.training.lesson import Share
 from headstart.training.network import Network
 from headstart.training.plan import Plan
@@ -59,6 +57,8 @@ class BoxTeacherLesson(TaughtLesson, BoxLesson):
     al., "Cross-Domain Adaptive Teacher for Object Detection", CVPR 2022, here without its adversary.
     """
 
+    train_type = TaughtBoxes  # type: ignore[assignment]
+
     @classmethod
     def refuse(cls, plan: Plan, model: Model) -> None:
         """Raise ConfigError for a detector that learns masks, too, and as `TaughtLesson.refuse`."""
@@ -67,13 +67,6 @@ class BoxTeacherLesson(TaughtLesson, BoxLesson):
                               "too. Take fda, or a detector of boxes.")
         super().refuse(plan, model)
 
-    def examples(self, level: int) -> TaughtBoxes:
-        """Return the augmented training images of the source, each with one of the target."""
-        super().examples(level)  # what it does about maps that are kept
-        weights = train_weights(self.pictures.dataset, "none")
-        return TaughtBoxes(self.pictures, weights, self.target_pictures, preset=self.plan.augment, level=level,
-                           seed=self.context.seed)
-
     def batch(self, items: Sequence[BoxItem]) -> BoxBatch:
         """Return the images of both domains, each on one canvas, on the device; a batch of validation is one as always.
         """
@@ -81,9 +74,7 @@ class BoxTeacherLesson(TaughtLesson, BoxLesson):
         pairs = [item for item in items if isinstance(item, TaughtBoxItem)]
         if not pairs:
             return found
-        plain, shown = (on_canvas([image.to(self.context.device, non_blocking=True) for image in images],
-                                  self.preprocessing)
-                        for images in ([pair.plain for pair in pairs], [pair.shown for pair in pairs]))
+        plain, shown = (self._canvas([getattr(pair, name) for pair in pairs]) for name in ("plain", "shown"))
         return TaughtBoxBatch(found.images, found.targets, found.weights, found.indices, plain=plain, shown=shown,
                               sizes=[(pair.plain.shape[1], pair.plain.shape[2]) for pair in pairs],
                               mirrored=[pair.mirrored for pair in pairs])
@@ -113,7 +104,7 @@ class BoxTeacherLesson(TaughtLesson, BoxLesson):
         found = super().judged(answers)
         rows = even_rows(len(self.target_pictures.dataset), COUNTED).tolist()
         pictures = [to_tensor(self.target_pictures[row]) for row in rows]
-        counts = [len(sure(self._told(on_canvas([one.to(self.context.device)], self.preprocessing))[0],
+        counts = [len(sure(self._told(self._canvas([one]))[0],
                            (one.shape[1], one.shape[2]), threshold=self.plan.threshold)["labels"]) for one in pictures]
         self._columns |= {"target_boxes": sum(counts) / len(counts)}
         if not self.epoch and not any(counts):

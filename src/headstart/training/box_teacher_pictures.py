@@ -34,7 +34,7 @@ class TaughtBoxItem(BoxItem):
 class TaughtBoxes(TrainBoxes):
     """Augmented source images by (occasion, index), each with a target image that depends on nothing but the key."""
 
-    def __init__(self, pictures: BoxPictures, weights: np.ndarray, target: WholePictures, *, preset: Preset, level: int,
+    def __init__(self, pictures: BoxPictures, weights: np.ndarray, *, target: WholePictures, preset: Preset, level: int,
                  seed: int) -> None:
         super().__init__(pictures, weights, preset=preset, level=level, seed=seed)
         self.target = target

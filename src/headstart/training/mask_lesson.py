@@ -11,7 +11,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from headstart.canvas import on_canvas
 from headstart.data.dataset import Splits
 from headstart.data.pixel_classes import class_counts
 from headstart.errors import ConfigError
@@ -76,7 +75,7 @@ class MaskLesson(WholeLesson):
     def batch(self, items: Sequence[MaskItem]) -> MaskBatch:
         """Return the images on one canvas, on the device."""
         device = self.context.device
-        images = on_canvas([item.image.to(device, non_blocking=True) for item in items], self.preprocessing)
+        images = self._canvas([item.image for item in items])
         height, width = images.shape[-2:]
         sizes = tuple((item.classes.shape[0], item.classes.shape[1]) for item in items)
         targets = torch.stack([functional.pad(item.classes, (0, width - wide, 0, height - high), value=IGNORED)

@@ -6,7 +6,9 @@ import math
 
 from torch import nn
 
+from headstart.data.dataset import Splits
 from headstart.errors import ConfigError
+from headstart.methods.method import Context
 from headstart.model import Model
 from headstart.training.domain_plan import TeacherPlan
 from headstart.training.network import Network
@@ -23,6 +25,10 @@ class TaughtLesson(TargetLesson):
 
     plan: TeacherPlan
     _teacher: nn.Module
+
+    def __init__(self, model: Model, splits: Splits, plan: TeacherPlan, context: Context) -> None:
+        super().__init__(model, splits, plan, context)
+        self.beside = {"target": self.target_pictures}
 
     @classmethod
     def refuse(cls, plan: Plan, model: Model) -> None:

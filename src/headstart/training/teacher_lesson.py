@@ -9,8 +9,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from headstart.canvas import on_canvas
-from headstart.training.imbalance import train_weights
 from headstart.training.lesson import Share
 from headstart.training.mask_lesson import MaskBatch, MaskLesson
 from headstart.training.mask_pictures import MaskItem
@@ -41,12 +39,7 @@ class TeacherLesson(TaughtLesson, MaskLesson):
     the rest the teacher's answers.
     """
 
-    def examples(self, level: int) -> TaughtMasks:
-        """Return the augmented training images of the source, each with one of the target."""
-        super().examples(level)  # what it does about maps that are kept
-        weights = train_weights(self.pictures.dataset, "none")
-        return TaughtMasks(self.pictures, weights, self.target_pictures, preset=self.plan.augment, level=level,
-                           seed=self.context.seed)
+    train_type = TaughtMasks  # type: ignore[assignment]
 
     def batch(self, items: Sequence[MaskItem]) -> MaskBatch:
         """Return the images of both domains, each on one canvas, on the device; a batch of validation is one as always.
@@ -55,9 +48,7 @@ class TeacherLesson(TaughtLesson, MaskLesson):
         pairs = [item for item in items if isinstance(item, TaughtItem)]
         if not pairs:
             return found
-        plain, shown = (on_canvas([image.to(self.context.device, non_blocking=True) for image in images],
-                                  self.preprocessing)
-                        for images in ([pair.plain for pair in pairs], [pair.shown for pair in pairs]))
+        plain, shown = (self._canvas([getattr(pair, name) for pair in pairs]) for name in ("plain", "shown"))
         inside = torch.zeros(len(pairs), *plain.shape[-2:], dtype=torch.bool, device=plain.device)
         laid = torch.full(inside.shape, IGNORED, device=plain.device)
         for row, pair in enumerate(pairs):

@@ -33,7 +33,7 @@ class TaughtItem(MaskItem):
 class TaughtMasks(TrainMasks):
     """Augmented source images by (occasion, index), each with a target image that depends on nothing but the key."""
 
-    def __init__(self, pictures: MaskPictures, weights: np.ndarray, target: WholePictures, *, preset: Preset,
+    def __init__(self, pictures: MaskPictures, weights: np.ndarray, *, target: WholePictures, preset: Preset,
                  level: int, seed: int) -> None:
         super().__init__(pictures, weights, preset=preset, level=level, seed=seed)
         self.target = target

@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from headstart.backbones.maps import Maps
+from headstart.canvas import on_canvas
 from headstart.data.dataset import Splits
 from headstart.errors import ConfigError, nearest
 from headstart.methods.method import Context
@@ -26,7 +27,6 @@ from headstart.training.monitor import Watched
 from headstart.training.network import Network
 from headstart.training.pictures import SHARE
 from headstart.training.plan import Plan
-from headstart.training.styles import Styles
 from headstart.types import Batch
 
 # B images in a batch
@@ -49,10 +49,10 @@ class WholeLesson(Lesson):
     def __init__(self, model: Model, splits: Splits, plan: Plan, context: Context) -> None:
         super().__init__(model, splits, plan, context)
         self.monitor = self._watched(plan, model)
-        self.wanted: dict[str, bool] = {}
+        self.wanted: dict[str, Any] = {}
         """What else the examples hold."""
-        self.style: Styles | None = None
-        """What gives each training image another style; None leaves it its own."""
+        self.beside: dict[str, Any] = {}
+        """What else the images to learn from are made with."""
         still = plan.scope == "head" and plan.augment == "none"
         finest: int = model.head.finest  # type: ignore[assignment]
         self._maps = FrozenMaps(SHARE * available(context.device), finest) if still else None
@@ -87,7 +87,7 @@ class WholeLesson(Lesson):
             self._maps = None  # from the first level on the overfitting watch augments
         weights = train_weights(self.pictures.dataset, "none")
         return self.train_type(self.pictures, weights, preset=self.plan.augment, level=level,  # type: ignore[arg-type]
-                               seed=self.context.seed, style=self.style, **self.wanted)
+                               seed=self.context.seed, **self.wanted, **self.beside)
 
     def alike(self) -> np.ndarray | None:
         """Return which pictures share a batch: others would be filled up to the largest of theirs."""
@@ -115,6 +115,10 @@ class WholeLesson(Lesson):
     @abstractmethod
     def _metric(self, found: list[Any], name: str) -> float:
         """Return a metric of what all images of validation got."""
+
+    def _canvas(self, images: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return float32 [B, channels, H, W], images uint8 [channels, h, w] on one canvas, on the device."""
+        return on_canvas([image.to(self.context.device, non_blocking=True) for image in images], self.preprocessing)
 
     def _seen(self, network: Network, images: torch.Tensor, keys: Sequence[tuple[str, int]]) -> Maps:
         """Return the backbone's maps of images; where it is frozen and they do not vary, each image's from the first.
