@@ -121,6 +121,7 @@ def read_target(job: Job, key: str, source: Dataset) -> tuple[Dataset, bool]:
                             task=source.task, skip_bad=job.skip_bad)
     except (ConfigError, DataError) as error:
         said = str(error).replace("--set reader.", "--set target_reader.").replace("--format ", "--set target_format=")
+        said = said.replace("(--format)", "(--set target_format=)")
         advice = ("" if labelled else "\n  Where the target has no labels, or not for all of its images, give a folder "
                   f"that holds the images alone, or say --set target_format={IMAGES}.")
         raise type(error)(f"{key}: {said}{advice}") from None
@@ -164,6 +165,9 @@ def readable(dataset: Dataset, job: Job, key: str) -> tuple[Dataset, list[str]]:
 
 def in_classes_of(source: Dataset, target: Dataset, job: Job, key: str) -> tuple[Dataset, list[str]]:
     """Return the images of the shared classes, labelled as in the source, and how the sets of classes differ."""
+    if source.task == "detection" and not any(sample.objects for sample in target.samples):
+        raise DataError(f"{key} {getattr(job, key)}: none of its {len(target)} images has an object. Is this the "
+                        f"folder with the annotations? For images alone, say --set target_format={IMAGES}.")
     place = {its: mine for mine, its in matched(source.classes, target.classes)}
     if not place:
         advice = "." if key == TRAIN else f"; for images without labels, say --set target_format={IMAGES}."
@@ -187,8 +191,9 @@ def in_classes_of(source: Dataset, target: Dataset, job: Job, key: str) -> tuple
     if strange:
         are = "is" if len(strange) == 1 else "are"
         theirs = {"semantic": "pixels", "detection": "boxes"}.get(source.task, f"{len(target) - len(kept)} images")
-        fate = ("left out" if key == TRAIN else "adapted to like the others, since no label is looked at; they do not "
-                "count in the proof, where every answer would be wrong")
+        wrong = "an answer there is wrong" if source.task == "detection" else "every answer would be wrong"
+        fate = ("left out" if key == TRAIN else "adapted to like the others, since no label is looked at, and left out of "
+                f"the proof, where {wrong}")
         notes.append(f"{key}: an open set of classes: {_some(strange)} {are} not known to the source. Their {theirs} "
                      f"are {fate}")
     proof = Dataset(kept, source.classes, source.task, target.format, target.root)

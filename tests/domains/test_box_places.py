@@ -89,6 +89,13 @@ def test_the_cut_is_where_most_places_are_right():
     assert min(best) <= cut(scores, labels) <= max(best)
 
 
+def test_of_best_cuts_that_lie_apart_the_middle_one_between_them_is_not_taken():
+    scores, labels = np.array([[0.195], [0.195], [0.8], [0.8]], np.float32), np.array([0, 0, 1, 1])
+    # Up to 0.19 the first two are right, from 0.81 on the last two, and in between none.
+    assert cut(scores, labels) == pytest.approx(np.mean([0.01, 0.19]), abs=0.005) or cut(
+        scores, labels) == pytest.approx(np.mean([0.81, 0.99]), abs=0.005)
+
+
 def test_an_answer_is_how_far_a_score_lies_above_the_cut(tmp_path):
     asked = places(folder=tmp_path)
     held, labels = np.array([[0.2, 0.0], [0.1, 0.0]], np.float32), np.array([0, 2])

@@ -22,7 +22,7 @@ class EMA(Average):
     """Share of the mean that a step keeps; 1 / (1 - decay) steps are remembered."""
     begin: Literal["warm-up", "steady"] = "warm-up"
     """`warm-up` takes d = min(decay, (1 + t) / (10 + t)) after t means: a short training forgets where it began;
-    `steady` keeps to `decay`: the mean stays near a start that is good."""
+    `steady` keeps to `decay` after the first step, whose weights begin the mean: it stays near a start that is good."""
 
     def due(self, step: int, *, steps: int, total: int) -> bool:
         """Return True: every step counts."""

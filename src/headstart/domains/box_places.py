@@ -87,14 +87,17 @@ def scores_at(places: np.ndarray, boxes: np.ndarray, scores: np.ndarray, labels:
 
 
 def cut(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Return the score from which to believe a box so that most places are right; of several equal ones the middle.
+    """Return the score from which to believe a box so that most places are right.
+
+    Of equal ones it is the middle of the longest run.
 
     scores: float32 [P, C]. labels: int64 [P], C for the ground.
     """
     best, said = scores.max(axis=1), scores.argmax(axis=1)
     told = best >= CUTS[:, None]
     right = np.where(told, said == labels, labels == scores.shape[1]).mean(axis=1)
-    return float(np.median(CUTS[right == right.max()]))
+    best = np.flatnonzero(right == right.max())
+    return float(np.median(CUTS[max(np.split(best, np.flatnonzero(np.diff(best) > 1) + 1), key=len)]))
 
 
 def _log_odds(scores: np.ndarray) -> np.ndarray:

@@ -51,8 +51,8 @@ class PlaceSample:
 
     Features are the hypercolumns of the maps that the head reads. A backbone that was trained has learned to agree with
     itself: the epochs of a training are judged by the start's, and the start against what came of it by the features of
-    both, so that neither has the advantage. Of boxes half of the places lie in some, on the target in those that the
-    start finds: else there would be little but ground.
+    both, so that neither has the advantage. Of boxes at least half of the places lie in some, on the target in those
+    that the start finds: else there would be little but ground.
     Source: Hariharan et al., "Hypercolumns for Object Segmentation and Fine-Grained Localization", CVPR 2015.
     """
 
@@ -148,8 +148,8 @@ class PlaceSample:
             labels.append(classes[chosen[:, 0], chosen[:, 1]])
         found = np.concatenate(labels)
         if not len(found):
-            raise DataError(f"the {name} images have no pixel of any class among those that judge a model. Mend the "
-                            "masks.")
+            raise DataError(f"the {name} images have no pixel of which a label says anything, among those that judge a "
+                            "model. Mend the labels.")
         return _Drawn(pictures, places, found)
 
     def _expected(self, start: Model, small: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from headstart.data.dataset import Splits
 from headstart.errors import ConfigError
-from headstart.events import EpochEnded, Event, Kept, Listen
+from headstart.events import EpochEnded, Event, Finished, Kept, Listen
 from headstart.methods.method import Context, Method
 from headstart.model import Model
 from headstart.training.plan import WHOLE, Plan
@@ -46,8 +46,10 @@ class SourceThenTarget(Plan, Method):
         self.refuse_unfit(model, splits)
         assert splits.labelled is not None
         taught = train(model, splits, self, replace(context, workspace=context.workspace / "source"))
+        # What watches validation would watch the images that are learned from.
         gently = self.model_copy(update={"epochs": self.target_epochs, "lr_head": self.lr_head * self.target_rate,
-                                         "lr_backbone": self.lr_backbone * self.target_rate})
+                                         "lr_backbone": self.lr_backbone * self.target_rate, "on_overfit": "report",
+                                         "patience": None})
         return train(taught, replace(splits, train=splits.labelled, val=splits.labelled), gently,
                      replace(context, workspace=context.workspace / "target", listen=self._after(context.listen)))
 
@@ -60,6 +62,10 @@ class SourceThenTarget(Plan, Method):
             if isinstance(event, EpochEnded):
                 event = replace(event, values={name: value for name, value in event.values.items()
                                                if not name.startswith("val_")})
-            listen(replace(event, epoch=event.epoch + self.epochs) if isinstance(event, EpochEnded | Kept) else event)
+            if isinstance(event, EpochEnded | Kept):
+                event = replace(event, epoch=event.epoch + self.epochs)
+            elif isinstance(event, Finished):
+                event = replace(event, detail="on the labelled images of the target, which choose its epoch, too")
+            listen(event)
 
         return later

@@ -96,7 +96,7 @@ class BoxTeacherLesson(TaughtLesson, BoxLesson):
             with self.autocast():
                 maps = network.backbone.maps(images)
             loss = weight * self._loss(network, maps, images, [targets[place] for place in some])
-        loss.backward()
+            loss.backward()  # in here, since gradient checkpointing computes once more
         return Share(share.loss + float(loss.detach()), share.shown, share.weight)
 
     def judged(self, answers: Sequence[tuple[list[Any], list[float]]]) -> tuple[float, float]:

@@ -155,7 +155,7 @@ class DomainLesson(ImageLesson):
                 loss = loss + (self.objective.losses(source.logits, prepared, rows) * weights).sum() / count
             if self.plan.regularisers:
                 view, pixels = (seen[0], batch.views[0][rows]) if source is None else (source, images[0])
-                loss = loss + share * self.penalty(network, pixels, view.features, view.logits)
+                loss = loss + share * self.objective.penalty(network, pixels, view.features, view.logits)
         loss.backward()
         if source is None:
             return Share(float(loss.detach()), shown / share * len(rows), float(len(rows)))

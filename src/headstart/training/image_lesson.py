@@ -24,7 +24,7 @@ from headstart.training.pictures import TrainImages, ValImages
 from headstart.training.plan import Plan
 from headstart.types import Batch
 
-# B images in a batch, C classes, D features
+# B images in a batch, C classes
 
 WEIGHED = 200
 """Images at most that tell how much the start's answers hang on each weight."""
@@ -86,7 +86,7 @@ class ImageLesson(Lesson):
         with self.autocast():  # a teacher and a reference compute as the network does
             loss = (self.objective.losses(logits, prepared, rows) * weights).sum() / count
             if self.plan.regularisers:
-                loss = loss + share * self.penalty(network, images, features, logits)
+                loss = loss + share * self.objective.penalty(network, images, features, logits)
         loss.backward()
         # The curve shows the plain loss, so that it can be held against validation's.
         shown = batch.targets[rows] if self.plan.mix is None else prepared.targets[rows]
@@ -95,13 +95,11 @@ class ImageLesson(Lesson):
         self.monitor.update(logits, batch.targets[rows])
         return Share(float(loss.detach()), float(plain.sum()), float(weights.sum()))
 
-    def penalty(self, network: Network, images: torch.Tensor, features: torch.Tensor,
-                logits: torch.Tensor) -> torch.Tensor:
-        """Return the regularisers' penalties, a scalar. features: float32 [B, D]. Not before the pictures are decoded.
-        """
-        if self.objective.unweighed:
-            self.objective.weigh(network, self._some_of_val)
-        return self.objective.penalty(network, images, features, logits)
+    def ready(self, network: Network) -> None:
+        """Find out what the start's answers hang on, where a regulariser asks for it."""
+        if self.objective.wants_importance:
+            with self.autocast():
+                self.objective.weigh(network, self._some_of_val)
 
     def _some_of_val(self) -> Iterator[torch.Tensor]:
         """Give images of validation, float32 [B, channels, H, W]."""

@@ -24,7 +24,7 @@ def fisher(start: Network, task: ImageTask, names: Collection[str], batches: Cal
     Source: as for `regularisers.ewc`.
     """
     network = copy.deepcopy(start).eval()
-    if restated:
+    if restated and sum(len(batch) for batch in batches()) > 1:  # one image has no statistics
         adapt_statistics(network.backbone, batches())
     learned = {name: parameter.requires_grad_(name in names) for name, parameter in network.named_parameters()}
     learned = {name: learned[name] for name in names}

@@ -88,6 +88,9 @@ class Lesson(ABC):
     def begin(self, network: Network, averaged: nn.Module | None, teaching: Teaching | None) -> list[nn.Module]:
         """Get to know the network in training; return what else must be moved to its device."""
 
+    def ready(self, network: Network) -> None:  # noqa: B027
+        """Do what must be done before the first step. All pictures are decoded, and the network is on its device."""
+
     @abstractmethod
     def examples(self, level: int) -> Examples:
         """Return the training images at a level of regularisation."""

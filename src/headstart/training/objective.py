@@ -44,7 +44,7 @@ class Objective:
         needed = {name for regulariser in plan.regularisers for name in regulariser.uses}
         self.reference = copy.deepcopy(network).requires_grad_(False).eval() if "reference" in needed else None
         self._importance: dict[str, torch.Tensor] | None = None
-        self.unweighed = "importance" in needed
+        self.wants_importance = "importance" in needed
         """Whether `weigh` must come before the first `penalty`."""
 
     def prepared(self, batch: Batch) -> Batch:
@@ -77,8 +77,8 @@ class Objective:
         with network.all_thawed():
             names = [name for name, parameter in network.backbone.named_parameters(prefix="backbone")
                      if parameter.requires_grad]
-        self._importance, self.unweighed = fisher(self.reference, self.task, names, batches,
-                                                        restated=self.plan.batch_norm == "train"), False
+        self._importance = fisher(self.reference, self.task, names, batches,
+                                  restated=self.plan.batch_norm == "train")
 
     def penalty(self, network: Network, images: torch.Tensor, features: torch.Tensor,
                 logits: torch.Tensor) -> torch.Tensor:

@@ -68,6 +68,7 @@ class TargetLesson(WholeLesson):
         losses = [loss for _, batch in answers for loss in batch]
         loss = sum(losses) / len(losses)
         if not math.isfinite(loss):
+            self._columns = {}
             return math.nan, loss
         found = verdicts(self._sample.evidence(self._validated.backbone, self._validated.head, epoch=self.epoch))
         self.context.listen(Judged(self.plan.part_name, self.epoch, found))

@@ -73,6 +73,7 @@ def train(model: Model, splits: Splits, plan: Plan, context: Context, *, teachin
         if not learner.state.finished or learner.state.best is None:
             _decode(lesson, stop)
             learner.order = order.grouped(lesson.alike())
+            lesson.ready(network)
             with recomputed(network.backbone.stages() if plan.gradient_checkpointing else []):
                 _run(learner)
         return _result(model, learner)
