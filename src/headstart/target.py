@@ -192,8 +192,8 @@ def in_classes_of(source: Dataset, target: Dataset, job: Job, key: str) -> tuple
         are = "is" if len(strange) == 1 else "are"
         theirs = {"semantic": "pixels", "detection": "boxes"}.get(source.task, f"{len(target) - len(kept)} images")
         wrong = "an answer there is wrong" if source.task == "detection" else "every answer would be wrong"
-        fate = ("left out" if key == TRAIN else "adapted to like the others, since no label is looked at, and left out of "
-                f"the proof, where {wrong}")
+        fate = ("left out" if key == TRAIN else "adapted to like the others, since no label is looked at, and left out "
+                f"of the proof, where {wrong}")
         notes.append(f"{key}: an open set of classes: {_some(strange)} {are} not known to the source. Their {theirs} "
                      f"are {fate}")
     proof = Dataset(kept, source.classes, source.task, target.format, target.root)
