@@ -147,11 +147,13 @@ def test_a_detector_that_knows_the_source_carries_over_to_the_same_in_another_li
     plan = Finetune.parse({"epochs": 12, "batch_size": 4, "lr_head": 5e-3, "lr_backbone": 2e-3, "augment": "none"})
     start = plan.fit(model(), apart, context(tmp_path / "start", Events()))
     same = replace(apart, target=replace(apart.target, samples=apart.val.samples))
-    assert carried(PlaceSample(start, same, context(tmp_path, Events())).of(start)) > 0.5
-    assert has_ground("mean_teacher", start, same, context(tmp_path, events))
+    given = context(tmp_path, events)
+    seen = PlaceSample(start, same, given)
+    assert carried(seen.of(start)) > 0.5
+    assert has_ground("mean_teacher", start, seen, given)
     assert not events.notes()
     for number, sample in enumerate(apart.target.samples):
         pixels = np.random.default_rng(number).integers(0, 256, (60, 80, 3)).astype(np.uint8)
         Image.fromarray(pixels).save(sample.source)
-    assert not has_ground("mean_teacher", start, apart, context(tmp_path, events))
+    assert not has_ground("mean_teacher", start, PlaceSample(start, apart, given), given)
     assert "mean_teacher: on the target the model is hardly more than guessing" in events.notes()

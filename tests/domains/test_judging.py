@@ -13,6 +13,7 @@ from headstart.domains import judging
 from headstart.domains.feature_space import Domains
 from headstart.domains.guarding import keep_better
 from headstart.domains.judging import MOST, answered, carried, evenly, evidence_of, verdicts
+from headstart.domains.sight import sight
 from headstart.errors import ConfigError, DataError
 from headstart.events import Judged
 from headstart.methods.coral import Coral
@@ -48,7 +49,7 @@ def kept(folder, start, adapted, *, guard="neighbour_agreement"):
     events = Events()
     parts, known = two_groups(folder, events)
     models = {"good": model_of(ALONG, np.zeros(2)), "bad": model_of(ACROSS, np.zeros(2))}
-    found = keep_better("coral", models[start], models[adapted], parts, known, guard=guard)
+    found = keep_better("coral", models[start], models[adapted], sight(models[start], parts, known), known, guard=guard)
     return next(name for name, one in models.items() if one is found), events
 
 
@@ -121,7 +122,7 @@ def test_what_changes_no_answer_leaves_the_start(tmp_path):
     events = Events()
     parts, known = two_groups(tmp_path, events)
     start, adapted = model_of(ALONG, np.zeros(2)), model_of(3 * ALONG, np.zeros(2))
-    assert keep_better("coral", start, adapted, parts, known, guard="neighbour_agreement") is start
+    assert keep_better("coral", start, adapted, sight(start, parts, known), known, guard="neighbour_agreement") is start
     assert "changes no answer on the target" in events.notes()
 
 

@@ -135,9 +135,11 @@ def test_the_guard_keeps_the_better_and_leaves_both_as_they_were(tmp_path):
     splits, events, start, other = parts(tmp_path), Events(), model(), model()
     torch.nn.init.normal_(other.head.classifier.weight)
     before = digest(start)  # the head is in training mode, in which BatchNorm moves
-    kept = keep_better("fda", start, other, splits, context(tmp_path, events), guard="consistency")
+    given = context(tmp_path, events)
+    seen = PlaceSample(start, splits, given)
+    kept = keep_better("fda", start, other, seen, given, guard="consistency")
     scores = [event.scores["consistency"] for event in events.of(Judged)]
     assert kept is (other if scores[1] > scores[0] else start)
     assert digest(start) == before
     assert start.head.training
-    assert keep_better("fda", start, other, splits, context(tmp_path, Events()), guard="none") is other
+    assert keep_better("fda", start, other, seen, given, guard="none") is other

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from headstart.data.dataset import Splits
 from headstart.domains.judging import GROUND, carried, groundless, verdicts
-from headstart.domains.sight import sight
+from headstart.domains.sight import Sight
 from headstart.events import Judged, Note
 from headstart.methods.method import Context
 from headstart.model import Model
@@ -16,14 +15,12 @@ likes answers that are the same all over a picture: on dusk views of CamVid it h
 0.05 of mean IoU, which the way back to the source's masks saw (0.70 before, 0.63 after)."""
 
 
-def keep_better(name: str, start: Model, adapted: Model, splits: Splits, context: Context, *, guard: str) -> Model:
+def keep_better(name: str, start: Model, adapted: Model, seen: Sight, context: Context, *, guard: str) -> Model:
     """Return the adapted model, or the start where the guard holds that for better: none is better than negative
     transfer.
 
     name: of the method. guard: name of a validator; NONE keeps the adapted one whatever it is like.
-    Raises as `PlaceSample`.
     """
-    seen = sight(start, splits, context)
     first, second = seen.pair(start, adapted)
     before, after = verdicts(first), verdicts(second)
     context.listen(Judged(name, 0, before))
@@ -44,9 +41,9 @@ def keep_better(name: str, start: Model, adapted: Model, splits: Splits, context
     return start
 
 
-def has_ground(name: str, start: Model, splits: Splits, context: Context) -> bool:
+def has_ground(name: str, start: Model, seen: Sight, context: Context) -> bool:
     """Return whether the start's answers on the target are more than guessing; where not, say that it is kept."""
-    first = sight(start, splits, context).of(start)
+    first = seen.of(start)
     ground = carried(first)
     if ground >= GROUND:
         return True

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from headstart.data.dataset import Splits
 from headstart.domains.guarding import has_ground, keep_better
+from headstart.domains.sight import sight
 from headstart.methods.method import Context, Method
 from headstart.model import Model
 from headstart.validators.validator import NONE, USUAL, GuardName
@@ -37,9 +38,10 @@ class TargetMethod(Method):
 
         Whether there is ground to build on is asked first: a training would take long to find out.
         """
-        if self.from_answers and self.guard != NONE and not has_ground(self.part_name, model, splits, context):
+        seen = sight(model, splits, context)
+        if self.from_answers and self.guard != NONE and not has_ground(self.part_name, model, seen, context):
             return model
         found = self.adapted(model, splits, context)
         if found is model:
             return model
-        return keep_better(self.part_name, model, found, splits, context, guard=self.guard)
+        return keep_better(self.part_name, model, found, seen, context, guard=self.guard)

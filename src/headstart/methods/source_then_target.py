@@ -45,16 +45,23 @@ class SourceThenTarget(Plan, Method):
         """Return the model after both trainings. Raises as `refuse_unfit` and `train`."""
         self.refuse_unfit(model, splits)
         assert splits.labelled is not None
-        taught = train(model, splits, self, replace(context, workspace=context.workspace / "source"))
+        kept = 0
+
+        def listen(event: Event) -> None:
+            nonlocal kept
+            kept = event.epoch if isinstance(event, Kept) else kept
+            context.listen(event)
+
+        taught = train(model, splits, self, replace(context, workspace=context.workspace / "source", listen=listen))
         # What watches validation would watch the images that are learned from.
         gently = self.model_copy(update={"epochs": self.target_epochs, "lr_head": self.lr_head * self.target_rate,
                                          "lr_backbone": self.lr_backbone * self.target_rate, "on_overfit": "report",
                                          "patience": None})
         return train(taught, replace(splits, train=splits.labelled, val=splits.labelled), gently,
-                     replace(context, workspace=context.workspace / "target", listen=self._after(context.listen)))
+                     replace(context, workspace=context.workspace / "target", listen=self._after(context.listen, kept)))
 
-    def _after(self, listen: Listen) -> Listen:
-        """Return a listener to whom the epochs of the second training follow on those of the first.
+    def _after(self, listen: Listen, kept: int) -> Listen:
+        """Return a listener to whom the epochs of the second training follow on those of the first. kept: of the first.
 
         It has no validation that a fit could be judged by: it chooses by the images that it learns from.
         """
@@ -63,7 +70,7 @@ class SourceThenTarget(Plan, Method):
                 event = replace(event, values={name: value for name, value in event.values.items()
                                                if not name.startswith("val_")})
             if isinstance(event, EpochEnded | Kept):
-                event = replace(event, epoch=event.epoch + self.epochs)
+                event = replace(event, epoch=event.epoch + self.epochs if event.epoch else kept)
             elif isinstance(event, Finished):
                 event = replace(event, detail="on the labelled images of the target, which choose its epoch, too")
             listen(event)
