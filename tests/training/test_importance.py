@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from headstart.methods.finetune import Finetune
 from headstart.tasks.classification import Classification
 from headstart.tasks.multilabel import Multilabel
 from headstart.training.importance import fisher
 from headstart.training.network import Network
-from tests.training.small import model, plan
+from tests.training.small import Events, context, model, plan, splits
 
 HEAD = ("head.linear.weight", "head.linear.bias")
 
@@ -85,3 +86,18 @@ def test_batch_norm_takes_the_statistics_of_the_images_where_it_takes_those_of_w
     assert all(torch.allclose(plain[name], same[name], rtol=1e-3) for name in HEAD)
     other = fisher(shifted, Classification(), HEAD, batches())
     assert not torch.allclose(plain[HEAD[0]], other[HEAD[0]], rtol=1e-3)
+
+
+@pytest.mark.parametrize("scope", ["head", "last-1"])
+def test_a_training_of_any_scope_takes_the_regulariser(scope, tmp_path):
+    parts, start = splits(tmp_path / "images"), model()
+    plan = Finetune.parse({"epochs": 1, "batch_size": 4, "scope": scope, "regularisers": ["ewc"]})
+    assert plan.fit(start, parts, context(tmp_path / "run", Events())) is not start
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_image_has_no_statistics_and_is_seen_in_those_that_are_there(count):
+    start = network()
+    found = fisher(start, Classification(), HEAD, batches(count), restated=True)
+    plain = fisher(start, Classification(), HEAD, batches(count))
+    assert torch.equal(found[HEAD[0]], plain[HEAD[0]]) is (count == 1)

@@ -78,7 +78,7 @@ class Objective:
             names = [name for name, parameter in network.backbone.named_parameters(prefix="backbone")
                      if parameter.requires_grad]
         self._importance = fisher(self.reference, self.task, names, batches,
-                                  restated=self.plan.batch_norm == "train")
+                                  restated=self.plan.batch_norm == "train") if names else {}
 
     def penalty(self, network: Network, images: torch.Tensor, features: torch.Tensor,
                 logits: torch.Tensor) -> torch.Tensor:
