@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from headstart.backbones.backbone import Backbone
 from headstart.backbones.maps import Maps
 from headstart.data.dataset import Dataset
 from headstart.domains.places import UNKNOWN, Places
@@ -42,9 +43,9 @@ class BoxPlaces(Places):
         marked = _largest_first((np.array(one.box) * factors, one.label) for one in objects if not one.crowd)
         return self._drawn([*crowds, *marked], size)
 
-    def expected(self, head: nn.Module, maps: Maps, images: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
+    def expected(self, backbone: Backbone, head: nn.Module, images: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
         """Return int64 [h, w], the classes of the surest boxes, as many as an image of the source has objects."""
-        boxes, _, labels = _found(head, maps, images)
+        boxes, _, labels = _found(head, backbone.maps(images), images)
         surest = zip(boxes[:self.usual], labels[:self.usual].tolist(), strict=True)
         return self._drawn(_largest_first(surest), size)
 
@@ -90,11 +91,9 @@ def cut(scores: np.ndarray, labels: np.ndarray) -> float:
     """Return the score from which to believe a box so that most places are right.
 
     Of equal ones it is the middle of the longest run.
-
     scores: float32 [P, C]. labels: int64 [P], C for the ground.
     """
-    best, said = scores.max(axis=1), scores.argmax(axis=1)
-    told = best >= CUTS[:, None]
+    told, said = scores.max(axis=1) >= CUTS[:, None], scores.argmax(axis=1)
     right = np.where(told, said == labels, labels == scores.shape[1]).mean(axis=1)
     best = np.flatnonzero(right == right.max())
     return float(np.median(CUTS[max(np.split(best, np.flatnonzero(np.diff(best) > 1) + 1), key=len)]))

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from headstart.backbones.backbone import Backbone
 from headstart.backbones.maps import Maps
 from headstart.data.pixel_classes import classes_of, resized_classes
 from headstart.domains.places import UNKNOWN, Places
@@ -20,7 +21,7 @@ class PixelPlaces(Places):
         classes = resized_classes(classes_of(sample, original), size).astype(np.int64)
         return np.where(classes == IGNORED, UNKNOWN, classes)
 
-    def expected(self, head: nn.Module, maps: Maps, images: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
+    def expected(self, backbone: Backbone, head: nn.Module, images: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
         """Return int64 [h, w], zeros: any pixel is as good as another."""
         return np.zeros(size, np.int64)
 

@@ -155,12 +155,12 @@ class PlaceSample:
     def _expected(self, start: Model, small: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         images = on_canvas([to_tensor(small).to(self._device)], start.preprocessing)
         with torch.no_grad():
-            return self._places.expected(start.head, start.backbone.maps(images), images, size)
+            return self._places.expected(start.backbone, start.head, images, size)
 
 
 def spread(classes: np.ndarray, ground: int | None, most: int, rng: np.random.Generator) -> np.ndarray:
-    """Return int64 [K, 2], rows and columns of at most so many known pixels; half of them not ground, as far as there
-    are such. classes: int64 [h, w].
+    """Return int64 [K, 2], rows and columns of at most so many known pixels; at least half of them not ground, as far
+    as there are such. classes: int64 [h, w].
     """
     known = np.argwhere(classes != UNKNOWN)
     order = rng.permutation(len(known))

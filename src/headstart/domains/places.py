@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from headstart.backbones.backbone import Backbone
 from headstart.backbones.maps import Maps
 from headstart.types import Sample
 
@@ -31,7 +32,7 @@ class Places(ABC):
         """
 
     @abstractmethod
-    def expected(self, head: nn.Module, maps: Maps, images: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
+    def expected(self, backbone: Backbone, head: nn.Module, images: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
         """Return int64 [h, w], the class that the start guesses at each pixel of an image of the target, which says
         where to look; any one where there is no ground. images: float32 [1, channels, H, W].
         """
