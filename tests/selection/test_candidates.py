@@ -21,6 +21,15 @@ def test_the_filters_narrow_what_is_named():
     assert names(backbones=named, family="resnet") == ["resnet18"]
 
 
+def test_a_file_of_weights_passes_the_filters_and_what_they_leave_out_is_told_of(alive):
+    assert names(backbones=(alive,), source="local", available=True) == [alive]
+    said = []
+    wanted = Wanted(backbones=(alive, "vgg16"), source="local")
+    assert [item.name for item in find_candidates(wanted, listen=said.append)] == [alive]
+    assert said[0].text.startswith("vgg16: named, and left out by")
+    assert said[0].level == "warning"
+
+
 def test_each_model_is_tried_at_each_size_its_own_by_its_plain_name():
     assert names(backbones=("resnet18",), sizes=(128, 224)) == ["resnet18 at 128 px", "resnet18"]
 

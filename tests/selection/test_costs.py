@@ -40,6 +40,15 @@ def test_multiply_adds_and_kept_activations_are_those_of_the_layers():
     assert saved == 4 * SIZE * SIZE * (3 + 8)
 
 
+def test_a_cache_that_cannot_be_written_costs_the_memory_of_the_cost_alone(data, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "file" / "cache"))
+    said = []
+    found = measure(OneConvolution(), sorted(data.glob("*/*.png"))[:4], device="cpu", listen=said.append)
+    assert found.parameters == 8 * 3 * 9
+    assert [event.level for event in said if "can't be kept" in event.text] == ["warning"]
+
+
 def test_the_cost_is_measured_once_and_then_remembered(data, monkeypatch):
     sources = sorted(data.glob("*/*.png"))[:4]
     backbone = OneConvolution()

@@ -48,6 +48,17 @@ def test_a_folder_without_a_ranking_and_a_damaged_one_say_what_to_do(tmp_path):
         Ranking.load(tmp_path)
 
 
+def test_a_newer_ranking_of_the_same_place_that_fits_no_longer_is_told_of_once(tmp_path):
+    for number, made in enumerate([ranking("fits"), *(ranking("was", known=KNOWN | {"fingerprint": "x"}),) * 2]):
+        (tmp_path / f"d-{number}").mkdir()
+        made.save(tmp_path / f"d-{number}")
+        os.utime(tmp_path / f"d-{number}" / "rank.json", (number, number))
+    heard = []
+    assert find_ranking(KNOWN, tmp_path, data=made.data, listen=heard.append).best.name == "fits"
+    assert [event.text.split(": ")[0] for event in heard] == [str(tmp_path / "d-2")]
+    assert "Rank anew with `headstart rank" in heard[0].text
+
+
 def test_a_damaged_ranking_of_other_data_is_told_of_and_passed_over(tmp_path):
     for name in ("broken", "good"):
         (tmp_path / name).mkdir()

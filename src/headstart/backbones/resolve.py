@@ -13,7 +13,7 @@ from headstart.errors import ConfigError, ResourceError, listed, nearest
 if TYPE_CHECKING:
     from headstart.backbones.backbone import Backbone
 
-__all__ = ["AUTO", "PERMISSIVE", "choose", "find", "load", "named_source", "rebuild", "require", "search",
+__all__ = ["AUTO", "PERMISSIVE", "choose", "find", "fits", "load", "named_source", "rebuild", "require", "search",
            "source_names"]
 
 AUTO = "auto"
@@ -87,17 +87,20 @@ def search(text: str = "", *, source: str | None = None, max_params: float | Non
     names = source_names()
     if source is not None and source not in names:
         raise ConfigError(f'unknown source "{source}".{nearest(source, names)}')
-    found = []
-    for spec in (spec for name in names if source in (None, name) for spec in named_source(name).specs()):
-        kind = "detector" if spec.detector else ""
-        words = f"{spec.architecture} {spec.family} {spec.source} {spec.license} {kind}".lower()
-        if not all(word in words for word in text.lower().split()):
-            continue
-        if max_params is not None and (spec.parameters is None or spec.parameters > max_params):
-            continue
-        if (licenses is None or permitted(spec, licenses)) and (not available or spec.availability == "here"):
-            found.append(spec)
-    return found
+    return [spec for name in names if source in (None, name) for spec in named_source(name).specs()
+            if fits(spec, text, max_params=max_params, licenses=licenses, available=available)]
+
+
+def fits(spec: BackboneSpec, text: str = "", *, source: str | None = None, max_params: float | None = None,
+         licenses: Sequence[str] | None = None, available: bool = False) -> bool:
+    """Return whether `search` would let a record through, also one that is in no list, such as a file of weights."""
+    kind = "detector" if spec.detector else ""
+    words = f"{spec.architecture} {spec.family} {spec.source} {spec.license} {kind}".lower()
+    return (all(word in words for word in text.lower().split())
+            and source in (None, spec.source)
+            and (max_params is None or (spec.parameters is not None and spec.parameters <= max_params))
+            and (licenses is None or permitted(spec, licenses))
+            and (not available or spec.availability == "here"))
 
 
 def choose(*, allow_licenses: Sequence[str] = PERMISSIVE) -> tuple[BackboneSpec, str]:

@@ -73,8 +73,8 @@ def told(found: Ranking) -> list[str]:
     from headstart.selection.rank_page import goes_by
 
     doubt = ["too few images to rank: any of these may be the best"] if found.too_few else []
-    return [f"ranked by: {goes_by(found)}", "  so that a candidate of lower probe accuracy may come first",
-            "* no other candidate beats it in probe accuracy and speed", *doubt,
+    more = ["  so that a candidate of lower probe accuracy may come first"] if len(found.candidates) > 1 else []
+    return [f"ranked by: {goes_by(found)}", *more, "* no other candidate beats it in probe accuracy and speed", *doubt,
             *(f"left out: {name}: {why}" for name, why in found.failed.items()),
             f"ranking {found.directory}", f"page    {found.directory}/rank.html"]
 

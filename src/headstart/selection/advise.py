@@ -81,7 +81,7 @@ def _ranking(pool: Pool, listen: Listen, remaining: Callable[[], float]) -> Rank
     """Return the ranking on disk of these data, or a new one."""
     job = pool.job
     if job.backbone == "auto" and job.image_size is None:
-        found = find_ranking(pool.known_to(), listen=listen)
+        found = find_ranking(pool.known_to(), data=job.data, listen=listen)
         fitting = tuple(item for item in found.candidates if item.allowed(job.allow_licenses)) if found else ()
         if found is not None and fitting:
             return replace(found, candidates=fitting)

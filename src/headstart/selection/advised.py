@@ -59,7 +59,7 @@ def follow(job: Job, pool: Pool, listen: Listen) -> tuple[Job, Choice]:
 
 def take_ranked(job: Job, pool: Pool, listen: Listen) -> tuple[Job, Choice | None]:
     """Return the job with the first backbone of a ranking of its data on disk, and why; as it is where none is."""
-    ranking = find_ranking(pool.known_to(), listen=listen)
+    ranking = find_ranking(pool.known_to(), data=pool.job.data, listen=listen)
     fitting = [item for item in ranking.candidates if _fits(item, job)] if ranking else []
     if not ranking or not fitting:
         return job, None

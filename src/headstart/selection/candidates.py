@@ -9,6 +9,7 @@ from functools import partial
 from headstart.backbones import resolve
 from headstart.backbones.backbone import Backbone, BackboneSpec
 from headstart.errors import ConfigError
+from headstart.events import Listen, Note, silent
 
 Build = Callable[[], tuple[Backbone, str]]
 
@@ -45,25 +46,29 @@ class Wanted:
 
 
 def find_candidates(wanted: Wanted, *, channels: int = 3, fit: str | None = None,
-                    allow_licenses: Sequence[str] = resolve.PERMISSIVE) -> list[Candidate]:
+                    allow_licenses: Sequence[str] = resolve.PERMISSIVE, listen: Listen = silent) -> list[Candidate]:
     """Return the candidates, those with the higher published accuracy first.
 
+    A model that is named and left out by another wish is told of.
     Raises ConfigError for an unknown name or source, or where nothing fits.
     """
     free = wanted == Wanted(sizes=wanted.sizes)
     if wanted.backbones:
-        named = [resolve.find(name) for name in wanted.backbones]
-        fitting = {spec.architecture for spec in resolve.search(
-            wanted.family or "", source=wanted.source, max_params=wanted.max_params, licenses=wanted.licenses,
-            available=wanted.available)}
-        only = any((wanted.family, wanted.source, wanted.max_params, wanted.licenses, wanted.available))
-        specs = [spec for spec in named if not only or spec.architecture in fitting]
+        named = {spec.architecture: spec for spec in map(resolve.find, wanted.backbones)}.values()
+        specs = [spec for spec in named if resolve.fits(
+            spec, wanted.family or "", source=wanted.source, max_params=wanted.max_params, licenses=wanted.licenses,
+            available=wanted.available)]
+        if specs and (left := [spec.architecture for spec in named if spec not in specs]):
+            listen(Note(f"{', '.join(left)}: named, and left out by --family, --max-params, --license, --source or "
+                        "--available", "warning"))
     else:
         specs = resolve.search(wanted.family or "", source=wanted.source, max_params=wanted.max_params,
                                licenses=wanted.licenses or tuple(allow_licenses), available=wanted.available or free)
     if not specs:
         raise ConfigError("no pretrained model fits. `headstart models` lists them; loosen --family, --max-params, "
-                          "--license, --source or --available, or name some with --backbones.")
+                          "--license, --source or --available" +
+                          (", which hold for those named with --backbones, too." if wanted.backbones else
+                           ", or name some with --backbones."))
     once = {spec.architecture: spec for spec in specs}.values()
     specs = sorted(once, key=lambda spec: (-(spec.top1 or 0.0), spec.architecture))
     return [_candidate(spec, size, channels, fit, tuple(allow_licenses))

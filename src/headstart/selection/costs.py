@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from headstart.backbones.backbone import Backbone
 from headstart.errors import HeadstartError
-from headstart.events import Listen
+from headstart.events import Listen, Note
 from headstart.features.eager import evaluating
 from headstart.features.engine import fastest
 from headstart.features.exported import Exported
@@ -57,8 +57,12 @@ def measure(backbone: Backbone, sources: Sequence[ImageSource], *, device: str, 
     parameters = sum(parameter.numel() for parameter in backbone.parameters())
     cost = Cost(parameters, macs / 1e9, throughput(backbone, sources, device=device, listen=listen),
                 (TRAINING_COPIES * 4 * parameters + TRAINING_BATCH * saved) / 1e6)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, asdict(cost))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, asdict(cost))
+    except (OSError, HeadstartError) as error:
+        listen(Note(f"the cost of {backbone.spec.architecture} can't be kept and is measured anew next time: {error}",
+                    "warning"))
     return cost
 
 

@@ -30,16 +30,18 @@ def make_ranking(job: Job, wanted: Wanted, *, dataset: Dataset | None, score: st
     refuse_place(directory, FOLDER)
     names = SCORES.names() if list(others) == ["all"] else list(others)
     refuse_unknown(score, *names)  # before any image is read
+    remaining = countdown(job.limit_time)
     if job.init_from:
         raise ConfigError("rank compares pretrained models; init_from names a run to start from. Leave it out.")
     if job.image_size is not None and not wanted.sizes:
         wanted = replace(wanted, sizes=(job.image_size,))
     if job.backbone != AUTO and not wanted.backbones:
         wanted = replace(wanted, backbones=(job.backbone,))
-    candidates = find_candidates(wanted, channels=job.channels, fit=job.fit, allow_licenses=job.allow_licenses)
+    candidates = find_candidates(wanted, channels=job.channels, fit=job.fit, allow_licenses=job.allow_licenses,
+                                 listen=listen)
     pool = open_pool(job, dataset, listen)
     found = rank(pool, candidates, listen=listen, score=score, others=names, most=most,
-                 remaining=countdown(job.limit_time))
+                 remaining=remaining)
     target = new_folder(directory, FOLDER, job)
     write_rank_page(found, target)
     found.save(target)

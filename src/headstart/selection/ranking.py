@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import ConfigError
-from headstart.events import Listen, silent
+from headstart.events import Listen, Note, silent
 from headstart.files import write_json
 from headstart.selection.records import newest, read_record
 
@@ -123,10 +123,23 @@ def few(images: int, classes: int) -> bool:
     return images < max(FEW, FEW_EACH * classes)
 
 
-def find_ranking(known: Mapping[str, Any], folder: Path = Path(FOLDER), *, listen: Listen = silent) -> Ranking | None:
+def find_ranking(known: Mapping[str, Any], folder: Path = Path(FOLDER), *, data: str = "",
+                 listen: Listen = silent) -> Ranking | None:
     """Return the newest ranking in `folder` of the same data, divided alike; None where there is none.
 
-    A damaged one is told of and passed over.
+    data: the place of the data; where the newest ranking of this place knew it otherwise, that is told. So is a damaged
+    one.
     """
-    return newest(folder, RECORD, Ranking.load,
-                  lambda ranking: ranking.known == dict(known) and bool(ranking.candidates), listen=listen)
+    older = False
+
+    def fits(ranking: Ranking) -> bool:
+        nonlocal older
+        if ranking.known == dict(known):
+            return bool(ranking.candidates)
+        if ranking.data == data and not older:
+            older = True
+            listen(Note(f"{ranking.directory}: {data} was another then, or was divided or read otherwise; it is passed "
+                        f"over. Rank anew with `headstart rank {data}`.", "warning"))
+        return False
+
+    return newest(folder, RECORD, Ranking.load, fits, listen=listen)
