@@ -5,7 +5,16 @@ import torch
 
 from headstart.events import silent
 from headstart.selection.candidates import Wanted, find_candidates
-from headstart.selection.evidence import DEFAULT, Evidence, Seen, judge, of_fewer_classes, ranks, source_probabilities
+from headstart.selection.evidence import (
+    DEFAULT,
+    Evidence,
+    Seen,
+    bounded,
+    judge,
+    of_fewer_classes,
+    ranks,
+    source_probabilities,
+)
 from tests.selection.small import pool_on
 
 
@@ -17,8 +26,8 @@ def seen(*, separation: float, count: int = 60, seed: int = 0) -> Seen:
     return Seen(features, labels, 2, None, None)
 
 
-def evidence(values) -> Evidence:
-    return Evidence(float(np.mean(values)), np.asarray(values, float), 0.5, (0.4, 0.6))
+def evidence(values, losses=None) -> Evidence:
+    return Evidence(float(np.mean(values)), np.asarray(values, float), 0.5, (0.4, 0.6), losses)
 
 
 def test_features_that_tell_the_classes_apart_are_worth_more_by_every_measure():
@@ -58,6 +67,25 @@ def test_candidates_that_are_alike_share_their_places_and_a_clear_winner_has_his
     rng = np.random.default_rng(0)
     clear, alike, twin = (evidence(level + rng.normal(size=500) * 0.1) for level in (5.0, 0.0, 0.0))
     assert ranks([alike, clear, twin]) == [(2, 3), (1, 1), (2, 3)]
+
+
+def test_none_stands_before_one_whose_probe_is_clearly_better():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=200)
+    knows = evidence(1.0 + noise, losses=0.4 + 0.02 * noise)
+    large_and_random = evidence(2.0 + noise, losses=0.6 + 0.02 * noise)
+    large_and_alike = evidence(1.5 + noise, losses=0.41 + 0.02 * rng.normal(size=200))
+    found = bounded([large_and_random, knows, large_and_alike])
+    assert found[0].value < found[1].value < found[2].value
+    assert found[1:] == [knows, large_and_alike], "what the probe can't tell apart keeps its order"
+    np.testing.assert_allclose(large_and_random.replicates - found[0].replicates, 2.0 + noise.mean() - found[0].value)
+    assert ranks(found)[0] == (3, 3)
+    assert ranks(found)[1][1] < 3
+
+
+def test_a_named_score_orders_by_itself():
+    low, high = (judge(seen(separation=s), score="knn", gmacs=1.0, seed=0) for s in (0.3, 4.0))
+    assert bounded([low, high]) == [low, high]
 
 
 def test_equal_candidates_are_both_first():

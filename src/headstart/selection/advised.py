@@ -65,7 +65,7 @@ def take_ranked(job: Job, pool: Pool, listen: Listen) -> tuple[Job, Choice | Non
         return job, None
     best = fitting[0]
     text = (f"backbone auto: {best.name}, rank {best.rank} of {len(ranking.candidates)} in {ranking.directory}: a "
-            f"linear probe on its features is right in {best.accuracy:.1%} of {best.images} images. "
+            f"linear probe on its features is right in {best.accuracy:.1%} of {ranking.judged_on}. "
             "Another one: --backbone NAME.")
     listen(Note(text))
     size = {} if best.own_size else {"image_size": best.size}

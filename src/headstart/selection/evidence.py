@@ -67,6 +67,13 @@ class Evidence:
     """Of a cross-validated linear probe."""
     interval: tuple[float, float]
     """95% interval of the accuracy: Wilson's, as if the images were independent."""
+    losses: np.ndarray | None = None
+    """float64 [R]: the probe's held-out log loss on the same resamples; None where a named score decides."""
+
+    def probes_worse(self, other: Evidence) -> bool:
+        """Return whether the probe's loss is clearly above the other's: the 95% interval of their paired difference."""
+        return (self.losses is not None and other.losses is not None
+                and float(np.quantile(self.losses - other.losses, 0.025)) > 0)
 
 
 def judge(seen: Seen, *, score: str, gmacs: float, seed: int) -> Evidence:
@@ -78,11 +85,29 @@ def judge(seen: Seen, *, score: str, gmacs: float, seed: int) -> Evidence:
     probe = held_out(seen.features, seen.labels, classes=seen.classes, seed=seed, groups=seen.groups)
     correct = probe.correct()
     interval = wilson(float(correct.mean()), len(correct))
+    losses = None
     if score == DEFAULT:
-        value, replicates = _default(probe.losses(), seen, gmacs, seed)
+        value, replicates, losses = _default(probe.losses(), seen, gmacs, seed)
     else:
         value, replicates = _of_score(SCORES.get(score)(), seen, seed)
-    return Evidence(value, replicates, float(correct.mean()), interval)
+    return Evidence(value, replicates, float(correct.mean()), interval, losses)
+
+
+def bounded(evidence: Sequence[Evidence]) -> list[Evidence]:
+    """Return the evidence with none above another whose probe is clearly better; all saw the same images.
+
+    Size and overlap order what the probe can't tell apart. Alone they put a large network of random weights, whose
+    classes overlap little in some direction, before a small one that knows the images.
+    """
+    found = list(evidence)
+    means = [math.inf if item.losses is None else float(np.mean(item.losses)) for item in found]
+    for place in sorted(range(len(found)), key=means.__getitem__):
+        above = [other.value for other in found if found[place].probes_worse(other)]
+        over = found[place].value - min(above, default=math.inf) + LEAST
+        if over > 0:
+            found[place] = replace(found[place], value=found[place].value - over,
+                                   replicates=found[place].replicates - over)
+    return found
 
 
 def of_fewer_classes(seen: Seen) -> Seen:
@@ -102,8 +127,9 @@ def of_fewer_classes(seen: Seen) -> Seen:
     return replace(some, labels=np.searchsorted(kept, some.labels), classes=len(kept))
 
 
-def _default(losses: np.ndarray, seen: Seen, gmacs: float, seed: int) -> tuple[float, np.ndarray]:
-    """Return how small the probe's loss and the overlap of the classes are, in logarithms, with the prior of the size.
+def _default(losses: np.ndarray, seen: Seen, gmacs: float, seed: int) -> tuple[float, np.ndarray, np.ndarray]:
+    """Return how small the probe's loss and the overlap of the classes are, in logarithms, with the prior of the size;
+    the same on resamples, and the loss on these.
 
     Logarithms, so that each counts by its ratios: halving the loss is worth as much on hard data as on easy ones.
     losses: float64 [N], the held-out log loss of each image.
@@ -120,7 +146,8 @@ def _default(losses: np.ndarray, seen: Seen, gmacs: float, seed: int) -> tuple[f
         return -math.log(loss) - OVERLAP_WEIGHT * math.log(shared + LEAST) + SIZE_WEIGHT * math.log(max(gmacs, 1e-6))
 
     counts = np.concatenate(list(resample(len(losses), PAIRED, seed=seed, groups=seen.groups))).astype(np.int64)
-    return _about(value(rows), np.array([value(np.repeat(rows, times)) for times in counts]))
+    values = np.array([value(np.repeat(rows, times)) for times in counts])
+    return *_about(value(rows), values), counts @ losses / counts.sum(axis=1)
 
 
 def _about(value: float, replicates: np.ndarray) -> tuple[float, np.ndarray]:
@@ -185,7 +212,10 @@ def source_probabilities(backbone: Backbone, features: np.ndarray) -> np.ndarray
 
 
 def ranks(evidence: Sequence[Evidence]) -> list[tuple[int, int]]:
-    """Return the 95% interval of each rank (1 the best) over the resamples; all saw the same images."""
+    """Return the 95% interval of each rank (1 the best) over the resamples; all saw the same images.
+
+    Whoever has the clearly better probe stands before, whatever the values' resamples say.
+    """
     table = np.stack([item.replicates for item in evidence])
     table = table[:, ~np.isnan(table).any(axis=0)]
     if not table.shape[1]:
@@ -193,7 +223,9 @@ def ranks(evidence: Sequence[Evidence]) -> list[tuple[int, int]]:
     # Half of the ties count against each: equal candidates share their places.
     better = (table[None] > table[:, None]).sum(axis=1)
     low, high = np.quantile(better, (0.025, 0.975), axis=1, method="nearest")
-    return [(int(a) + 1, int(b) + 1) for a, b in zip(low, high, strict=True)]
+    beaten = np.array([[item.probes_worse(other) for other in evidence] for item in evidence])
+    low, high = np.maximum(low, beaten.sum(axis=1)), np.minimum(high, len(evidence) - 1 - beaten.sum(axis=0))
+    return [(int(min(a, b)) + 1, int(max(a, b)) + 1) for a, b in zip(low, high, strict=True)]
 
 
 def clearly_worse(item: Evidence, best: Evidence) -> bool:

@@ -20,7 +20,15 @@ from headstart.events import Finished, Listen, Note, Progress, Started
 from headstart.features.pipeline import Decoded, geometry
 from headstart.selection.candidates import Candidate
 from headstart.selection.costs import Cost, measure
-from headstart.selection.evidence import Evidence, Seen, clearly_worse, judge, other_scores, source_probabilities
+from headstart.selection.evidence import (
+    Evidence,
+    Seen,
+    bounded,
+    clearly_worse,
+    judge,
+    other_scores,
+    source_probabilities,
+)
 from headstart.selection.pool import Pool, nested
 
 FIRST = 128
@@ -105,7 +113,9 @@ def _take_back(runners: Sequence[Runner], size: int) -> None:
 
 def survivors(runners: Sequence[Runner]) -> list[Runner]:
     """Return the better half, and who is not clearly worse than the best; in the order given."""
-    known = {id(runner): runner.evidence for runner in runners if runner.evidence}
+    judged = [(runner, runner.evidence) for runner in runners if runner.evidence]
+    found = bounded([evidence for _, evidence in judged])
+    known = {id(runner): evidence for (runner, _), evidence in zip(judged, found, strict=True)}
     if not known:
         return []
     best = max(known.values(), key=lambda evidence: evidence.value)

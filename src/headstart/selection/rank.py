@@ -9,7 +9,7 @@ from headstart.errors import ConfigError, nearest
 from headstart.events import Listen, Note
 from headstart.scores.score import SCORES
 from headstart.selection.candidates import Candidate
-from headstart.selection.evidence import DEFAULT, ranks
+from headstart.selection.evidence import DEFAULT, bounded, ranks
 from headstart.selection.pool import Pool
 from headstart.selection.race import Runner, race
 from headstart.selection.ranking import Ranked, Ranking, few
@@ -33,7 +33,8 @@ def rank(pool: Pool, candidates: Sequence[Candidate], *, listen: Listen, score: 
     classes = len(pool.images.classes)
     ranking = Ranking(pool.job.data, pool.known_to(), score, max((runner.images for runner in runners), default=0),
                       classes, round(time.monotonic() - began, 3), _ranked(runners, classes),
-                      {runner.candidate.name: runner.failure for runner in runners if runner.failure})
+                      {runner.candidate.name: runner.failure for runner in runners if runner.failure},
+                      multilabel=pool.images.task == "multilabel")
     _tell(ranking, listen)
     return ranking
 
@@ -47,6 +48,10 @@ def refuse_unknown(*names: str) -> None:
 
 def _ranked(runners: Sequence[Runner], classes: int) -> tuple[Ranked, ...]:
     judged = [runner for runner in runners if runner.evidence and not runner.failure]
+    for images in {runner.images for runner in judged}:
+        heat = [runner for runner in judged if runner.images == images]
+        for runner, evidence in zip(heat, bounded([r.evidence for r in heat if r.evidence]), strict=True):
+            runner.evidence = evidence
     judged.sort(key=lambda runner: (-runner.images, -_value(runner)))
     intervals: dict[int, tuple[int, int]] = {}
     for images in {runner.images for runner in judged}:
@@ -101,7 +106,7 @@ def _tell(ranking: Ranking, listen: Listen) -> None:
     best = ranking.best
     ties = [item.name for item in ranking.tied if item is not best]
     said = f"{best.name} ranks first of {len(ranking.candidates)}: a linear probe on its features is right in " \
-           f"{best.accuracy:.1%} of {best.images} images ({best.accuracy_low:.1%} to {best.accuracy_high:.1%})."
+           f"{best.accuracy:.1%} of {ranking.judged_on} ({best.accuracy_low:.1%} to {best.accuracy_high:.1%})."
     if ranking.too_few:
         said += f" {ranking.images} images of {ranking.classes} classes are too few to rank: any may be the best."
     elif ties:

@@ -56,7 +56,8 @@ def sentences(ranking: Ranking) -> list[str]:
     """Return what the ranking found, in words; the answer first."""
     best = ranking.best
     said = [f"{best.name} is the first choice for these images: a linear probe on its features is right in "
-            f"{words.percent(best.accuracy)} ({words.span('accuracy', best.accuracy_low, best.accuracy_high)})."]
+            f"{words.percent(best.accuracy)} of {ranking.judged_on} "
+            f"({words.span('accuracy', best.accuracy_low, best.accuracy_high)})."]
     ties = [item.name for item in ranking.tied if item is not best]
     if ranking.too_few:
         said.append(f"{ranking.images} images of {ranking.classes} classes are too few to rank: any of the candidates "
@@ -82,7 +83,8 @@ def sentences(ranking: Ranking) -> list[str]:
 def goes_by(ranking: Ranking) -> str:
     """Return in words what decides the order."""
     return ranking.score if ranking.score != DEFAULT else \
-        "how sure the probe is of what is right, how little the classes overlap, and the size of the model together"
+        "how sure the probe is of what is right, how little the classes overlap, and the size of the model together, " \
+        "none before one whose probe is clearly better"
 
 
 def frontier(candidates: Sequence[Ranked]) -> str:

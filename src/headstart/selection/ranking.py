@@ -79,6 +79,13 @@ class Ranking:
     failed: Mapping[str, str]
     """Name -> why it could not be judged."""
     directory: Path | None = None
+    multilabel: bool = False
+    """Whether an image may have several labels: the accuracy is a share of right labels then."""
+
+    @property
+    def judged_on(self) -> str:
+        """Return of what the probe of the first candidate is right in a share, in words."""
+        return f"{'the labels of ' if self.multilabel else ''}{self.best.images} images"
 
     @property
     def best(self) -> Ranked:
@@ -102,7 +109,8 @@ class Ranking:
         """Return the ranking as plain JSON values."""
         return {"data": self.data, "known": dict(self.known), "score": self.score, "images": self.images,
                 "classes": self.classes, "seconds": self.seconds,
-                "candidates": [asdict(item) for item in self.candidates], "failed": dict(self.failed)}
+                "candidates": [asdict(item) for item in self.candidates], "failed": dict(self.failed),
+                "multilabel": self.multilabel}
 
     def save(self, directory: Path) -> None:
         """Write rank.json, at once and whole."""
