@@ -38,6 +38,7 @@ class TargetLesson(WholeLesson):
         self.monitor = Chosen(plan.select)
         self.target_pictures = WholePictures(splits.target, model.preprocessing, budget=SHARE * free_memory())
         self.partners = Partners(self.target_pictures, images=len(splits.train), seed=context.seed)
+        # Not the guard's: with the threads of the checkpoint, so that a resumed training judges by the same last bits.
         self._sample = PlaceSample(model, splits, context)
         self._validated: Network | None = None
         self._columns: dict[str, float] = {}
