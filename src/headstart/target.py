@@ -6,9 +6,10 @@ What adapts is given images without any label. What is known of their labels is 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from headstart.catalog import Catalog
 from headstart.data.class_names import matched
 from headstart.data.dataset import Dataset, Splits
 from headstart.data.fingerprint import content_hashes, fingerprint, overlap
-from headstart.data.load import format_of, read_data
+from headstart.data.load import format_of, read_data, require_objects
 from headstart.data.masks import BadMask
 from headstart.data.pixel_classes import class_counts, pixel_classes, relabelled
 from headstart.data.walk import shown, walk
@@ -27,8 +28,6 @@ from headstart.job import Job
 from headstart.readers.reader import Reader
 from headstart.types import IGNORED, Sample
 
-TASKS = ("classification", "semantic", "detection")
-"""That can be adapted to another domain."""
 IMAGES = "images"
 """A target_format: every image below the folder, whose folders are no classes, without labels."""
 TRAIN = "target_train"
@@ -62,8 +61,8 @@ def open_target(job: Job, source: Dataset, splits: Splits, listen: Listen) -> Ta
     """
     if job.target is None:
         return None
-    if source.task not in TASKS:
-        raise ConfigError(f"target: adapting to another domain is for {', '.join(TASKS)} yet, and {job.data} is "
+    if source.task not in LABELS:
+        raise ConfigError(f"target: adapting to another domain is for {', '.join(LABELS)} yet, and {job.data} is "
                           f"data for {source.task}. Leave target out, and label some images of the new domain.")
     if job.slices:
         raise ConfigError("target: what adapts sees whole pictures yet, not slices. Leave one of them out.")
@@ -165,21 +164,14 @@ def readable(dataset: Dataset, job: Job, key: str) -> tuple[Dataset, list[str]]:
 
 def in_classes_of(source: Dataset, target: Dataset, job: Job, key: str) -> tuple[Dataset, list[str]]:
     """Return the images of the shared classes, labelled as in the source, and how the sets of classes differ."""
-    if source.task == "detection" and not any(sample.objects for sample in target.samples):
-        raise DataError(f"{key} {getattr(job, key)}: none of its {len(target)} images has an object. Is this the "
-                        f"folder with the annotations? For images alone, say --set target_format={IMAGES}.")
+    require_objects(target, f"{key} {getattr(job, key)}", f"For images alone, say --set target_format={IMAGES}.")
     place = {its: mine for mine, its in matched(source.classes, target.classes)}
     if not place:
         advice = "." if key == TRAIN else f"; for images without labels, say --set target_format={IMAGES}."
         raise ConfigError(f"{key} {getattr(job, key)}: none of its classes ({_some(target.classes)}) is one of "
                           f"{job.data} ({_some(source.classes)}). Give both the same names{advice}")
-    if source.task == "semantic":
-        kept = _relabelled_pixels(target, place)
-    elif source.task == "detection":
-        kept = _relabelled_objects(target, place)
-    else:
-        kept = tuple(replace(sample, label=place[sample.label]) for sample in target.samples
-                     if sample.label in place)  # type: ignore[index]
+    labels = LABELS[source.task]
+    kept = labels.relabelled(target, place)
     strange = [name for label, name in enumerate(target.classes) if label not in place]
     absent = [name for label, name in enumerate(source.classes) if label not in place.values()]
     renamed = [f"{target.classes[its]} as {source.classes[mine]}" for its, mine in sorted(place.items())
@@ -190,14 +182,19 @@ def in_classes_of(source: Dataset, target: Dataset, job: Job, key: str) -> tuple
         notes.append(f"{key}: a partial set of classes: it does not have {_some(absent)}")
     if strange:
         are = "is" if len(strange) == 1 else "are"
-        theirs = {"semantic": "pixels", "detection": "boxes"}.get(source.task, f"{len(target) - len(kept)} images")
-        wrong = "an answer there is wrong" if source.task == "detection" else "every answer would be wrong"
+        theirs = labels.strange.format(len(target) - len(kept))
         fate = ("left out" if key == TRAIN else "adapted to like the others, since no label is looked at, and left out "
-                f"of the proof, where {wrong}")
+                f"of the proof, where {labels.wrong}")
         notes.append(f"{key}: an open set of classes: {_some(strange)} {are} not known to the source. Their {theirs} "
                      f"are {fate}")
     proof = Dataset(kept, source.classes, source.task, target.format, target.root)
     return proof, notes
+
+
+def _relabelled_images(target: Dataset, place: dict[int, int]) -> tuple[Sample, ...]:
+    """Return the samples of the source's classes."""
+    return tuple(replace(sample, label=place[sample.label]) for sample in target.samples
+                 if sample.label in place)  # type: ignore[index]
 
 
 def _relabelled_pixels(target: Dataset, place: dict[int, int]) -> tuple[Sample, ...]:
@@ -229,6 +226,20 @@ def _relabelled_objects(target: Dataset, place: dict[int, int]) -> tuple[Sample,
         objects = tuple(replace(one, label=place[one.label]) for one in sample.objects or () if one.label in place)
         kept.append(replace(sample, objects=objects, label=tuple(sorted({one.label for one in objects}))))
     return tuple(kept)
+
+
+class _Labels(NamedTuple):
+    """How labels of a task become the source's, and what is said of those of a class that is strange to it."""
+
+    relabelled: Callable[[Dataset, dict[int, int]], tuple[Sample, ...]]
+    strange: str
+    wrong: str
+
+
+LABELS = {"classification": _Labels(_relabelled_images, "{} images", "every answer would be wrong"),
+          "semantic": _Labels(_relabelled_pixels, "pixels", "every answer would be wrong"),
+          "detection": _Labels(_relabelled_objects, "boxes", "an answer there is wrong")}
+"""By the tasks that can be adapted to another domain."""
 
 
 def _held_out(dataset: Dataset) -> str | None:

@@ -72,6 +72,25 @@ def test_weights_modes_and_momentum_are_untouched(name: str) -> None:
     assert not any(module.training for module in model.modules())
 
 
+def test_a_batch_in_which_nothing_is_found_counts_for_nothing_and_what_is_never_reached_keeps_its_statistics() -> None:
+    class Finder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.of_images, self.of_objects, self.idle = (nn.BatchNorm2d(3) for _ in range(3))
+
+        def forward(self, images: torch.Tensor) -> None:
+            self.of_objects(self.of_images(images)[:0 if images.mean() < 1 else None])
+
+    one, other = Finder(), Finder()
+    one.idle.running_mean.fill_(5)
+    dark, bright = torch.zeros(4, 3, 2, 2), batches(4)[0] + 9
+    adapt_statistics(one, [dark, bright, dark])
+    adapt_statistics(other, [bright])
+    torch.testing.assert_close(one.of_objects.state_dict(), other.of_objects.state_dict())
+    torch.testing.assert_close(one.of_images.running_mean, other.of_images.running_mean / 3)
+    assert one.idle.running_mean.eq(5).all()
+
+
 def test_what_was_learned_before_leaves_no_trace() -> None:
     one, other = copy.deepcopy(fresh("timm/test_resnet")), copy.deepcopy(fresh("timm/test_resnet"))
     for norm in norms(other):

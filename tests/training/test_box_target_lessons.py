@@ -28,7 +28,7 @@ from tests.detectors import ON_ANY_BACKBONE
 from tests.training.killing import in_child, kill_at_step
 from tests.training.small import Events, context, digest, rows
 from tests.training.test_box_lesson import boxed, model, splits
-from tests.training.test_target_lessons import gradients, loaded
+from tests.training.test_target_lessons import gradients, loaded, require_statistics_of
 
 SMALL = {"epochs": 2, "batch_size": 4, "lr_head": 2e-3, "lr_backbone": 1e-3, "clip_norm": 5.0,
          "checkpoint_seconds": 0.001, "guard": "none"}
@@ -228,3 +228,10 @@ def test_gradient_checkpointing_gives_the_same_gradient_where_batch_norm_learns(
         found.append(gradients(network))
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+# Statistics
+
+@pytest.mark.parametrize("detector", ["yolox", "ssdlite", "rt_detr"])
+def test_a_detector_gets_the_targets_statistics_in_backbone_and_head(detector, tmp_path):
+    require_statistics_of(parts(tmp_path).target.subset([0, 2, 4]), model(detector), tmp_path)

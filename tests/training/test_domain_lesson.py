@@ -30,6 +30,7 @@ from headstart.training.checkpoints import Checkpoints
 from headstart.training.domain_lesson import DomainLesson, own_labels
 from headstart.training.domain_pictures import PairedImages
 from headstart.training.order import Order
+from headstart.training.partners import Partners
 from headstart.training.pictures import Pictures
 from headstart.training.train import train
 from headstart.types import Sample
@@ -81,7 +82,8 @@ def paired(folder: Path, *, source: int = 20, target: int = 12, strong: bool = F
     parts = two_domains(folder, target=target, train=source)
     unlabelled = replace(parts.target, samples=tuple(replace(sample, label=0) for sample in parts.target.samples))
     mine, its = (Pictures(part, SETTINGS, budget=1e9) for part in (parts.train, unlabelled))
-    return PairedImages(mine, np.ones(source, np.float32), its, strong=strong, preset=preset, seed=seed)
+    return PairedImages(mine, np.ones(source, np.float32), Partners(its, images=source, seed=seed), strong=strong,
+                        preset=preset, seed=seed)
 
 
 @pytest.mark.parametrize(("source", "target"), [(20, 12), (12, 20), (8, 8), (3, 11)])
@@ -117,15 +119,15 @@ def test_a_pair_has_the_sources_item_the_targets_image_its_place_and_the_strong_
     image, label, weight, index, partner, view = plain[3, 4]
     assert (int(label), float(weight), int(index)) == (0, 1.0, 4)
     settings = plain.pictures.preprocessing
-    for found, place, part in ((image, 4, plain.pictures), (view, int(partner), plain.target)):
+    for found, place, part in ((image, 4, plain.pictures), (view, int(partner), plain.partners.target)):
         np.testing.assert_array_equal(found, settings.arrange(part[place]).transpose(2, 0, 1))
     assert len(strong[3, 4]) == 7
     assert not torch.equal(strong[3, 4][6], strong[3, 4][5])
 
 
 def test_without_a_source_each_image_is_its_own_partner(tmp_path):
-    of = paired(tmp_path)
-    alone = PairedImages(of.target, np.ones(12, np.float32), of.target, strong=False, preset="default", seed=7)
+    pictures = paired(tmp_path).partners.target
+    alone = PairedImages(pictures, np.ones(12, np.float32), None, strong=False, preset="default", seed=7)
     found = alone[0, 5]
     assert (int(found[3]), int(found[4])) == (5, 5)
     assert torch.equal(found[0], found[5])
@@ -158,7 +160,9 @@ def test_a_source_free_training_learns_from_no_image_of_the_sources_train_part(p
 
     def backward(self: DomainLesson, network: Any, prepared: Any, batch: Any, rows: torch.Tensor) -> Any:
         stepped.append(batch.images)
-        assert self.pictures.dataset.samples == self.target_pictures.dataset.samples
+        assert self.partners is None
+        assert [sample.source for sample in self.pictures.dataset.samples] == [
+            sample.source for sample in parts.target.samples]
         return before(self, network, prepared, batch, rows)
 
     monkeypatch.setattr(DomainLesson, "backward", backward)

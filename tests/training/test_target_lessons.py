@@ -7,14 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from headstart.data.augment_masks import Recolour
 from headstart.data.class_mix import half_of_classes
+from headstart.data.dataset import Dataset
 from headstart.data.fourier import in_style_of
 from headstart.data.transforms import to_tensor
 from headstart.events import silent
 from headstart.methods.fda import Fda
 from headstart.methods.mean_teacher import MeanTeacher
+from headstart.model import Model
 from headstart.training.averaging import Averaging
 from headstart.training.batch_norm import restated_whole
 from headstart.training.fourier_lesson import FourierMaskLesson
@@ -222,16 +226,32 @@ def test_a_blank_batch_costs_what_a_batch_does(tmp_path):
 
 # Statistics
 
-def test_whole_pictures_give_batch_norm_their_own_statistics(tmp_path):
-    splits, start = parts(tmp_path), model()
-    pictures = WholePictures(splits.target.subset([0, 2, 4]), start.preprocessing, budget=1e9)
+def require_statistics_of(target: Dataset, start: Model, folder: Path) -> None:
+    """Every norm of the head, and of the backbone as far as maps come of it, has the mean and the variance of what it
+    was given, in float64; nothing else has changed.
+    """
+    pictures = WholePictures(target, start.preprocessing, budget=1e9)
     pictures.load(step="decode", listen=silent, check=lambda: None)
-    first = next(module for module in start.backbone.modules() if "BatchNorm" in type(module).__name__)
-    seen: list[torch.Tensor] = []
-    handle = first.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
-    found = restated_whole(start, pictures, context(tmp_path, silent)).backbone
-    handle.remove()
-    assert len(seen) == 1
-    first = next(module for module in found.modules() if "BatchNorm" in type(module).__name__)
-    torch.testing.assert_close(first.running_mean, seen[0].mean(dim=(0, 2, 3)), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(first.running_var, seen[0].var(dim=(0, 2, 3)), rtol=1e-4, atol=1e-5)
+    network, seen = nn.ModuleDict({"backbone": start.backbone, "head": start.head}), {}
+    norms = {name: module for name, module in network.named_modules() if isinstance(module, _BatchNorm)}
+    handles = [norm.register_forward_pre_hook(lambda _, given, name=name: seen.update({name: given[0].double()}))
+               for name, norm in norms.items()]
+    made = restated_whole(start, pictures, context(folder, silent))
+    for handle in handles:
+        handle.remove()
+    found = nn.ModuleDict({"backbone": made.backbone, "head": made.head})
+    for name, norm in found.named_modules():
+        if name in seen:
+            assert len(seen[name]) == len(target), "one batch"
+            torch.testing.assert_close(norm.running_mean.double(), seen[name].mean(dim=(0, 2, 3)), rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(norm.running_var.double(), seen[name].var(dim=(0, 2, 3)), rtol=1e-4, atol=1e-5)
+            assert not torch.equal(norm.running_mean, norms[name].running_mean)
+        elif name in norms:
+            assert torch.equal(norm.running_mean, norms[name].running_mean)
+    assert {name for name in norms if name.startswith("head.")} <= seen.keys()
+    assert any(name.startswith("backbone.") for name in seen)
+    assert all(torch.equal(mine, its) for mine, its in zip(found.parameters(), network.parameters(), strict=True))
+
+
+def test_a_segmenter_gets_the_targets_statistics_in_backbone_and_head(tmp_path):
+    require_statistics_of(parts(tmp_path).target.subset([0, 2, 4]), model(), tmp_path)

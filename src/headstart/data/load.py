@@ -69,9 +69,7 @@ def read_data(data: object, *, format: str | None = None, settings: Mapping[str,
 def require_learnable(dataset: Dataset) -> None:
     """Raise DataError for no or one class, a class without an image, or one that only val or test has."""
     where = _place(dataset)
-    if dataset.task == "detection" and not any(sample.objects for sample in dataset.samples):
-        raise DataError(f"{where}: none of its {len(dataset)} images has an object. Is this the folder with the "
-                        "annotations? Images without objects count, but some must have one.")
+    require_objects(dataset, where, "Images without objects count, but some must have one.")
     by_class = _by_class(dataset)
     least = 1 if dataset.several else 2
     if len(dataset.classes) < least or len(dataset) < 2:
@@ -83,6 +81,13 @@ def require_learnable(dataset: Dataset) -> None:
         raise DataError(f"{where}: {len(empty)} of {len(dataset.classes)} classes have no image: {', '.join(empty)}.\n"
                         "Add images, or remove the empty folder or name.")
     _require_train_classes(dataset, by_class, where)
+
+
+def require_objects(dataset: Dataset, where: str, advice: str) -> None:
+    """Raise DataError for images with boxes of which none has one."""
+    if dataset.task == "detection" and not any(sample.objects for sample in dataset.samples):
+        raise DataError(f"{where}: none of its {len(dataset)} images has an object. Is this the folder with the "
+                        f"annotations? {advice}")
 
 
 def _place(dataset: Dataset) -> str:

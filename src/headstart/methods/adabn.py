@@ -14,7 +14,7 @@ from headstart.events import Finished
 from headstart.methods.method import Context
 from headstart.model import Model
 from headstart.tasks.task import ImageTask
-from headstart.training.batch_norm import adapted, restated, restated_whole
+from headstart.training.batch_norm import adapted, norms_of, restated, restated_whole
 from headstart.training.pictures import SHARE, Pictures, free_memory
 from headstart.training.plan import Plan
 from headstart.training.signals import StopSignals
@@ -37,17 +37,18 @@ class Adabn(TargetMethod):
 
     head: Literal["solved", "kept"] = "solved"
     """`solved` fits the head anew on the source's features under the source's own statistics, as it must where they
-    were those of ImageNet; `kept` leaves it, as fits a model that was trained with the source's, and as that of a
-    segmenter or detector is, with any BatchNorm of its own."""
+    were those of ImageNet; `kept` leaves it, as fits a model that was trained with the source's. That of a segmenter or
+    detector keeps its weights; any BatchNorm of its own gets the target's statistics, too."""
 
     def refuse_unfit(self, model: Model, splits: Splits) -> None:
-        """Raise ConfigError where the backbone has no BatchNorm, or a head has no closed form."""
+        """Raise ConfigError where there is no BatchNorm, or a head has no closed form."""
         if self.head == "solved" and not isinstance(model.task, ImageTask):
             raise ConfigError(f"adabn: head=solved fits a linear head anew, which no model for {model.task.part_name} "
                               "has. Take kept.")
-        if not any("BatchNorm" in type(module).__name__ for module in model.backbone.modules()):
+        if not norms_of(model.backbone) and not norms_of(model.head):
+            others = "coral or prototypes" if isinstance(model.task, ImageTask) else "fda or mean_teacher"
             raise ConfigError(f"adabn: {model.backbone.spec.architecture} has no BatchNorm, whose statistics could be "
-                              "taken anew. Take coral or prototypes.")
+                              f"taken anew. Take {others}.")
 
     def adapted(self, model: Model, splits: Splits, context: Context) -> Model:
         """Return the model with the target's statistics."""

@@ -18,7 +18,7 @@ from headstart.data.class_names import matched
 from headstart.data.dataset import Dataset
 from headstart.data.load import load_data
 from headstart.data.transforms import Preprocessing
-from headstart.errors import ConfigError, DataError
+from headstart.errors import DataError
 from headstart.events import Listen
 from headstart.features.store import FeatureStore
 from headstart.files import cache_folder
@@ -115,8 +115,6 @@ def read_first(job: Job, dataset: Dataset | None) -> tuple[Dataset, bool]:
 def _read(path: str, *, format: str | None, reader: dict[str, object], task: str | None,
           skip_bad: bool) -> tuple[Dataset, bool]:
     place = os.path.expanduser(path)
-    if not Path(place).exists():
-        raise ConfigError(f"{path}: no such file or folder.")
     if format in (None, IMAGES) and not reader and task is None:
         alone = images_alone(place, nested=format == IMAGES)
         if alone is not None:

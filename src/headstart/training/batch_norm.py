@@ -11,9 +11,11 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from headstart.backbones.backbone import Backbone
 from headstart.canvas import on_canvas
 from headstart.data.dataset import Dataset
 from headstart.data.transforms import to_tensor
+from headstart.detectors.head import DetectionHead
 from headstart.errors import DataError
 from headstart.events import Note
 from headstart.features.eager import Eager
@@ -105,12 +107,28 @@ def restated(model: Model, part: Dataset, context: Context) -> Model:
 
 
 def restated_whole(model: Model, pictures: WholePictures, context: Context) -> Model:
-    """Return the same for whole pictures, decoded before; those of one size go together as far as they can."""
-    backbone = copy.deepcopy(model.backbone).to(context.device)
+    """Return the same for whole pictures, decoded before, with the head's; those of one size go together as far as they
+    can.
+    """
+    whole = _Whole(copy.deepcopy(model.backbone), copy.deepcopy(model.head)).to(context.device)
     order = Order(len(pictures.dataset), WHOLE, 1, seed=context.seed, drop_single=True).grouped(pictures.aspects())
-    adapt_statistics(backbone, (on_canvas([to_tensor(pictures[index]).to(context.device) for _, index in batch],
-                                          pictures.preprocessing) for batch in order))
-    return dataclasses.replace(model, backbone=backbone.cpu(), temperature=1.0)
+    adapt_statistics(whole, (on_canvas([to_tensor(pictures[index]).to(context.device) for _, index in batch],
+                                       pictures.preprocessing) for batch in order))
+    whole.cpu()
+    return dataclasses.replace(model, backbone=whole.backbone, head=whole.head, temperature=1.0)
+
+
+class _Whole(nn.Module):
+    """All that a picture passes through until boxes or masks come of it."""
+
+    def __init__(self, backbone: Backbone, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone, self.head = backbone, head
+
+    def forward(self, images: torch.Tensor) -> None:
+        """Answer, and forget the answer."""
+        answer = self.head.detect if isinstance(self.head, DetectionHead) else self.head
+        answer(self.backbone.maps(images), images)
 
 
 def take_statistics(backbone: nn.Module, pictures: Pictures, context: Context, *,
@@ -122,21 +140,28 @@ def take_statistics(backbone: nn.Module, pictures: Pictures, context: Context, *
         torch.from_numpy(pixels).to(context.device).permute(0, 3, 1, 2)) for pixels in arranged), names=names)
 
 
-def adapt_statistics(backbone: nn.Module, batches: Iterable[torch.Tensor], *,
+def norms_of(network: nn.Module) -> dict[str, _BatchNorm]:
+    """Return every BatchNorm that keeps statistics, by name."""
+    return {name: module for name, module in network.named_modules()
+            if isinstance(module, _BatchNorm) and module.track_running_stats}
+
+
+def adapt_statistics(network: nn.Module, batches: Iterable[torch.Tensor], *,
                      names: Container[str] | None = None) -> int:
     """Give every BatchNorm, or those of these names, the mean of its batches' means and variances; return how many.
 
     batches: float32 [B, channels, H, W], preprocessed; each counts the same, those of one image not at all.
-    No weight changes; dropout and drop path rest, and all modules are in eval mode afterwards.
+    No weight changes, nor the statistics of what no batch passes through; dropout and drop path rest, and all modules
+    are in eval mode afterwards.
     Raises DataError where no batch has two images. Source: Li et al., "Revisiting Batch Normalization For Practical
     Domain Adaptation" (AdaBN), 2016.
     """
-    norms = [module for name, module in backbone.named_modules()
-             if isinstance(module, _BatchNorm) and module.track_running_stats and (names is None or name in names)]
-    backbone.eval()
+    norms = [norm for name, norm in norms_of(network).items() if names is None or name in names]
+    network.eval()
     if not norms:
         return 0
-    momenta = [norm.momentum for norm in norms]
+    before = [(norm.momentum, copy.deepcopy(norm.state_dict())) for norm in norms]
+    hooks = [norm.register_forward_pre_hook(_move) for norm in norms]
     taken = 0
     try:
         with torch.no_grad():
@@ -145,12 +170,16 @@ def adapt_statistics(backbone: nn.Module, batches: Iterable[torch.Tensor], *,
                     continue
                 if not taken:
                     _begin(norms)
-                backbone(images)
+                network(images)
                 taken += 1
     finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
+        for hook in hooks:
+            hook.remove()
+        for norm, (momentum, state) in zip(norms, before, strict=True):
             norm.momentum = momentum
-        backbone.eval()
+            if not norm.num_batches_tracked:
+                norm.load_state_dict(state)
+        network.eval()
     if not taken:
         raise DataError("batch_norm=adapt takes BatchNorm's statistics from batches of the training images, and none "
                         "has two images. Give more images, or take batch_norm=frozen.")
@@ -161,4 +190,8 @@ def _begin(norms: list[_BatchNorm]) -> None:
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean over the batches
-        norm.training = True  # this module alone: what stands inside of timm's fused ones keeps resting
+
+
+def _move(norm: nn.Module, given: tuple[torch.Tensor]) -> None:
+    """Let a norm move, but for what it is given of a batch in which no object was found."""
+    norm.training = len(given[0]) > 0  # this module alone: what stands inside of timm's fused ones keeps resting

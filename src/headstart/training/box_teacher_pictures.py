@@ -12,8 +12,7 @@ from headstart.data.augment import Preset
 from headstart.data.augment_masks import Recolour
 from headstart.data.transforms import to_tensor
 from headstart.training.box_pictures import BoxItem, BoxPictures, TrainBoxes
-from headstart.training.partners import partner
-from headstart.training.whole_pictures import WholePictures
+from headstart.training.partners import Partners
 
 MIRRORING: tuple[Preset, ...] = ("standard", "strong")
 """Presets that know no left and right."""
@@ -32,20 +31,20 @@ class TaughtBoxItem(BoxItem):
 
 
 class TaughtBoxes(TrainBoxes):
-    """Augmented source images by (occasion, index), each with a target image that depends on nothing but the key."""
+    """Augmented source images by (occasion, index), each with its partner of the target."""
 
-    def __init__(self, pictures: BoxPictures, weights: np.ndarray, *, target: WholePictures, preset: Preset, level: int,
+    def __init__(self, pictures: BoxPictures, weights: np.ndarray, *, partners: Partners, preset: Preset, level: int,
                  seed: int) -> None:
         super().__init__(pictures, weights, preset=preset, level=level, seed=seed)
-        self.target = target
-        self.recolour = Recolour(channels=target.preprocessing.channels)
+        self.partners = partners
+        self.recolour = Recolour(channels=pictures.preprocessing.channels)
         self.mirrors = preset in MIRRORING
 
     def __getitem__(self, key: tuple[int, int]) -> TaughtBoxItem:
         occasion, index = key
         item = super().__getitem__(key)
-        place = partner(occasion, index, images=len(self), targets=len(self.target.dataset), seed=self.seed)
-        plain, seed = to_tensor(self.target[place]), seeds.derive(self.seed, "augment target", occasion, index)
+        plain = to_tensor(self.partners.picture(occasion, index))
+        seed = seeds.derive(self.seed, "augment target", occasion, index)
         shown, mirrored = self.recolour(plain, seed=seed), self.mirrors and seed % 2 == 1
         return TaughtBoxItem(item.image, item.boxes, item.labels, item.weight, item.index, plain=plain,
                              shown=shown.flip(-1) if mirrored else shown, mirrored=mirrored)

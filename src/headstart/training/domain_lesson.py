@@ -30,6 +30,7 @@ from headstart.training.loading import val_loader
 from headstart.training.monitor import Chosen
 from headstart.training.network import Network
 from headstart.training.objective import Teaching
+from headstart.training.partners import Partners
 from headstart.training.pictures import SHARE, Pictures, ValImages, free_memory
 from headstart.training.plan import Plan
 from headstart.types import Batch
@@ -69,8 +70,9 @@ class DomainLesson(ImageLesson):
         self._wants_reference = "reference" in needs
         self._reference: Network | None = None
         self._columns: dict[str, float] = {}
-        self.target_pictures = self.pictures if plan.source_free else Pictures(
-            target, model.preprocessing, budget=SHARE * free_memory())
+        self.partners = None if plan.source_free else Partners(
+            Pictures(target, model.preprocessing, budget=SHARE * free_memory()), images=len(splits.train),
+            seed=context.seed)
         # Pseudo-labels are for all images of the target, so that all are seen.
         self._seen = Pictures(target if self._wants_pseudo else evenly(target), model.preprocessing, budget=0)
         self._start = evidence_of(model, splits, context)
@@ -104,7 +106,7 @@ class DomainLesson(ImageLesson):
 
     def decoded(self) -> dict[str, Pictures]:
         """Return the pictures of both domains."""
-        target = {} if self.plan.source_free else {"target": self.target_pictures}
+        target = {} if self.partners is None else {"target": self.partners.target}
         return {"train": self.pictures, **target, "val": self.val_pictures}
 
     def columns(self) -> dict[str, float]:
@@ -123,7 +125,7 @@ class DomainLesson(ImageLesson):
         """Return the augmented training images of both domains."""
         plan = self.plan
         weights = train_weights(self.pictures.dataset, plan.class_weights, sampling=plan.sampling)
-        return PairedImages(self.pictures, weights, self.target_pictures, strong=self._strong, preset=plan.augment,
+        return PairedImages(self.pictures, weights, self.partners, strong=self._strong, preset=plan.augment,
                             policy=plan.policy, erasing=plan.erasing, level=level, seed=self.context.seed)
 
     def val(self) -> DataLoader[Any]:

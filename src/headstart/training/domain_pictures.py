@@ -7,7 +7,7 @@ import torch
 
 from headstart import seeds
 from headstart.data.augment import Augment, Policy, Preset
-from headstart.training.partners import partner
+from headstart.training.partners import Partners
 from headstart.training.pictures import Pictures, TrainImages
 
 STRONG: Preset = "strong"
@@ -16,25 +16,24 @@ STRONG: Preset = "strong"
 class PairedImages(TrainImages):
     """Source images by (occasion, index), each with a target image; of that a strongly augmented view where asked for.
 
-    The items are those of `TrainImages`, then the target's image, its position, and the strong view. Which target
-    image it is depends on nothing but the key: every pass over the target takes each of its images once. Where
-    `target` is
-    the very pictures of the source, there is but the target, and each image is its own partner.
+    The items are those of `TrainImages`, then the position of the target's image, the image, and the strong view.
+    Without `partners` there is but the target, and each image is its own.
     """
 
-    def __init__(self, pictures: Pictures, weights: np.ndarray, target: Pictures, *, strong: bool, preset: Preset,
-                 policy: Policy = "preset", erasing: float | None = None, level: int = 0, seed: int) -> None:
+    def __init__(self, pictures: Pictures, weights: np.ndarray, partners: Partners | None, *, strong: bool,
+                 preset: Preset, policy: Policy = "preset", erasing: float | None = None, level: int = 0,
+                 seed: int) -> None:
         super().__init__(pictures, weights, preset=preset, policy=policy, erasing=erasing, level=level, seed=seed)
-        self.target = target
-        self.strong = Augment(STRONG, target.preprocessing) if strong else None
+        self.partners = partners
+        self.strong = Augment(STRONG, pictures.preprocessing) if strong else None
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[torch.Tensor, ...]:  # type: ignore[override]
         occasion, index = key
         item = super().__getitem__(key)
-        if self.target is self.pictures:
-            return (*item, torch.tensor(index), item[0], *self._strongly(self.target[index], occasion, index))
-        place = partner(occasion, index, images=len(self), targets=len(self.target.dataset), seed=self.seed)
-        picture = self.target[place]
+        if self.partners is None:
+            return (*item, torch.tensor(index), item[0], *self._strongly(self.pictures[index], occasion, index))
+        place = self.partners.place(occasion, index)
+        picture = self.partners.target[place]
         view = self.augment(picture, seed=seeds.derive(self.seed, "augment target", occasion, index))
         return (*item, torch.tensor(place), view, *self._strongly(picture, occasion, index))
 

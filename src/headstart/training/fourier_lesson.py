@@ -20,8 +20,7 @@ class FourierLesson(TargetLesson):
     def __init__(self, model: Model, splits: Splits, plan: FourierPlan, context: Context) -> None:
         super().__init__(model, splits, plan, context)
         self._maps = None  # an image varies with its style, even where nothing else augments it
-        self.beside = {"style": Styles(self.target_pictures, beta=plan.beta, images=len(splits.train),
-                                       seed=context.seed)}
+        self.beside = {"style": Styles(self.partners, beta=plan.beta)}
 
 
 class FourierMaskLesson(FourierLesson, MaskLesson):

@@ -7,16 +7,29 @@ from functools import lru_cache
 import numpy as np
 
 from headstart import seeds
+from headstart.training.pictures import Pictures
 
 
-def partner(occasion: int, index: int, *, images: int, targets: int, seed: int) -> int:
-    """Return the position of the target's image; it depends on the arguments alone.
+class Partners:
+    """With each image of the source one of the target, which depends on nothing but the seed and (occasion, index).
 
-    Every pass over the target takes each of its images once. images, targets: how many each domain has.
+    Every pass over the target takes each of its images once.
     """
-    place = occasion * images + int(_order(seed, "pair", occasion, images)[index])
-    pass_, position = divmod(place, targets)
-    return int(_order(seed, "target", pass_, targets)[position])
+
+    def __init__(self, target: Pictures, *, images: int, seed: int) -> None:
+        """images: how many the source has."""
+        self.target, self.images, self.seed = target, images, seed
+
+    def place(self, occasion: int, index: int) -> int:
+        """Return the position of the target's image."""
+        targets = len(self.target.dataset)
+        place = occasion * self.images + int(_order(self.seed, "pair", occasion, self.images)[index])
+        pass_, position = divmod(place, targets)
+        return int(_order(self.seed, "target", pass_, targets)[position])
+
+    def picture(self, occasion: int, index: int) -> np.ndarray:
+        """Return the target's image, uint8 [H, W, C]."""
+        return self.target[self.place(occasion, index)]
 
 
 @lru_cache(maxsize=8)

@@ -17,6 +17,7 @@ from headstart.model import Model
 from headstart.training.domain_plan import TargetPlan
 from headstart.training.monitor import Chosen
 from headstart.training.network import Network
+from headstart.training.partners import Partners
 from headstart.training.pictures import SHARE, Pictures, free_memory
 from headstart.training.plan import Plan
 from headstart.training.whole_lesson import WholeLesson
@@ -36,6 +37,8 @@ class TargetLesson(WholeLesson):
         super().__init__(model, splits, plan, context)
         self.monitor = Chosen(plan.select)
         self.target_pictures = WholePictures(splits.target, model.preprocessing, budget=SHARE * free_memory())
+        self.partners = Partners(self.target_pictures, images=len(splits.train), seed=context.seed)
+        # Not the guard's: with the threads of the checkpoint, so that a resumed training judges by the same last bits.
         self._sample = PlaceSample(model, splits, context)
         self._validated: Network | None = None
         self._columns: dict[str, float] = {}

@@ -28,7 +28,7 @@ class TaughtLesson(TargetLesson):
 
     def __init__(self, model: Model, splits: Splits, plan: TeacherPlan, context: Context) -> None:
         super().__init__(model, splits, plan, context)
-        self.beside = {"target": self.target_pictures}
+        self.beside = {"partners": self.partners}
 
     @classmethod
     def refuse(cls, plan: Plan, model: Model) -> None:

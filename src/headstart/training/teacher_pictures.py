@@ -13,8 +13,7 @@ from headstart.data.augment_masks import Recolour
 from headstart.data.class_mix import laid_upon
 from headstart.data.transforms import to_tensor
 from headstart.training.mask_pictures import MaskItem, MaskPictures, TrainMasks
-from headstart.training.partners import partner
-from headstart.training.whole_pictures import WholePictures
+from headstart.training.partners import Partners
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +30,18 @@ class TaughtItem(MaskItem):
 
 
 class TaughtMasks(TrainMasks):
-    """Augmented source images by (occasion, index), each with a target image that depends on nothing but the key."""
+    """Augmented source images by (occasion, index), each with its partner of the target."""
 
-    def __init__(self, pictures: MaskPictures, weights: np.ndarray, *, target: WholePictures, preset: Preset,
+    def __init__(self, pictures: MaskPictures, weights: np.ndarray, *, partners: Partners, preset: Preset,
                  level: int, seed: int) -> None:
         super().__init__(pictures, weights, preset=preset, level=level, seed=seed)
-        self.target = target
-        self.recolour = Recolour(channels=target.preprocessing.channels)
+        self.partners = partners
+        self.recolour = Recolour(channels=pictures.preprocessing.channels)
 
     def __getitem__(self, key: tuple[int, int]) -> TaughtItem:
         occasion, index = key
         item = super().__getitem__(key)
-        place = partner(occasion, index, images=len(self), targets=len(self.target.dataset), seed=self.seed)
-        plain = to_tensor(self.target[place])
+        plain = to_tensor(self.partners.picture(occasion, index))
         mixed, laid = laid_upon(plain, item.image, item.classes,
                                 seed=seeds.derive(self.seed, "mix classes", occasion, index))
         shown = self.recolour(mixed, seed=seeds.derive(self.seed, "augment target", occasion, index))
