@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import headstart as hs
@@ -153,3 +154,24 @@ def test_advise_takes_of_a_ranking_only_what_the_licences_allow_and_says_where_i
     assert advising._backbone_reason(found, "auto") == \
         f"backbone auto: {alive}, the only candidate that is allowed in ranks/d-1."
     assert "as it was asked for" in advising._backbone_reason(found, alive)
+
+
+def test_at_another_size_the_classifier_is_asked_at_its_own_and_no_unused_number_is_told(data, alive, monkeypatch):
+    asked = []
+
+    def answers(backbone, features):
+        asked.append((backbone.spec.preprocessing.size, len(features)))
+        return np.full((len(features), 4), 0.25)
+
+    monkeypatch.setattr(advising, "source_probabilities", answers)
+    monkeypatch.setattr(advising, "LOOKED", 5)
+    pool = pool_on(data, backbone=alive, image_size=48)
+    listen, remaining = lambda event: None, lambda: 1e9
+    found = advising._ranking(pool, listen, remaining)
+    backbone, _ = advising._load(pool, found.best)
+    rows = np.arange(20)
+    near = advising._nearness(pool, found, backbone, pool.features(backbone, rows, listen), rows, remaining)
+    assert asked == [(48, 20), (160, 5)]
+    assert near.confidence == 0.25
+    assert advising._near_fact(near, "far").found == \
+        "the pretrained classifier is 25% sure of its answers (entropy 100%)"

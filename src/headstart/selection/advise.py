@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 
@@ -31,6 +31,8 @@ MOST = 1000
 """Images whose features are read for a ranking and a learning curve."""
 HEADERS = 100
 """Images whose size is looked at."""
+LOOKED = 100
+"""Images that are shown once more to the pretrained classifier, at its own size."""
 SLOWER = 9.0
 """Times that a step of training takes longer than reading features, where no trial measured it."""
 
@@ -50,7 +52,7 @@ def advise(pool: Pool, *, listen: Listen, remaining: Callable[[], float] = lambd
     part = pool.images.subset(rows)
     curve = probe_curve(features, part.labels(), classes=len(part.classes), seed=pool.job.seed, groups=part.groups())
     ahead = forecast(curve, seed=pool.job.seed)
-    near = _nearness(pool, ranking, backbone, features, rows)
+    near = _nearness(pool, ranking, backbone, features, rows, remaining)
     distance = distance_of(near)
     trial = None
     # Where the probe makes hardly a mistake there is nothing to gain, and nothing to try.
@@ -67,7 +69,7 @@ def advise(pool: Pool, *, listen: Listen, remaining: Callable[[], float] = lambd
     return Advice(
         pool.job.data, wishes(pool), best.architecture, None if best.own_size else best.size,
         _backbone_reason(ranking, pool.job.backbone), tuple(_facts(pool, ranking, near, distance, ahead, trial, basis)),
-        tuple(options(basis)), round(time.monotonic() - began, 2))
+        tuple(options(basis)), round(time.monotonic() - began, 2), nearness=asdict(near))
 
 
 def wishes(pool: Pool) -> dict[str, object]:
@@ -97,8 +99,13 @@ def _load(pool: Pool, item: Ranked) -> tuple[Backbone, str]:
     return load(item.architecture, None if item.own_size else item.size, job.channels, job.fit, job.allow_licenses)
 
 
-def _nearness(pool: Pool, ranking: Ranking, backbone: Backbone, features: np.ndarray, rows: np.ndarray) -> Nearness:
-    """Return the nearness by the best backbone, or by the next one whose classifier came along at its own size."""
+def _nearness(pool: Pool, ranking: Ranking, backbone: Backbone, features: np.ndarray, rows: np.ndarray,
+              remaining: Callable[[], float]) -> Nearness:
+    """Return the nearness by the best backbone, or by the next one whose classifier came along at its own size.
+
+    Where none was ranked at its own size, the best one looks at LOOKED of the images again at its own: at another
+    size the classifier is less sure of any image.
+    """
     source = source_probabilities(backbone, features)
     if source is not None and ranking.best.own_size:
         return nearness(backbone, features, source)
@@ -108,7 +115,12 @@ def _nearness(pool: Pool, ranking: Ranking, backbone: Backbone, features: np.nda
             if other.classifier is not None:
                 theirs = pool.features(other, rows, lambda event: None)
                 return nearness(other, theirs, source_probabilities(other, theirs))
-    return nearness(backbone, features, None)
+    if source is None or remaining() <= 0:
+        return nearness(backbone, features, None)
+    own, _ = _load(pool, replace(ranking.best, own_size=True))
+    some = rows[np.unique(np.linspace(0, len(rows) - 1, min(LOOKED, len(rows))).astype(int))]
+    theirs = pool.features(own, some, lambda event: None)
+    return nearness(own, theirs, source_probabilities(own, theirs))
 
 
 def _backbone_reason(ranking: Ranking, asked: str) -> str:
@@ -169,14 +181,13 @@ def _trial_fact(trial: Trial) -> Fact:
 
 
 def _near_fact(near: Nearness, distance: Distance) -> Fact:
-    parts = [] if near.confidence is None else [
-        f"the pretrained classifier is {near.confidence:.0%} sure of its answers (entropy {near.entropy:.0%})"]
-    parts += [] if near.distance is None else [
-        f"on average the features differ from the pretraining's by {near.distance:.0%} of their size (0% is alike)"]
+    # The distance of the mean features enters no verdict: it stands in the record only.
+    found = "can't be told: no pretrained classifier was asked" if near.confidence is None else \
+        f"the pretrained classifier is {near.confidence:.0%} sure of its answers (entropy {near.entropy:.0%})"
     meaning = {"near": "like the photos of the pretraining: its features fit",
                "far": "unlike the photos of the pretraining: expect to gain by training the early layers, too",
                "unknown": "neither clearly like the pretraining's photos nor unlike them"}[distance]
-    return Fact("likeness to the pretraining images", "; ".join(parts) or "can't be told for this backbone", meaning)
+    return Fact("likeness to the pretraining images", found, meaning)
 
 
 def _size_fact(images: Dataset, size: int) -> Fact:
