@@ -116,8 +116,9 @@ def test_a_reason_says_what_the_data_say_and_not_only_what_the_method_is():
     def reason(**changes: object) -> str:
         return next(option for option in options(basis(distance="far", **changes)) if option.name == "full").reason
 
-    assert "from other data sets; the trial here could not tell" in reason(trial=trial(0.01, error=0.05))
-    assert "the short fine-tuning here gained 15.0" in reason(trial=trial(0.15))
+    assert "(fine-tuning on other data sets: +7.0 ± 5.0; a short one here: +1.0 ± 5.0, within chance)" in \
+        reason(trial=trial(0.01, error=0.05))
+    assert "a short one here: +15.0 ± 2.0);" in reason(trial=trial(0.15))
     assert reason().startswith("7.0 points better than the probe expected, from other data sets;")
 
 
@@ -129,6 +130,22 @@ def test_few_images_near_the_pretraining_are_no_reason_to_try_and_others_are():
 
 
 def test_where_nothing_was_tried_and_other_data_sets_disagree_the_probe_is_advised_and_the_reason_says_so():
-    best = options(basis(distance="near"))[0]
+    best = options(basis(distance="near", untried="few"))[0]
     assert best.name == "probe"
-    assert "so few images could not tell here" in best.reason
+    assert best.reason.startswith("so few images could not tell here whether fine-tuning gains anything: on other data "
+                                  "sets it gained +0.5 ± 1.5 points, which may be none; ")
+
+
+def test_where_the_time_was_up_no_reason_says_that_the_images_were_too_few():
+    best = options(basis(untried="time"))[0]
+    assert best.reason.startswith("the time was up before a trial could tell here whether fine-tuning gains anything: ")
+
+
+def test_what_other_data_sets_gained_and_what_is_expected_with_the_trial_are_told_apart():
+    lost = Trial(180, 60, 0.8, (Arm(1e-4, -0.05, 0.043, 0.0),), 0.02)
+    best = options(basis(distance="far", trial=lost))[0]
+    assert best.name == "probe"
+    assert "on other data sets it gained +7.0 ± 5.0 points, and +1.4 ± 3.9 are expected here" in best.reason
+    full = next(option for option in options(basis(trial=lost)) if option.name == "full")
+    assert full.reason.startswith("1.0 points worse than the probe expected (fine-tuning on other data sets: +3.0 ± "
+                                  "5.0; a short one here: -5.0 ± 4.3, within chance)")

@@ -25,7 +25,7 @@ from headstart.selection.options import Basis, Distance, augment_for, distance_o
 from headstart.selection.pool import Pool, nested
 from headstart.selection.rank import rank
 from headstart.selection.ranking import Ranked, Ranking, find_ranking
-from headstart.selection.trial import Trial, short_tuning
+from headstart.selection.trial import Trial, Untried, short_tuning
 
 MOST = 1000
 """Images whose features are read for a ranking and a learning curve."""
@@ -54,22 +54,31 @@ def advise(pool: Pool, *, listen: Listen, remaining: Callable[[], float] = lambd
     ahead = forecast(curve, seed=pool.job.seed)
     near = _nearness(pool, ranking, backbone, features, rows, remaining)
     distance = distance_of(near)
-    trial = None
-    # Where the probe makes hardly a mistake there is nothing to gain, and nothing to try.
-    if best.accuracy < 1 - 1 / best.images and worth_trying(distance, best.accuracy, len(pool.images)):
-        trial = short_tuning(pool, backbone, augment=augment_for(distance), listen=listen, remaining=remaining)
+    tried = _tried(pool, best, backbone, distance, listen, remaining)
+    trial, untried = (None, tried) if isinstance(tried, str) else (tried, None)
     extraction = len(pool.dataset) / best.images_per_second
     spent = time.monotonic() - began
     basis = Basis(
         images=len(pool.splits.train), accuracy=best.accuracy,
         error=math.sqrt(best.accuracy * (1 - best.accuracy) / best.images + 1 / (2 * best.images) ** 2),
-        distance=distance, trial=trial, extraction=extraction,
+        distance=distance, trial=trial, untried=untried, extraction=extraction,
         seconds_per_image=trial.seconds_per_image if trial else SLOWER / best.images_per_second,
         limit=None if pool.job.limit_time is None else max(1.0, pool.job.limit_time - spent))
     return Advice(
         pool.job.data, wishes(pool), best.architecture, None if best.own_size else best.size,
         _backbone_reason(ranking, pool.job.backbone), tuple(_facts(pool, ranking, near, distance, ahead, trial, basis)),
         tuple(options(basis)), round(time.monotonic() - began, 2), nearness=asdict(near))
+
+
+def _tried(pool: Pool, best: Ranked, backbone: Backbone, distance: Distance, listen: Listen,
+           remaining: Callable[[], float]) -> Trial | Untried:
+    """Return what a short fine-tuning shows, or why none was made."""
+    # Where the probe makes hardly a mistake there is nothing to gain, and nothing to try.
+    if best.accuracy >= 1 - 1 / best.images:
+        return "settled"
+    if not worth_trying(distance, best.accuracy, len(pool.images)):
+        return "few"
+    return short_tuning(pool, backbone, augment=augment_for(distance), listen=listen, remaining=remaining)
 
 
 def wishes(pool: Pool) -> dict[str, object]:
