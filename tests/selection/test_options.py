@@ -1,15 +1,16 @@
 """The plan: what the evidence speaks for comes first."""
 
+import numpy as np
 import pytest
 
 from headstart.job import METHODS
 from headstart.selection.nearness import Nearness
-from headstart.selection.options import Basis, distance_of, gain, options, worth_trying
+from headstart.selection.options import Basis, distance_of, gain, interval, options, worth_trying
 from headstart.selection.trial import Arm, Trial
 
 
 def basis(**changes: object) -> Basis:
-    settings = {"images": 200, "accuracy": 0.8, "error": 0.03, "distance": "unknown", "trial": None,
+    settings = {"images": 200, "accuracy": 0.8, "judged": 180, "held_out": 60, "distance": "unknown", "trial": None,
                 "seconds_per_image": 0.02, "extraction": 3.0, "limit": None}
     return Basis(**(settings | changes))
 
@@ -27,7 +28,7 @@ def test_far_from_the_pretraining_every_layer_is_adapted():
 
 
 def test_where_the_probe_makes_no_mistake_nothing_else_is_advised():
-    assert first(accuracy=1.0, error=0.001, distance="far") == "probe"
+    assert first(accuracy=1.0, distance="far") == "probe"
 
 
 def test_a_trial_that_lost_speaks_for_the_probe_and_one_that_won_for_training():
@@ -149,3 +150,18 @@ def test_what_other_data_sets_gained_and_what_is_expected_with_the_trial_are_tol
     full = next(option for option in options(basis(trial=lost)) if option.name == "full")
     assert full.reason.startswith("1.0 points worse than the probe expected (fine-tuning on other data sets: +3.0 ± "
                                   "5.0; a short one here: -5.0 ± 4.3, within chance)")
+
+
+def test_the_interval_holds_what_the_held_out_images_show_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    judged, held_out = 204, 51
+    truth = rng.uniform(0.6, 0.9, 2000)
+    seen, shown = rng.binomial(judged, truth) / judged, rng.binomial(held_out, truth) / held_out
+    spans = [interval(basis(judged=judged, held_out=held_out), value, 0.0) for value in seen]
+    inside = np.mean([low <= share <= high for (low, high), share in zip(spans, shown, strict=True)])
+    assert 0.93 < inside < 0.98
+
+
+def test_twenty_right_of_twenty_are_not_nearly_certain():
+    low, high = interval(basis(judged=20, held_out=0), 1.0, 0.0)
+    assert (round(low, 2), high) == (0.84, 1.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -60,7 +59,7 @@ def advise(pool: Pool, *, listen: Listen, remaining: Callable[[], float] = lambd
     spent = time.monotonic() - began
     basis = Basis(
         images=len(pool.splits.train), accuracy=best.accuracy,
-        error=math.sqrt(best.accuracy * (1 - best.accuracy) / best.images + 1 / (2 * best.images) ** 2),
+        judged=best.images, held_out=len(pool.splits.test),
         distance=distance, trial=trial, untried=untried, extraction=extraction,
         seconds_per_image=trial.seconds_per_image if trial else SLOWER / best.images_per_second,
         limit=None if pool.job.limit_time is None else max(1.0, pool.job.limit_time - spent))

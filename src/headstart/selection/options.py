@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from headstart.probabilities import wilson
 from headstart.selection.nearness import Nearness
 from headstart.selection.trial import BATCH, FEW, RATES, SURE, Trial, Untried, head_rate
 
@@ -74,7 +75,8 @@ class Option:
     value: float | None
     low: float | None
     high: float | None
-    """Expected accuracy (for multi-label the share of right labels) and its 95% interval; None: not estimated."""
+    """Expected accuracy (for multi-label the share of right labels), and the 95% interval of what the held-out images
+    will show, their own chance included; None: not estimated."""
     seconds: float
     """Expected time on this machine."""
     fits: bool = True
@@ -89,8 +91,10 @@ class Basis:
     """Training images."""
     accuracy: float
     """Of the cross-validated probe."""
-    error: float
-    """Its standard error."""
+    judged: int
+    """Images that it was judged by."""
+    held_out: int
+    """Images that are to prove what is expected."""
     distance: Distance
     trial: Trial | None
     seconds_per_image: float
@@ -208,10 +212,23 @@ def epochs_for(basis: Basis) -> int:
 
 def _option(basis: Basis, name: str, words: str, reason: str, settings: Sequence[Mapping[str, Any]], mean: float,
             spread: float, seconds: float) -> Option:
-    half = 1.96 * math.hypot(basis.error, spread)
     value = min(1.0, max(0.0, basis.accuracy + mean))
-    return Option(name, words, reason, [dict(method) for method in settings], value, max(0.0, value - half),
-                  min(1.0, value + half), seconds, _fits(basis, seconds))
+    low, high = interval(basis, value, spread)
+    return Option(name, words, reason, [dict(method) for method in settings], value, low, high, seconds,
+                  _fits(basis, seconds))
+
+
+def interval(basis: Basis, value: float, spread: float) -> tuple[float, float]:
+    """Return the 95% interval of the accuracy on the held-out images. spread: standard deviation of the gain.
+
+    Two samples leave it open, the images that the probe was judged by and those held out: their variances add, so
+    that Wilson's interval is that of half their harmonic mean. The gain's own interval is added side by side.
+    Source: Zou & Donner, "Construction of confidence limits about effect measures", Stat. Med. 2008.
+    """
+    size = 1 / (1 / basis.judged + (1 / basis.held_out if basis.held_out else 0.0))
+    low, high = wilson(value, size)
+    gain_half = 1.96 * spread
+    return max(0.0, value - math.hypot(value - low, gain_half)), min(1.0, value + math.hypot(high - value, gain_half))
 
 
 def _fits(basis: Basis, seconds: float) -> bool:
