@@ -32,6 +32,8 @@ HEADERS = 100
 """Images whose size is looked at."""
 LOOKED = 100
 """Images that are shown once more to the pretrained classifier, at its own size."""
+WORTH_LABELS = 0.01
+"""Gain for which labelling as many again is worth its while."""
 SLOWER = 9.0
 """Times that a step of training takes longer than reading features, where no trial measured it."""
 
@@ -163,10 +165,7 @@ def _facts(pool: Pool, ranking: Ranking, near: Nearness, distance: Distance, ahe
                       f"{best.accuracy_high:.1%}) of {best.images} images it was not fitted on, on {best.name}",
                       "what any training must beat"))
     if ahead is not None:
-        twice = ahead.at(2 * float(ahead.curve.sizes[-1]))
-        facts.append(Fact("more labels", f"twice as many would give about {twice.value:.1%} ({twice.low:.1%} to "
-                          f"{twice.high:.1%}) with the probe",
-                          _worth_labels(twice.value - float(ahead.curve.mean[-1]))))
+        facts.append(_labels_fact(ahead))
     if trial is not None:
         facts.append(_trial_fact(trial))
     facts.append(Fact("speed here", f"{best.images_per_second:.0f} images a second read, "
@@ -215,5 +214,12 @@ def _size_fact(images: Dataset, size: int) -> Fact:
     return Fact("resolution", f"shorter side {middle:.0f} pixels (median), input {size}", meaning)
 
 
-def _worth_labels(gain: float) -> str:
-    return "labelling more pays" if gain > 0.01 else "labelling more brings little"
+def _labels_fact(ahead: Forecast) -> Fact:
+    """Return what twice the labels bring: both ends are read off the fitted curve, since another estimate beside it
+    could make a loss of a rise."""
+    images = float(ahead.curve.sizes[-1])
+    now, twice = ahead.at(images), ahead.at(2 * images)
+    gain = twice.value - now.value
+    return Fact("more labels", f"twice as many change the probe by {100 * gain:+.1f} points on its fitted curve: from "
+                f"{now.value:.1%} with {now.images} to {twice.value:.1%} ({twice.low:.1%} to {twice.high:.1%}) with "
+                f"{twice.images}", "labelling more pays" if gain > WORTH_LABELS else "labelling more brings little")
