@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import headstart as hs
@@ -11,6 +12,8 @@ from headstart.events import Note
 from headstart.features import store
 from headstart.job import Job
 from headstart.selection import advise as advising
+from headstart.selection.curve import Curve
+from headstart.selection.forecast import Forecast
 from tests.selection.small import pool_on, write_data
 from tests.selection.test_ranking import ranked, ranking
 
@@ -153,3 +156,35 @@ def test_advise_takes_of_a_ranking_only_what_the_licences_allow_and_says_where_i
     assert advising._backbone_reason(found, "auto") == \
         f"backbone auto: {alive}, the only candidate that is allowed in ranks/d-1."
     assert "as it was asked for" in advising._backbone_reason(found, alive)
+
+
+def test_at_another_size_the_classifier_is_asked_at_its_own_and_no_unused_number_is_told(data, alive, monkeypatch):
+    asked = []
+
+    def answers(backbone, features):
+        asked.append((backbone.spec.preprocessing.size, len(features)))
+        return np.full((len(features), 4), 0.25)
+
+    monkeypatch.setattr(advising, "source_probabilities", answers)
+    monkeypatch.setattr(advising, "LOOKED", 5)
+    pool = pool_on(data, backbone=alive, image_size=48)
+    listen, remaining = lambda event: None, lambda: 1e9
+    found = advising._ranking(pool, listen, remaining)
+    backbone, _ = advising._load(pool, found.best)
+    rows = np.arange(20)
+    near = advising._nearness(pool, found, backbone, pool.features(backbone, rows, listen), rows, remaining)
+    assert asked == [(48, 20), (160, 5)]
+    assert near.confidence == 0.25
+    assert advising._near_fact(near, "far").found == \
+        "the pretrained classifier is 25% sure of its answers (entropy 100%)"
+
+
+def test_more_labels_are_compared_on_one_curve_so_that_no_rise_is_told_as_a_loss():
+    # The last measured point (0.772) lies above the curve, as one of a few folds may.
+    curve = Curve(np.array([40, 80, 160]), np.array([[0.68] * 4, [0.71] * 4, [0.772] * 4]), 40, np.zeros((3, 2)))
+    grid = np.geomspace(40, 6400, 80)
+    ahead = Forecast(curve, "pow", {"pow": 1.0}, np.tile(0.74 + 0.02 * np.log2(grid / 160), (5, 1)), grid)
+    fact = advising._labels_fact(ahead)
+    assert fact.found == ("twice as many change the probe by +2.0 points on its fitted curve: from 74.0% with 160 to "
+                          "76.0% (76.0% to 76.0%) with 320")
+    assert fact.meaning == "labelling more pays"

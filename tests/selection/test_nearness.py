@@ -7,7 +7,11 @@ from scipy.stats import norm
 from torch import nn
 
 from headstart.backbones.backbone import Backbone
+from headstart.backbones.source import BackboneSpec
+from headstart.data.transforms import Preprocessing
 from headstart.selection.nearness import expected_mean, nearness
+
+SPEC = BackboneSpec(architecture="last", source="test", family="test", license="mit")
 
 
 class Last(Backbone):
@@ -17,6 +21,7 @@ class Last(Backbone):
         super().__init__()
         torch.manual_seed(0)
         self.bn, self.act, self.width = nn.BatchNorm2d(width), act, width
+        self.spec = SPEC.model_copy(update={"preprocessing": Preprocessing(size=8, channels=width)})
         nn.init.normal_(self.bn.weight)
         nn.init.normal_(self.bn.bias)
 
@@ -55,6 +60,25 @@ def test_it_is_not_told_where_no_batchnorm_s_map_is_averaged():
             self.width = 7
 
     assert expected_mean(Transformer()) is None
+
+
+def test_it_is_not_told_where_a_shortcut_is_added_to_the_batchnorm_s_map_before_pooling():
+    class Residual(Last):
+        def pooled(self, images: torch.Tensor) -> torch.Tensor:
+            return self.act(self.bn(images) + images).mean((2, 3))
+
+    backbone = Residual(nn.ReLU())
+    assert expected_mean(backbone) is None
+    assert nearness(backbone, np.ones((2, 5), np.float32), None).distance is None
+
+
+def test_asking_for_it_changes_neither_the_mode_nor_the_statistics_nor_leaves_a_hook():
+    backbone = Last(nn.ReLU(inplace=True)).train()
+    before = backbone.weights_hash()
+    assert expected_mean(backbone) is not None
+    assert backbone.training
+    assert backbone.weights_hash() == before
+    assert not backbone.bn._forward_hooks
 
 
 def test_confidence_and_entropy_are_those_of_the_answers():

@@ -1,15 +1,16 @@
 """The plan: what the evidence speaks for comes first."""
 
+import numpy as np
 import pytest
 
 from headstart.job import METHODS
 from headstart.selection.nearness import Nearness
-from headstart.selection.options import Basis, distance_of, gain, options, worth_trying
+from headstart.selection.options import Basis, distance_of, gain, interval, options, worth_trying
 from headstart.selection.trial import Arm, Trial
 
 
 def basis(**changes: object) -> Basis:
-    settings = {"images": 200, "accuracy": 0.8, "error": 0.03, "distance": "unknown", "trial": None,
+    settings = {"images": 200, "accuracy": 0.8, "judged": 180, "held_out": 60, "distance": "unknown", "trial": None,
                 "seconds_per_image": 0.02, "extraction": 3.0, "limit": None}
     return Basis(**(settings | changes))
 
@@ -27,7 +28,7 @@ def test_far_from_the_pretraining_every_layer_is_adapted():
 
 
 def test_where_the_probe_makes_no_mistake_nothing_else_is_advised():
-    assert first(accuracy=1.0, error=0.001, distance="far") == "probe"
+    assert first(accuracy=1.0, distance="far") == "probe"
 
 
 def test_a_trial_that_lost_speaks_for_the_probe_and_one_that_won_for_training():
@@ -116,8 +117,9 @@ def test_a_reason_says_what_the_data_say_and_not_only_what_the_method_is():
     def reason(**changes: object) -> str:
         return next(option for option in options(basis(distance="far", **changes)) if option.name == "full").reason
 
-    assert "from other data sets; the trial here could not tell" in reason(trial=trial(0.01, error=0.05))
-    assert "the short fine-tuning here gained 15.0" in reason(trial=trial(0.15))
+    assert "(fine-tuning on other data sets: +7.0 ± 5.0; a short one here: +1.0 ± 5.0, within chance)" in \
+        reason(trial=trial(0.01, error=0.05))
+    assert "a short one here: +15.0 ± 2.0);" in reason(trial=trial(0.15))
     assert reason().startswith("7.0 points better than the probe expected, from other data sets;")
 
 
@@ -129,6 +131,37 @@ def test_few_images_near_the_pretraining_are_no_reason_to_try_and_others_are():
 
 
 def test_where_nothing_was_tried_and_other_data_sets_disagree_the_probe_is_advised_and_the_reason_says_so():
-    best = options(basis(distance="near"))[0]
+    best = options(basis(distance="near", untried="few"))[0]
     assert best.name == "probe"
-    assert "so few images could not tell here" in best.reason
+    assert best.reason.startswith("so few images could not tell here whether fine-tuning gains anything: on other data "
+                                  "sets it gained +0.5 ± 1.5 points, which may be none; ")
+
+
+def test_where_the_time_was_up_no_reason_says_that_the_images_were_too_few():
+    best = options(basis(untried="time"))[0]
+    assert best.reason.startswith("the time was up before a trial could tell here whether fine-tuning gains anything: ")
+
+
+def test_what_other_data_sets_gained_and_what_is_expected_with_the_trial_are_told_apart():
+    lost = Trial(180, 60, 0.8, (Arm(1e-4, -0.05, 0.043, 0.0),), 0.02)
+    best = options(basis(distance="far", trial=lost))[0]
+    assert best.name == "probe"
+    assert "on other data sets it gained +7.0 ± 5.0 points, and +1.4 ± 3.9 are expected here" in best.reason
+    full = next(option for option in options(basis(trial=lost)) if option.name == "full")
+    assert full.reason.startswith("1.0 points worse than the probe expected (fine-tuning on other data sets: +3.0 ± "
+                                  "5.0; a short one here: -5.0 ± 4.3, within chance)")
+
+
+def test_the_interval_holds_what_the_held_out_images_show_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    judged, held_out = 204, 51
+    truth = rng.uniform(0.6, 0.9, 2000)
+    seen, shown = rng.binomial(judged, truth) / judged, rng.binomial(held_out, truth) / held_out
+    spans = [interval(basis(judged=judged, held_out=held_out), value, 0.0) for value in seen]
+    inside = np.mean([low <= share <= high for (low, high), share in zip(spans, shown, strict=True)])
+    assert 0.93 < inside < 0.98
+
+
+def test_twenty_right_of_twenty_are_not_nearly_certain():
+    low, high = interval(basis(judged=20, held_out=0), 1.0, 0.0)
+    assert (round(low, 2), high) == (0.84, 1.0)

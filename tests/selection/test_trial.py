@@ -15,7 +15,7 @@ GENTLE, RUINOUS = 1e-6, 0.9
 def tried(data, weights, rates) -> Trial:
     backbone, _ = load(weights, 32, 3, "squash", ("any",))
     found = short_tuning(pool_on(data), backbone, augment="none", listen=silent, remaining=lambda: 1e9, rates=rates)
-    assert found is not None
+    assert isinstance(found, Trial)
     return found
 
 
@@ -65,7 +65,7 @@ def test_a_rate_that_clearly_loses_on_the_first_third_is_not_tried_on_the_others
 def test_where_hardly_any_image_could_be_held_out_nothing_is_tried(tmp_path, alive):
     backbone, _ = load(alive, 32, 3, "squash", ("any",))
     few = pool_on(write_data(tmp_path / "few", each=13))
-    assert short_tuning(few, backbone, augment="none", listen=silent, remaining=lambda: 1e9) is None
+    assert short_tuning(few, backbone, augment="none", listen=silent, remaining=lambda: 1e9) == "few"
 
 
 def test_two_groups_are_too_few_to_learn_choose_and_hold_out(data, alive):
@@ -73,4 +73,9 @@ def test_two_groups_are_too_few_to_learn_choose_and_hold_out(data, alive):
     pool = pool_on(data)
     halves = tuple(replace(sample, group=str(place % 2)) for place, sample in enumerate(pool.images.samples))
     two = replace(pool, images=replace(pool.images, samples=halves))
-    assert short_tuning(two, backbone, augment="none", listen=silent, remaining=lambda: 1e9) is None
+    assert short_tuning(two, backbone, augment="none", listen=silent, remaining=lambda: 1e9) == "few"
+
+
+def test_where_the_time_was_up_that_is_why_there_is_no_trial(data, alive):
+    backbone, _ = load(alive, 32, 3, "squash", ("any",))
+    assert short_tuning(pool_on(data), backbone, augment="none", listen=silent, remaining=lambda: 0.0) == "time"

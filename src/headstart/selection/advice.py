@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ class Advice:
     seconds: float
     """That the advice took."""
     directory: Path | None = None
+    nearness: Mapping[str, float | None] = field(default_factory=dict)
+    """How like the images of the pretraining these are, in numbers; the verdict goes by the confidence alone."""
 
     @property
     def best(self) -> Option:

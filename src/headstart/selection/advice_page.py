@@ -17,7 +17,8 @@ def write_advice_page(advice: Advice, directory: Path) -> None:
     parts = [
         Section("What is open", "Best first. What a way gains over the probe is judged from the short fine-tuning on "
                 "these images and from what it gained on the benchmark sets; ways that need more time than was given "
-                "come last.", "", COLUMNS, [row(option) for option in advice.options], (1, 2, 3), 0),
+                "come last. The interval is that of as many images as are held out.", "", COLUMNS,
+                [row(option) for option in advice.options], (1, 2, 3), 0),
         Section("What speaks for it", "", "", ("What was looked at", "Found", "Which means"),
                 [(fact.what, fact.found, fact.meaning) for fact in advice.facts]),
         Section("The settings of the first", "`headstart adapt DATA --method auto` takes them; every one can be "
@@ -39,8 +40,8 @@ def sentences(advice: Advice) -> list[str]:
     said = [f"Do this: {best.words} on {advice.backbone}: {best.reason}."]
     if best.value is not None:
         said.append(f"Expect {words.percent(best.value)} of the held-out images to be right "
-                    f"({words.span('accuracy', best.low, best.high)}), in {words.duration(best.seconds)} on this "
-                    "machine.")
+                    f"({words.span('accuracy', best.low, best.high)}, 95% interval for as many as are held out), in "
+                    f"{words.duration(best.seconds)} on this machine.")
     said.append(advice.backbone_reason[:1].upper() + advice.backbone_reason[1:])
     return said
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 
@@ -25,12 +24,16 @@ from headstart.selection.options import Basis, Distance, augment_for, distance_o
 from headstart.selection.pool import Pool, nested
 from headstart.selection.rank import rank
 from headstart.selection.ranking import Ranked, Ranking, find_ranking
-from headstart.selection.trial import Trial, short_tuning
+from headstart.selection.trial import Trial, Untried, short_tuning
 
 MOST = 1000
 """Images whose features are read for a ranking and a learning curve."""
 HEADERS = 100
 """Images whose size is looked at."""
+LOOKED = 100
+"""Images that are shown once more to the pretrained classifier, at its own size."""
+WORTH_LABELS = 0.01
+"""Gain for which labelling as many again is worth its while."""
 SLOWER = 9.0
 """Times that a step of training takes longer than reading features, where no trial measured it."""
 
@@ -50,24 +53,33 @@ def advise(pool: Pool, *, listen: Listen, remaining: Callable[[], float] = lambd
     part = pool.images.subset(rows)
     curve = probe_curve(features, part.labels(), classes=len(part.classes), seed=pool.job.seed, groups=part.groups())
     ahead = forecast(curve, seed=pool.job.seed)
-    near = _nearness(pool, ranking, backbone, features, rows)
+    near = _nearness(pool, ranking, backbone, features, rows, remaining)
     distance = distance_of(near)
-    trial = None
-    # Where the probe makes hardly a mistake there is nothing to gain, and nothing to try.
-    if best.accuracy < 1 - 1 / best.images and worth_trying(distance, best.accuracy, len(pool.images)):
-        trial = short_tuning(pool, backbone, augment=augment_for(distance), listen=listen, remaining=remaining)
+    tried = _tried(pool, best, backbone, distance, listen, remaining)
+    trial, untried = (None, tried) if isinstance(tried, str) else (tried, None)
     extraction = len(pool.dataset) / best.images_per_second
     spent = time.monotonic() - began
     basis = Basis(
         images=len(pool.splits.train), accuracy=best.accuracy,
-        error=math.sqrt(best.accuracy * (1 - best.accuracy) / best.images + 1 / (2 * best.images) ** 2),
-        distance=distance, trial=trial, extraction=extraction,
+        judged=best.images, held_out=len(pool.splits.test),
+        distance=distance, trial=trial, untried=untried, extraction=extraction,
         seconds_per_image=trial.seconds_per_image if trial else SLOWER / best.images_per_second,
         limit=None if pool.job.limit_time is None else max(1.0, pool.job.limit_time - spent))
     return Advice(
         pool.job.data, wishes(pool), best.architecture, None if best.own_size else best.size,
         _backbone_reason(ranking, pool.job.backbone), tuple(_facts(pool, ranking, near, distance, ahead, trial, basis)),
-        tuple(options(basis)), round(time.monotonic() - began, 2))
+        tuple(options(basis)), round(time.monotonic() - began, 2), nearness=asdict(near))
+
+
+def _tried(pool: Pool, best: Ranked, backbone: Backbone, distance: Distance, listen: Listen,
+           remaining: Callable[[], float]) -> Trial | Untried:
+    """Return what a short fine-tuning shows, or why none was made."""
+    # Where the probe makes hardly a mistake there is nothing to gain, and nothing to try.
+    if best.accuracy >= 1 - 1 / best.images:
+        return "settled"
+    if not worth_trying(distance, best.accuracy, len(pool.images)):
+        return "few"
+    return short_tuning(pool, backbone, augment=augment_for(distance), listen=listen, remaining=remaining)
 
 
 def wishes(pool: Pool) -> dict[str, object]:
@@ -97,8 +109,13 @@ def _load(pool: Pool, item: Ranked) -> tuple[Backbone, str]:
     return load(item.architecture, None if item.own_size else item.size, job.channels, job.fit, job.allow_licenses)
 
 
-def _nearness(pool: Pool, ranking: Ranking, backbone: Backbone, features: np.ndarray, rows: np.ndarray) -> Nearness:
-    """Return the nearness by the best backbone, or by the next one whose classifier came along at its own size."""
+def _nearness(pool: Pool, ranking: Ranking, backbone: Backbone, features: np.ndarray, rows: np.ndarray,
+              remaining: Callable[[], float]) -> Nearness:
+    """Return the nearness by the best backbone, or by the next one whose classifier came along at its own size.
+
+    Where none was ranked at its own size, the best one looks at LOOKED of the images again at its own: at another
+    size the classifier is less sure of any image.
+    """
     source = source_probabilities(backbone, features)
     if source is not None and ranking.best.own_size:
         return nearness(backbone, features, source)
@@ -108,7 +125,12 @@ def _nearness(pool: Pool, ranking: Ranking, backbone: Backbone, features: np.nda
             if other.classifier is not None:
                 theirs = pool.features(other, rows, lambda event: None)
                 return nearness(other, theirs, source_probabilities(other, theirs))
-    return nearness(backbone, features, None)
+    if source is None or remaining() <= 0:
+        return nearness(backbone, features, None)
+    own, _ = _load(pool, replace(ranking.best, own_size=True))
+    some = rows[np.unique(np.linspace(0, len(rows) - 1, min(LOOKED, len(rows))).astype(int))]
+    theirs = pool.features(own, some, lambda event: None)
+    return nearness(own, theirs, source_probabilities(own, theirs))
 
 
 def _backbone_reason(ranking: Ranking, asked: str) -> str:
@@ -143,10 +165,7 @@ def _facts(pool: Pool, ranking: Ranking, near: Nearness, distance: Distance, ahe
                       f"{best.accuracy_high:.1%}) of {best.images} images it was not fitted on, on {best.name}",
                       "what any training must beat"))
     if ahead is not None:
-        twice = ahead.at(2 * float(ahead.curve.sizes[-1]))
-        facts.append(Fact("more labels", f"twice as many would give about {twice.value:.1%} ({twice.low:.1%} to "
-                          f"{twice.high:.1%}) with the probe",
-                          _worth_labels(twice.value - float(ahead.curve.mean[-1]))))
+        facts.append(_labels_fact(ahead))
     if trial is not None:
         facts.append(_trial_fact(trial))
     facts.append(Fact("speed here", f"{best.images_per_second:.0f} images a second read, "
@@ -169,14 +188,13 @@ def _trial_fact(trial: Trial) -> Fact:
 
 
 def _near_fact(near: Nearness, distance: Distance) -> Fact:
-    parts = [] if near.confidence is None else [
-        f"the pretrained classifier is {near.confidence:.0%} sure of its answers (entropy {near.entropy:.0%})"]
-    parts += [] if near.distance is None else [
-        f"on average the features differ from the pretraining's by {near.distance:.0%} of their size (0% is alike)"]
+    # The distance of the mean features enters no verdict: it stands in the record only.
+    found = "can't be told: no pretrained classifier was asked" if near.confidence is None else \
+        f"the pretrained classifier is {near.confidence:.0%} sure of its answers (entropy {near.entropy:.0%})"
     meaning = {"near": "like the photos of the pretraining: its features fit",
                "far": "unlike the photos of the pretraining: expect to gain by training the early layers, too",
                "unknown": "neither clearly like the pretraining's photos nor unlike them"}[distance]
-    return Fact("likeness to the pretraining images", "; ".join(parts) or "can't be told for this backbone", meaning)
+    return Fact("likeness to the pretraining images", found, meaning)
 
 
 def _size_fact(images: Dataset, size: int) -> Fact:
@@ -196,5 +214,12 @@ def _size_fact(images: Dataset, size: int) -> Fact:
     return Fact("resolution", f"shorter side {middle:.0f} pixels (median), input {size}", meaning)
 
 
-def _worth_labels(gain: float) -> str:
-    return "labelling more pays" if gain > 0.01 else "labelling more brings little"
+def _labels_fact(ahead: Forecast) -> Fact:
+    """Return what twice the labels bring: both ends are read off the fitted curve, since another estimate beside it
+    could make a loss of a rise."""
+    images = float(ahead.curve.sizes[-1])
+    now, twice = ahead.at(images), ahead.at(2 * images)
+    gain = twice.value - now.value
+    return Fact("more labels", f"twice as many change the probe by {100 * gain:+.1f} points on its fitted curve: from "
+                f"{now.value:.1%} with {now.images} to {twice.value:.1%} ({twice.low:.1%} to {twice.high:.1%}) with "
+                f"{twice.images}", "labelling more pays" if gain > WORTH_LABELS else "labelling more brings little")

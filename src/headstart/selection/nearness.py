@@ -48,17 +48,41 @@ def expected_mean(backbone: Backbone) -> np.ndarray | None:
 
     In eval mode its output, over images of the pretraining and places, has the mean `bias` and the deviation
     `|weight|` in each channel; taken for a Gaussian, the mean after the activation is a quadrature away. None where
-    the features are not the mean over a BatchNorm's map: a transformer, or a layer in between.
+    the features are not the mean over a BatchNorm's map: a transformer, a residual branch, or a layer in between.
     """
     norms = [module for module in backbone.modules() if isinstance(module, nn.BatchNorm2d)]
     if not norms or norms[-1].num_features != backbone.width or norms[-1].weight is None:
         return None
-    act = getattr(norms[-1], "act", None) or _after(backbone, norms[-1])
+    inner = getattr(norms[-1], "act", None)
+    act = inner or _after(backbone, norms[-1])
+    if not _is_pooled(backbone, norms[-1], nn.Identity() if inner else act):
+        return None
     points, shares = np.polynomial.hermite_e.hermegauss(NODES)
     with torch.inference_mode():
-        bias, scale = norms[-1].bias.double(), norms[-1].weight.double().abs()
+        bias, scale = norms[-1].bias.double().cpu(), norms[-1].weight.double().abs().cpu()
         values = act(bias[None] + torch.from_numpy(points)[:, None] * scale[None])
     return np.asarray((shares[:, None] * values.numpy()).sum(axis=0) / shares.sum())
+
+
+def _is_pooled(backbone: Backbone, norm: nn.Module, act: Callable[[torch.Tensor], torch.Tensor]) -> bool:
+    """Return whether the features are the mean over what `act` makes of the norm's map, tried on an image of noise.
+
+    The order of the modules can't tell: a shortcut may be added to the map before it is pooled.
+    """
+    settings, like = backbone.spec.preprocessing, next(backbone.parameters())
+    noise = torch.randn(1, settings.channels, settings.size, settings.size, generator=torch.Generator().manual_seed(0))
+    seen: list[torch.Tensor] = []
+    # A copy: the activation after it may write in place.
+    hook = norm.register_forward_hook(lambda module, given, found: seen.append(found.clone()))
+    training = backbone.training
+    try:
+        with torch.inference_mode():
+            features = backbone.eval().pooled(noise.to(like.device, like.dtype))
+            means = act(seen[-1]).mean((2, 3)) if seen else None
+    finally:
+        hook.remove()
+        backbone.train(training)
+    return means is not None and means.shape == features.shape and torch.allclose(means, features, 1e-3, 1e-5)
 
 
 def _after(backbone: Backbone, norm: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from headstart.probabilities import wilson
 from headstart.selection.nearness import Nearness
-from headstart.selection.trial import BATCH, FEW, RATES, SURE, Trial, head_rate
+from headstart.selection.trial import BATCH, FEW, RATES, SURE, Trial, Untried, head_rate
 
 Distance = Literal["near", "far", "unknown"]
 
@@ -28,6 +29,10 @@ SHORT_TRIAL = 0.7
 """Share of the gain that a trial of a few steps was seen to reach."""
 LEAST_WEIGHT = 0.1
 """Share that a trial must have in what is expected, to be worth its time."""
+UNTRIED: Mapping[Untried | None, str] = {
+    "few": "so few images could not tell here", "time": "the time was up before a trial could tell here",
+    "settled": "the probe makes too few mistakes to tell here", None: "no trial told here"}
+"""What the lack of a trial means for the question whether fine-tuning gains anything."""
 WORTH = 0.003
 """Gain for which a minute of training is worth its while."""
 
@@ -70,7 +75,8 @@ class Option:
     value: float | None
     low: float | None
     high: float | None
-    """Expected accuracy (for multi-label the share of right labels) and its 95% interval; None: not estimated."""
+    """Expected accuracy (for multi-label the share of right labels), and the 95% interval of what the held-out images
+    will show, their own chance included; None: not estimated."""
     seconds: float
     """Expected time on this machine."""
     fits: bool = True
@@ -85,8 +91,10 @@ class Basis:
     """Training images."""
     accuracy: float
     """Of the cross-validated probe."""
-    error: float
-    """Its standard error."""
+    judged: int
+    """Images that it was judged by."""
+    held_out: int
+    """Images that are to prove what is expected."""
     distance: Distance
     trial: Trial | None
     seconds_per_image: float
@@ -94,6 +102,8 @@ class Basis:
     extraction: float
     """Seconds to read the features of all images, done already where they are cached."""
     limit: float | None
+    untried: Untried | None = None
+    """Why there is no trial, where there is none."""
 
 
 def distance_of(found: Nearness) -> Distance:
@@ -202,10 +212,23 @@ def epochs_for(basis: Basis) -> int:
 
 def _option(basis: Basis, name: str, words: str, reason: str, settings: Sequence[Mapping[str, Any]], mean: float,
             spread: float, seconds: float) -> Option:
-    half = 1.96 * math.hypot(basis.error, spread)
     value = min(1.0, max(0.0, basis.accuracy + mean))
-    return Option(name, words, reason, [dict(method) for method in settings], value, max(0.0, value - half),
-                  min(1.0, value + half), seconds, _fits(basis, seconds))
+    low, high = interval(basis, value, spread)
+    return Option(name, words, reason, [dict(method) for method in settings], value, low, high, seconds,
+                  _fits(basis, seconds))
+
+
+def interval(basis: Basis, value: float, spread: float) -> tuple[float, float]:
+    """Return the 95% interval of the accuracy on the held-out images. spread: standard deviation of the gain.
+
+    Two samples leave it open, the images that the probe was judged by and those held out: their variances add, so
+    that Wilson's interval is that of half their harmonic mean. The gain's own interval is added side by side.
+    Source: Zou & Donner, "Construction of confidence limits about effect measures", Stat. Med. 2008.
+    """
+    size = 1 / (1 / basis.judged + (1 / basis.held_out if basis.held_out else 0.0))
+    low, high = wilson(value, size)
+    gain_half = 1.96 * spread
+    return max(0.0, value - math.hypot(value - low, gain_half)), min(1.0, value + math.hypot(high - value, gain_half))
 
 
 def _fits(basis: Basis, seconds: float) -> bool:
@@ -225,12 +248,13 @@ def why_gain(basis: Basis, expected: float) -> str:
     trial = basis.trial
     if trial is None:
         return f"{said}, from other data sets"
-    if not trial.helped:
-        return f"{said}: validation liked none of the short fine-tunings here"
-    if not tells(trial):
-        return f"{said}, from other data sets; the trial here could not tell"
-    return f"{said}: the short fine-tuning here {'gained' if trial.best.gain > 0 else 'lost'} " \
-           f"{abs(100 * trial.best.gain):.1f}"
+    chance = ", and validation liked none" if not trial.helped else "" if tells(trial) else ", within chance"
+    return f"{said} (fine-tuning on other data sets: {_points(*GAINS[basis.distance])}; a short one here: " \
+           f"{_points(trial.best.gain, trial.best.error)}{chance})"
+
+
+def _points(mean: float, error: float) -> str:
+    return f"{100 * mean:+.1f} ± {100 * error:.1f}"
 
 
 def why_probe(basis: Basis) -> str:
@@ -242,6 +266,8 @@ def why_probe(basis: Basis) -> str:
         return common
     if basis.trial is not None and not basis.trial.helped:
         return f"every short fine-tuning here was worse on validation than its start; {common}"
-    here = "so few images could not tell here" if basis.trial is None else "the trial here could not tell"
-    return f"{here} whether fine-tuning gains anything, and on other data sets the gain was smaller than what it may " \
-           f"be off; {common}"
+    here = UNTRIED[basis.untried] if basis.trial is None else "the trial here could not tell"
+    found, others = gain(basis), GAINS[basis.distance]
+    expected = "" if found == others else f", and {_points(*found)} are expected here"
+    return f"{here} whether fine-tuning gains anything: on other data sets it gained {_points(*others)} " \
+           f"points{expected}, which may be none; {common}"

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -44,6 +45,9 @@ STEPS, BATCH = 20, 16
 RATES = (1e-4, 1e-3)
 """Learning rates of the backbone: what suits photos, and what suits drawings, in docs/benchmarks.md."""
 STEP = "trial"
+Untried = Literal["few", "time", "settled"]
+"""Why there is no trial: the images, or their groups, are too few to tell anything; the time was up before it; the
+probe makes no mistake that could be mended."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +98,8 @@ def head_rate(rate: float) -> float:
 
 
 def short_tuning(pool: Pool, backbone: Backbone, *, augment: str, listen: Listen,
-                 remaining: Callable[[], float], rates: Sequence[float] = RATES) -> Trial | None:
-    """Return the trial; None where the images, or their groups, are too few to hold some out, or the time is up.
+                 remaining: Callable[[], float], rates: Sequence[float] = RATES) -> Trial | Untried:
+    """Return the trial, or why there is none: too few images, or groups, to hold some out; or the time is up.
 
     A third of the images is held out; where there are fewer than FEW, each third in turn.
     """
@@ -103,12 +107,12 @@ def short_tuning(pool: Pool, backbone: Backbone, *, augment: str, listen: Listen
     rows = np.sort(nested(labels, min(IMAGES, len(labels)), seed=pool.job.seed))
     part = pool.images.subset(rows)
     if len(set(part.groups() or rows)) < THIRDS:
-        return None
+        return "few"
     thirds = list(divide(labels[rows], THIRDS, seed=pool.job.seed, groups=part.groups()))
     parts = [_splits(part, rest, left, pool.job.seed) for rest, left in thirds[:None if len(rows) < FEW else 1]]
     if sum(len(splits.test) for splits in parts) < LEAST_HELD_OUT or any(
             len(np.unique(splits.train.labels(), axis=0)) < 2 for splits in parts):
-        return None
+        return "few"
     task = Catalog("tasks", Task).get(part.task)()  # type: ignore[type-abstract]
     fresh = Model.fresh(backbone, task, part.classes, preprocessing=backbone.spec.preprocessing)
     began = time.monotonic()
@@ -128,7 +132,7 @@ def short_tuning(pool: Pool, backbone: Backbone, *, augment: str, listen: Listen
                 course.run(rate, probe, before, splits, replace(context, workspace=Path(folder) / str(told)))
                 listen(Progress(STEP, told, f"rate {rate:g}: {course.arm(rate).gain:+.3f} over the probe"))
     listen(Finished(STEP, time.monotonic() - began))
-    return course.trial(len(rows))
+    return course.trial(len(rows)) or "time"
 
 
 def _splits(part: Dataset, rest: np.ndarray, left: np.ndarray, seed: int) -> Splits:
