@@ -6,7 +6,7 @@ import pytest
 from headstart.report.forecast import sentences
 from headstart.report.records import ForecastRecord, Foretold
 from headstart.selection.curve import Curve
-from headstart.selection.forecast import forecast, gains, label_first
+from headstart.selection.forecast import forecast, gains, label_first, lacking
 from headstart.selection.laws import LAWS, fit, weights
 
 SIZES = np.array([20, 40, 80, 160, 320])
@@ -86,12 +86,33 @@ def test_only_a_class_with_mistakes_left_and_a_gain_beyond_chance_is_to_be_label
     assert label_first(curve, ["a", "b"]) == told
 
 
-def test_the_sentences_advise_a_class_only_where_one_stands_out_and_read_well_beyond_the_end():
+def foretold(**changes) -> ForecastRecord:
     point = Foretold(images=10, value=0.8, low=0.7, high=0.9)
-    record = ForecastRecord(backbone="b", method="probe", law="power law", measured=[point], band=[point],
-                            ahead={"2": point, "4": point, "10": point}, targets={"0.95": (100, 200, None)},
-                            gains=[("a", 0.9, 0.2)])
+    return ForecastRecord(backbone="b", method="probe", law="power law", measured=[point], band=[point],
+                          ahead={"2": point, "4": point, "10": point}, **changes)
+
+
+def test_the_sentences_advise_a_class_only_where_one_stands_out_and_read_well_beyond_the_end():
+    record = foretold(targets={"0.95": (100, 200, None)}, gains=[("a", 0.9, 0.2)])
     said = " ".join(sentences(record))
     assert "label more of it first" not in said
     assert "to be safe, more than can be foretold." in said
     assert "a gained most" in " ".join(sentences(record.model_copy(update={"label_first": "a"})))
+
+
+def test_classes_with_too_few_images_or_hardly_ever_right_are_the_first_to_label():
+    per_class = np.array([[0.9, 0.9, 0.0, 0.0, 0.1, 1.0], [0.95, 0.9, 0.67, 0.0, 0.1, 1.0]])
+    images = np.array([120, 10, 3, 1, 50, 4])
+    curve = Curve(SIZES[:2], np.zeros((2, 4)), 10, per_class, images.astype(float))
+    found = lacking(curve, list("abcdef"), images)
+    assert found == [("d", 1, 0.0), ("e", 50, 0.1), ("c", 3, 0.67)]
+    said = " ".join(sentences(foretold(gains=gains(curve, list("abcdef")), lacking=found)))
+    assert "Label first: d (1 image, 0\u00a0% right), e (50 images, 10\u00a0% right) and c (3 images" in said
+    assert "none stands out" not in said
+
+
+def test_a_class_of_which_no_image_is_left_to_learn_from_is_the_first_to_label():
+    curve = Curve(SIZES[:2], np.zeros((2, 4)), 10, np.array([[0.9, np.nan], [0.9, np.nan]]), np.array([50.0, 0.0]))
+    found = lacking(curve, ["a", "b"], np.array([50, 0]))
+    assert found == [("b", 0, None)]
+    assert "Label first: b (0 images)" in " ".join(sentences(foretold(lacking=found)))

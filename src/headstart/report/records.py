@@ -138,6 +138,8 @@ class ForecastRecord(Shape):
     """(class, share right now, what the last doubling brought), the largest gain first."""
     label_first: str | None = None
     """The class with mistakes left that gained most from it, beyond chance; None where none did."""
+    lacking: list[tuple[str, int, float | None]] = []
+    """(class, images, share right now) of those with too few images to judge or hardly ever right, the worst first."""
 
 
 class MismatchRecord(Shape):

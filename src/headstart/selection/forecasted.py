@@ -22,7 +22,16 @@ from headstart.selection.advised import take_ranked
 from headstart.selection.candidates import load
 from headstart.selection.curve import FOLDS, REPEATS, Curve, probe_curve, smallest
 from headstart.selection.finetune_curve import finetune_curve
-from headstart.selection.forecast import FEWEST_POINTS, Forecast, Point, forecast, gains, label_first, standard_errors
+from headstart.selection.forecast import (
+    FEWEST_POINTS,
+    Forecast,
+    Point,
+    forecast,
+    gains,
+    label_first,
+    lacking,
+    standard_errors,
+)
 from headstart.selection.forecast_page import write_forecast_page
 from headstart.selection.pool import Pool, nested, open_pool
 from headstart.selection.records import new_folder, refuse_place
@@ -116,7 +125,15 @@ def summarised(ahead: Forecast, pool: Pool, backbone: str, method: str,
         backbone=backbone, method=method, law=ahead.law, belief=ahead.belief, measured=measured, band=band,
         ahead={str(factor): _plain(ahead.at(factor * last)) for factor in FACTORS},
         targets={f"{target:g}": ahead.needed(target) for target in targets}, gains=gains(curve, pool.images.classes),
-        label_first=label_first(curve, pool.images.classes))
+        label_first=label_first(curve, pool.images.classes),
+        lacking=lacking(curve, pool.images.classes, of_each_class(pool.images)))
+
+
+def of_each_class(images: Dataset) -> np.ndarray:
+    """Return int64 [C]: how many images have each class."""
+    labels = images.labels()
+    counts = labels.sum(axis=0) if labels.ndim > 1 else np.bincount(labels, minlength=len(images.classes))
+    return counts.astype(np.int64)
 
 
 def _plain(point: Point) -> Foretold:
@@ -129,7 +146,7 @@ def forecast_of_run(pool: Pool, backbone: Backbone, listen: Listen) -> ForecastR
     The features are there: a probe has read them.
     """
     labels = pool.images.labels()
-    counts = labels.sum(axis=0) if labels.ndim > 1 else np.bincount(labels)
+    counts = of_each_class(pool.images)
     if len(pool.images) < REPORTED or counts[counts > 0].min() < EACH:
         return None
     rows = np.sort(nested(labels, min(REPORTED_MOST, len(labels)), seed=pool.job.seed))
