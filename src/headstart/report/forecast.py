@@ -15,10 +15,7 @@ LEFT, RIGHT, TOP, BOTTOM = 62, 745, 40, 266
 
 def sentences(found: ForecastRecord) -> list[str]:
     """Return what the forecast says, in words; the answer first."""
-    now, twice, ten = found.measured[-1], found.ahead["2"], found.ahead["10"]
-    said = [f"With twice the labels expect {words.percent(twice.value)} "
-            f"({words.span('accuracy', twice.low, twice.high)}) in place of {words.percent(now.value)}; with "
-            f"ten times, {words.percent(ten.value)} ({words.span('accuracy', ten.low, ten.high)})."]
+    said = [expected(found)]
     for name, (few, likely, many) in found.targets.items():
         if few is None:
             said.append(f"{words.percent(float(name))} lies beyond what can be foretold: more labels alone may not do.")
@@ -30,6 +27,20 @@ def sentences(found: ForecastRecord) -> list[str]:
     said.append(f"The curve follows a {found.law} best. It is that of a {found.method} on one backbone: a better model "
                 "moves it.")
     return said
+
+
+def expected(found: ForecastRecord) -> str:
+    """Return what twice and ten times the labels bring, beside the same curve at the labels there are.
+
+    A measured point lies above or below the curve by chance: beside it a rise could read as a loss.
+    """
+    measured, twice, ten = found.measured[-1].value, found.ahead["2"], found.ahead["10"]
+    # A record of an earlier version does not have the curve's own point.
+    now = "" if found.now is None else (f" in place of the {words.percent(found.now.value)} where the curve is now "
+                                        f"(measured: {words.percent(measured)})")
+    return (f"With twice the labels expect {words.percent(twice.value)} "
+            f"({words.span('accuracy', twice.low, twice.high)}){now}; with ten times, {words.percent(ten.value)} "
+            f"({words.span('accuracy', ten.low, ten.high)}).")
 
 
 def first_to_label(found: ForecastRecord) -> list[str]:

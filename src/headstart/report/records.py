@@ -130,6 +130,8 @@ class ForecastRecord(Shape):
     measured: list[Foretold]
     ahead: dict[str, Foretold]
     """By factor, such as "2"."""
+    now: Foretold | None = None
+    """The same curve at the last measured size: what is ahead is compared with it, not with a measured point."""
     band: list[Foretold]
     """From the first size to ten times the last, for a figure."""
     targets: dict[str, tuple[int | None, int | None, int | None]] = {}

@@ -17,6 +17,7 @@ from headstart.errors import ConfigError, DataError
 from headstart.events import Finished, Listen, Note, Progress, Started
 from headstart.files import write_json
 from headstart.job import Job, countdown
+from headstart.report import words
 from headstart.report.records import ForecastRecord, Foretold
 from headstart.selection.advised import take_ranked
 from headstart.selection.candidates import load
@@ -51,7 +52,8 @@ class Forecasted:
 
     data: str
     known: Mapping[str, Any]
-    """What decides which images were read: fingerprint, seed, val, test."""
+    """What decides which images were read, and how they are seen: `fingerprint` of the data, `held_out` images, `channels`,
+    `fit`."""
     record: ForecastRecord
     directory: Path | None = None
 
@@ -90,16 +92,34 @@ def make_forecast(job: Job, *, dataset: Dataset | None, method: str, targets: Se
         curve = finetune_curve(pool, backbone, rows, listen=listen, remaining=remaining)
     ahead = forecast(curve, seed=job.seed)
     if ahead is None:
-        least = math.ceil(4 * smallest(len(pool.images.classes)) * FOLDS / (FOLDS - 1))
-        raise DataError(f"{len(pool.images)} images outside the test split are too few for a learning curve of "
-                        f"{len(pool.images.classes)} classes, which needs {FEWEST_POINTS} points. Label at least "
-                        f"{least}.")
+        raise too_few(pool)
     target = new_folder(directory, FOLDER, job)
     found = Forecasted(job.data, pool.known_to(), summarised(ahead, pool, backbone.spec.architecture, method, targets),
                        target)
     write_forecast_page(found.record, job.data, target)
     write_json(target / RECORD, found.to_json())
     return found
+
+
+def too_few(pool: Pool) -> DataError:
+    """Return the error of a pool that is too small for a curve, and how many images more would do."""
+    classes, having = len(pool.images.classes), len(pool.images)
+    # Each point halves the images, rounded down, and the largest leaves out a fold.
+    fitted = 2 ** (FEWEST_POINTS - 1) * math.ceil(smallest(classes))
+    needed = math.ceil(fitted * FOLDS / (FOLDS - 1))
+    known = f"{having} images outside the test split are too few for a learning curve of {classes} classes, which " \
+            f"needs {FEWEST_POINTS} points"
+    if needed > MOST:
+        return DataError(f"{known}. A forecast reads at most {words.count(MOST)} images, where {words.count(needed)} "
+                         "would be needed: forecast for a part of the classes.")
+    given = {sample.split for sample in pool.dataset.samples}
+    if "test" in given or "val" in given:
+        return DataError(f"{known}. Label {needed - having} more images outside the test split, {needed} in all "
+                         "there.")
+    # The split is by class: of each, up to half an image more than its share is held out.
+    total = max(math.ceil((needed + classes / 2) / (1 - pool.job.test)), len(pool.dataset) + needed - having)
+    return DataError(f"{known}. Label {total - len(pool.dataset)} more images, {total} in all: "
+                     f"{pool.job.test:.0%} of them are held out as the test split.")
 
 
 def _probe_curve(pool: Pool, features: np.ndarray, rows: np.ndarray, listen: Listen) -> Curve:
@@ -123,7 +143,7 @@ def summarised(ahead: Forecast, pool: Pool, backbone: str, method: str,
     band = [_plain(ahead.at(images)) for images in np.geomspace(float(curve.sizes[0]), 10 * last, 40)]
     return ForecastRecord(
         backbone=backbone, method=method, law=ahead.law, belief=ahead.belief, measured=measured, band=band,
-        ahead={str(factor): _plain(ahead.at(factor * last)) for factor in FACTORS},
+        now=_plain(ahead.at(last)), ahead={str(factor): _plain(ahead.at(factor * last)) for factor in FACTORS},
         targets={f"{target:g}": ahead.needed(target) for target in targets}, gains=gains(curve, pool.images.classes),
         label_first=label_first(curve, pool.images.classes),
         lacking=lacking(curve, pool.images.classes, of_each_class(pool.images)))

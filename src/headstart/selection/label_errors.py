@@ -66,7 +66,8 @@ class LabelErrors:
 
     data: str
     known: Mapping[str, Any]
-    """What the judgement depends on: fingerprint of the data and their labels, seed, val, test."""
+    """What the judgement depends on: the fingerprint of the data and their labels, the images
+    held out as test, channels, fit."""
     task: str
     backbone: str
     size: int
