@@ -52,8 +52,8 @@ class Forecasted:
 
     data: str
     known: Mapping[str, Any]
-    """What decides which images were read, and how they are seen: `fingerprint` of the data, `held_out` images, `channels`,
-    `fit`."""
+    """What decides which images were read, and how they are seen: `fingerprint` of the data, `held_out` images,
+    `channels`, `fit`."""
     record: ForecastRecord
     directory: Path | None = None
 

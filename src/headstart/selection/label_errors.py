@@ -83,6 +83,8 @@ class LabelErrors:
     table_settings: Names = ()
     """What `headstart adapt labels.csv` needs besides, as key=value."""
     directory: Path | None = None
+    baseline: float | None = None
+    """Share of given labels that agree with the most frequent answer, whatever the image; None in older records."""
 
     @property
     def share(self) -> float:
