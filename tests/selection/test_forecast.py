@@ -1,13 +1,24 @@
 """The forecast: laws that are found again, intervals that hold the truth, labels that are needed."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from headstart.data.dataset import Dataset
+from headstart.data.folds import pooled
+from headstart.data.splits import split
+from headstart.held_out import divide
+from headstart.job import Job
 from headstart.report.forecast import sentences
 from headstart.report.records import ForecastRecord, Foretold
-from headstart.selection.curve import Curve
-from headstart.selection.forecast import forecast, gains, label_first
+from headstart.selection.curve import FOLDS, Curve, sizes_for
+from headstart.selection.forecast import FEWEST_POINTS, forecast, gains, label_first, lacking
+from headstart.selection.forecasted import too_few
 from headstart.selection.laws import LAWS, fit, weights
+from headstart.selection.pool import Pool
+from headstart.types import Sample
 
 SIZES = np.array([20, 40, 80, 160, 320])
 
@@ -86,12 +97,83 @@ def test_only_a_class_with_mistakes_left_and_a_gain_beyond_chance_is_to_be_label
     assert label_first(curve, ["a", "b"]) == told
 
 
-def test_the_sentences_advise_a_class_only_where_one_stands_out_and_read_well_beyond_the_end():
+def foretold(**changes) -> ForecastRecord:
     point = Foretold(images=10, value=0.8, low=0.7, high=0.9)
-    record = ForecastRecord(backbone="b", method="probe", law="power law", measured=[point], band=[point],
-                            ahead={"2": point, "4": point, "10": point}, targets={"0.95": (100, 200, None)},
-                            gains=[("a", 0.9, 0.2)])
+    return ForecastRecord(backbone="b", method="probe", law="power law", measured=[point], band=[point],
+                          ahead={"2": point, "4": point, "10": point}, **changes)
+
+
+def test_the_sentences_advise_a_class_only_where_one_stands_out_and_read_well_beyond_the_end():
+    record = foretold(targets={"0.95": (100, 200, None)}, gains=[("a", 0.9, 0.2)])
     said = " ".join(sentences(record))
     assert "label more of it first" not in said
     assert "to be safe, more than can be foretold." in said
     assert "a gained most" in " ".join(sentences(record.model_copy(update={"label_first": "a"})))
+
+
+def test_classes_with_too_few_images_or_hardly_ever_right_are_the_first_to_label():
+    per_class = np.array([[0.9, 0.9, 0.0, 0.0, 0.1, 1.0], [0.95, 0.9, 0.67, 0.0, 0.1, 1.0]])
+    images = np.array([120, 10, 3, 1, 50, 4])
+    curve = Curve(SIZES[:2], np.zeros((2, 4)), 10, per_class, images.astype(float))
+    found = lacking(curve, list("abcdef"), images)
+    assert found == [("d", 1, 0.0), ("e", 50, 0.1), ("c", 3, 0.67)]
+    said = " ".join(sentences(foretold(gains=gains(curve, list("abcdef")), lacking=found)))
+    assert "Label first: d (1 image, 0\u00a0% right), e (50 images, 10\u00a0% right) and c (3 images" in said
+    assert "none stands out" not in said
+
+
+def test_a_class_of_which_no_image_is_left_to_learn_from_is_the_first_to_label():
+    curve = Curve(SIZES[:2], np.zeros((2, 4)), 10, np.array([[0.9, np.nan], [0.9, np.nan]]), np.array([50.0, 0.0]))
+    found = lacking(curve, ["a", "b"], np.array([50, 0]))
+    assert found == [("b", 0, None)]
+    assert "Label first: b (0 images)" in " ".join(sentences(foretold(lacking=found)))
+
+
+def test_what_is_ahead_is_compared_with_the_same_curve_now_and_never_less_than_it():
+    curve = curve_of(lambda n: 0.02 + 0.5 * n**-0.5, noise=0.01)
+    curve.accuracy[-1] += 0.03  # by chance, the last point lies above the curve
+    found = forecast(curve, seed=0)
+    now, twice = found.at(SIZES[-1]), found.at(2 * SIZES[-1])
+    assert now.value < curve.mean[-1]
+    assert now.value <= twice.value
+    plain = Foretold(images=now.images, value=0.972, low=0.96, high=0.98)
+    said = sentences(foretold(now=plain))[0]
+    assert "in place of the 97.2\u00a0% where the curve is now (measured: 80.0\u00a0%)" in said
+
+
+def test_a_record_without_the_curves_own_point_makes_no_comparison():
+    assert "in place of" not in sentences(foretold())[0]
+
+
+def planted(count: int, *, classes: int, test: float = 0.2, given: bool = False) -> Pool:
+    samples = tuple(Sample(f"{i}.png", Path(f"{i}.png"), i % classes, "test" if i % 5 == 0 else "train" if i % 5 < 4
+                           else "val") if given else Sample(f"{i}.png", Path(f"{i}.png"), i % classes)
+                    for i in range(count))
+    data = Dataset(samples, tuple(map(str, range(classes))), "classification", "folder")
+    splits = split(data, seed=0, test=test)
+    return Pool(Job(data="d", test=test), data, [], splits, pooled(splits), None)
+
+
+def enough(pool: Pool) -> bool:
+    fitted = min(len(rest) for rest, _ in divide(pool.images.labels(), FOLDS, seed=0))
+    return len(sizes_for(fitted, len(pool.images.classes))) >= FEWEST_POINTS
+
+
+@pytest.mark.parametrize(("count", "classes", "test"), [(12, 2, 0.2), (22, 2, 0.2), (25, 3, 0.3), (60, 10, 0.2),
+                                                        (14, 2, 0.5)])
+def test_the_images_that_are_asked_for_are_enough_the_held_out_ones_included(count, classes, test):
+    pool = planted(count, classes=classes, test=test)
+    assert not enough(pool)
+    more, everything = map(int, re.search(r"Label (\d+) more images, (\d+) in all", str(too_few(pool))).groups())
+    assert count + more == everything
+    for beyond in range(12):
+        assert enough(planted(everything + beyond, classes=classes, test=test))
+
+
+def test_where_the_test_split_is_given_images_are_asked_for_outside_it():
+    assert re.search(r"Label 6 more images outside the test split, 22 in all", str(too_few(planted(20, classes=2,
+                                                                                                   given=True))))
+
+
+def test_no_labels_are_asked_for_where_none_would_do():
+    assert "reads at most 5\u202f000" in str(too_few(planted(2800, classes=700)))

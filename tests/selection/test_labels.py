@@ -166,6 +166,7 @@ def test_the_command_prints_one_json_object_and_what_to_do_next(pictures, tmp_pa
     assert found["errors"][0]["image"].endswith("zero-03.png")
     assert json.loads((out / "labels.json").read_text())["errors"] == found["errors"]
     plain = CliRunner().invoke(application(), ["labels", str(data), "--out", str(tmp_path / "again"), *WORDS])
+    assert "of the labels that it did not see" in " ".join(plain.stdout.split())
     assert "of the 23 images labelled zero look like one" in plain.stdout or \
         "of the 25 images labelled one look like zero" in plain.stdout
     assert f"headstart adapt {tmp_path / 'again' / 'labels.csv'}" in plain.stdout

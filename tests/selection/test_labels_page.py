@@ -1,10 +1,15 @@
 """What the page says, from a record alone."""
 
+import dataclasses
 from pathlib import Path
+
+import numpy as np
+import pytest
 
 from headstart.data.dataset import Dataset
 from headstart.selection.label_errors import Confusion, LabelError, LabelErrors
-from headstart.selection.labels_page import SHOWN, write_labels_page
+from headstart.selection.labels import most_frequent
+from headstart.selection.labels_page import SHOWN, sentences, write_labels_page
 from headstart.types import Sample
 from tests.pictures import picture
 
@@ -41,3 +46,23 @@ def test_the_page_shows_no_more_pictures_than_it_can_carry(tmp_path):
 
 def test_a_page_without_errors_says_so(tmp_path):
     assert "No label of the 500 images is likely wrong" in page(record(0), tmp_path / "a.png", tmp_path)
+
+
+@pytest.mark.parametrize(("changes", "why"), [
+    ({"accuracy": 0.6, "baseline": 0.55}, "the most frequent answer alone agrees with 55.0"),
+    ({"images": 12}, "12 images of 2 classes are few"),
+    ({"images": 40, "classes": tuple("abcdef")}, "40 images of 6 classes are few")])
+def test_where_there_is_little_to_go_by_that_comes_first_and_nothing_is_called_wrong(changes, why):
+    said = sentences(dataclasses.replace(record(5), **changes))
+    assert said[0].startswith("Little to go by: ")
+    assert why in said[0]
+    assert "likely have a wrong label" not in " ".join(said)
+
+
+def test_where_the_probe_knows_the_images_the_answer_comes_first():
+    assert sentences(dataclasses.replace(record(5), baseline=0.5))[0].endswith("likely have a wrong label.")
+
+
+def test_the_most_frequent_answer_is_that_of_each_label():
+    assert most_frequent(np.array([0, 0, 0, 1])) == 0.75
+    assert most_frequent(np.array([[0, 1], [0, 1], [0, 0], [1, 1]])) == 0.75

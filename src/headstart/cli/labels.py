@@ -35,7 +35,7 @@ def labels(
     from headstart.cli.output import assigned, flags, print_json, print_table, say
     from headstart.cli.terminal import terminal
     from headstart.selection.label_errors import PAGE, TABLE
-    from headstart.selection.labels_page import confused
+    from headstart.selection.labels_page import SUSPICIONS, agreement, caution, confused, counted
 
     found = find_label_errors(data, backbone=backbone, config=config, assignments=set_ or [], seed=seed, out=out,
                               listen=terminal())
@@ -46,8 +46,9 @@ def labels(
         print_table(table(found))
     assert found.directory is not None, "it was written"
     settings = flags([*seen(data, backbone, config, set_), *assigned(found.table_settings)])
-    say(f"{len(found.errors)} of {found.images} images ({found.share:.1%}) likely have a wrong label",
-        *(f"  {confused(pair)}" for pair in found.pairs), f"page    {found.directory / PAGE}",
+    lead = caution(found)
+    say(*([lead] if lead else []), counted(found), *(f"  {confused(pair)}" for pair in found.pairs), agreement(found),
+        *([SUSPICIONS] if found.errors else []), f"page    {found.directory / PAGE}",
         f"table   {found.directory / TABLE}", "next: look at the page, correct the column of labels in the table, then",
         f"  headstart adapt {shlex.quote(str(found.directory / TABLE))}{settings}")
 

@@ -15,10 +15,7 @@ LEFT, RIGHT, TOP, BOTTOM = 62, 745, 40, 266
 
 def sentences(found: ForecastRecord) -> list[str]:
     """Return what the forecast says, in words; the answer first."""
-    now, twice, ten = found.measured[-1], found.ahead["2"], found.ahead["10"]
-    said = [f"With twice the labels expect {words.percent(twice.value)} "
-            f"({words.span('accuracy', twice.low, twice.high)}) in place of {words.percent(now.value)}; with "
-            f"ten times, {words.percent(ten.value)} ({words.span('accuracy', ten.low, ten.high)})."]
+    said = [expected(found)]
     for name, (few, likely, many) in found.targets.items():
         if few is None:
             said.append(f"{words.percent(float(name))} lies beyond what can be foretold: more labels alone may not do.")
@@ -26,16 +23,48 @@ def sentences(found: ForecastRecord) -> list[str]:
         about = f"about {in_words(likely)} images to learn from" if likely else "more images than can be foretold"
         said.append(f"For {words.percent(float(name))}: {about}; {in_words(few)} if all goes well; to be safe, "
                     f"{in_words(many)}.")
-    if found.label_first is not None:
-        gained = next(gain for name, _, gain in found.gains if name == found.label_first)
-        said.append(f"Of the classes with mistakes left {found.label_first} gained most from the last doubling "
-                    f"({words.points('accuracy', gained)} points): label more of it first.")
-    elif found.gains:
-        said.append("No class with mistakes left gained more from the last doubling than chance may bring: none stands "
-                    "out to be labelled first.")
+    said += first_to_label(found)
     said.append(f"The curve follows a {found.law} best. It is that of a {found.method} on one backbone: a better model "
                 "moves it.")
     return said
+
+
+def expected(found: ForecastRecord) -> str:
+    """Return what twice and ten times the labels bring, beside the same curve at the labels there are.
+
+    A measured point lies above or below the curve by chance: beside it a rise could read as a loss.
+    """
+    measured, twice, ten = found.measured[-1].value, found.ahead["2"], found.ahead["10"]
+    # A record of an earlier version does not have the curve's own point.
+    now = "" if found.now is None else (f" in place of the {words.percent(found.now.value)} where the curve is now "
+                                        f"(measured: {words.percent(measured)})")
+    return (f"With twice the labels expect {words.percent(twice.value)} "
+            f"({words.span('accuracy', twice.low, twice.high)}){now}; with ten times, {words.percent(ten.value)} "
+            f"({words.span('accuracy', ten.low, ten.high)}).")
+
+
+def first_to_label(found: ForecastRecord) -> list[str]:
+    """Return which classes to label first, in words: those nobody can judge yet, then the one that gained most."""
+    said = []
+    if found.lacking:
+        names = [f"{name} ({of_images(images)}{'' if right is None else f', {words.percent(right, 0)} right'})"
+                 for name, images, right in found.lacking]
+        said.append(f"Label first: {words.named(names)}; too few images to judge, or hardly ever right.")
+    lacking = {name for name, _, _ in found.lacking}
+    if found.label_first is not None and found.label_first not in lacking:
+        gained = next(gain for name, _, gain in found.gains if name == found.label_first)
+        said.append(f"Of the {'other ' * bool(lacking)}classes with mistakes left {found.label_first} gained most from "
+                    f"the last doubling ({words.points('accuracy', gained)} points): label more of it "
+                    f"{'next' if lacking else 'first'}.")
+    elif found.gains and not lacking:
+        said.append("No class with mistakes left gained more from the last doubling than chance may bring: none stands "
+                    "out to be labelled first.")
+    return said
+
+
+def of_images(count: int) -> str:
+    """Return `1 image` or `12 images`."""
+    return "1 image" if count == 1 else f"{words.count(count)} images"
 
 
 def figure(found: ForecastRecord) -> str:

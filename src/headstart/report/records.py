@@ -130,6 +130,8 @@ class ForecastRecord(Shape):
     measured: list[Foretold]
     ahead: dict[str, Foretold]
     """By factor, such as "2"."""
+    now: Foretold | None = None
+    """The same curve at the last measured size: what is ahead is compared with it, not with a measured point."""
     band: list[Foretold]
     """From the first size to ten times the last, for a figure."""
     targets: dict[str, tuple[int | None, int | None, int | None]] = {}
@@ -138,6 +140,8 @@ class ForecastRecord(Shape):
     """(class, share right now, what the last doubling brought), the largest gain first."""
     label_first: str | None = None
     """The class with mistakes left that gained most from it, beyond chance; None where none did."""
+    lacking: list[tuple[str, int, float | None]] = []
+    """(class, images, share right now) of those with too few images to judge or hardly ever right, the worst first."""
 
 
 class MismatchRecord(Shape):

@@ -18,6 +18,8 @@ DRAWS = 400
 LEVEL = 0.8
 """Of the intervals."""
 FEWEST_POINTS = 3
+FEW, HARDLY = 8, 0.2
+"""Images below which what is right of a class can't be judged; share right below which it is hardly ever so."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,22 @@ def label_first(curve: Curve, classes: Sequence[str]) -> str | None:
         if gained > sure * error and 1 - now >= 0.5 / count:
             return name
     return None
+
+
+def lacking(curve: Curve, classes: Sequence[str], images: np.ndarray) -> list[tuple[str, int, float | None]]:
+    """Return (class, images, share right now) of those with too few images to judge or hardly ever right, worst first.
+
+    images: int [C], those with each class that the curve could read. A class of a few that are all right is left out;
+    one without any is hardest of all to judge: its share is None.
+    """
+    judged = images if curve.judged is None else curve.judged
+    found: list[tuple[str, int, float | None]] = []
+    for name, having, count, right in zip(classes, images, judged, curve.per_class[-1], strict=True):
+        if not having or np.isnan(right):
+            found.append((name, int(having), None))
+        elif (having < FEW and 1 - right >= 0.5 / max(1.0, count)) or right < HARDLY:
+            found.append((name, int(having), float(right)))
+    return sorted(found, key=lambda item: (-1.0 if item[2] is None else item[2], item[1]))
 
 
 def gains(curve: Curve, classes: Sequence[str]) -> list[tuple[str, float, float]]:

@@ -17,12 +17,22 @@ from headstart.errors import ConfigError, DataError
 from headstart.events import Finished, Listen, Note, Progress, Started
 from headstart.files import write_json
 from headstart.job import Job, countdown
+from headstart.report import words
 from headstart.report.records import ForecastRecord, Foretold
 from headstart.selection.advised import take_ranked
 from headstart.selection.candidates import load
 from headstart.selection.curve import FOLDS, REPEATS, Curve, probe_curve, smallest
 from headstart.selection.finetune_curve import finetune_curve
-from headstart.selection.forecast import FEWEST_POINTS, Forecast, Point, forecast, gains, label_first, standard_errors
+from headstart.selection.forecast import (
+    FEWEST_POINTS,
+    Forecast,
+    Point,
+    forecast,
+    gains,
+    label_first,
+    lacking,
+    standard_errors,
+)
 from headstart.selection.forecast_page import write_forecast_page
 from headstart.selection.pool import Pool, nested, open_pool
 from headstart.selection.records import new_folder, refuse_place
@@ -42,7 +52,8 @@ class Forecasted:
 
     data: str
     known: Mapping[str, Any]
-    """What decides which images were read: fingerprint, seed, val, test."""
+    """What decides which images were read, and how they are seen: `fingerprint` of the data, `held_out` images,
+    `channels`, `fit`."""
     record: ForecastRecord
     directory: Path | None = None
 
@@ -81,16 +92,34 @@ def make_forecast(job: Job, *, dataset: Dataset | None, method: str, targets: Se
         curve = finetune_curve(pool, backbone, rows, listen=listen, remaining=remaining)
     ahead = forecast(curve, seed=job.seed)
     if ahead is None:
-        least = math.ceil(4 * smallest(len(pool.images.classes)) * FOLDS / (FOLDS - 1))
-        raise DataError(f"{len(pool.images)} images outside the test split are too few for a learning curve of "
-                        f"{len(pool.images.classes)} classes, which needs {FEWEST_POINTS} points. Label at least "
-                        f"{least}.")
+        raise too_few(pool)
     target = new_folder(directory, FOLDER, job)
     found = Forecasted(job.data, pool.known_to(), summarised(ahead, pool, backbone.spec.architecture, method, targets),
                        target)
     write_forecast_page(found.record, job.data, target)
     write_json(target / RECORD, found.to_json())
     return found
+
+
+def too_few(pool: Pool) -> DataError:
+    """Return the error of a pool that is too small for a curve, and how many images more would do."""
+    classes, having = len(pool.images.classes), len(pool.images)
+    # Each point halves the images, rounded down, and the largest leaves out a fold.
+    fitted = 2 ** (FEWEST_POINTS - 1) * math.ceil(smallest(classes))
+    needed = math.ceil(fitted * FOLDS / (FOLDS - 1))
+    known = f"{having} images outside the test split are too few for a learning curve of {classes} classes, which " \
+            f"needs {FEWEST_POINTS} points"
+    if needed > MOST:
+        return DataError(f"{known}. A forecast reads at most {words.count(MOST)} images, where {words.count(needed)} "
+                         "would be needed: forecast for a part of the classes.")
+    given = {sample.split for sample in pool.dataset.samples}
+    if "test" in given or "val" in given:
+        return DataError(f"{known}. Label {needed - having} more images outside the test split, {needed} in all "
+                         "there.")
+    # The split is by class: of each, up to half an image more than its share is held out.
+    total = max(math.ceil((needed + classes / 2) / (1 - pool.job.test)), len(pool.dataset) + needed - having)
+    return DataError(f"{known}. Label {total - len(pool.dataset)} more images, {total} in all: "
+                     f"{pool.job.test:.0%} of them are held out as the test split.")
 
 
 def _probe_curve(pool: Pool, features: np.ndarray, rows: np.ndarray, listen: Listen) -> Curve:
@@ -114,9 +143,17 @@ def summarised(ahead: Forecast, pool: Pool, backbone: str, method: str,
     band = [_plain(ahead.at(images)) for images in np.geomspace(float(curve.sizes[0]), 10 * last, 40)]
     return ForecastRecord(
         backbone=backbone, method=method, law=ahead.law, belief=ahead.belief, measured=measured, band=band,
-        ahead={str(factor): _plain(ahead.at(factor * last)) for factor in FACTORS},
+        now=_plain(ahead.at(last)), ahead={str(factor): _plain(ahead.at(factor * last)) for factor in FACTORS},
         targets={f"{target:g}": ahead.needed(target) for target in targets}, gains=gains(curve, pool.images.classes),
-        label_first=label_first(curve, pool.images.classes))
+        label_first=label_first(curve, pool.images.classes),
+        lacking=lacking(curve, pool.images.classes, of_each_class(pool.images)))
+
+
+def of_each_class(images: Dataset) -> np.ndarray:
+    """Return int64 [C]: how many images have each class."""
+    labels = images.labels()
+    counts = labels.sum(axis=0) if labels.ndim > 1 else np.bincount(labels, minlength=len(images.classes))
+    return counts.astype(np.int64)
 
 
 def _plain(point: Point) -> Foretold:
@@ -129,7 +166,7 @@ def forecast_of_run(pool: Pool, backbone: Backbone, listen: Listen) -> ForecastR
     The features are there: a probe has read them.
     """
     labels = pool.images.labels()
-    counts = labels.sum(axis=0) if labels.ndim > 1 else np.bincount(labels)
+    counts = of_each_class(pool.images)
     if len(pool.images) < REPORTED or counts[counts > 0].min() < EACH:
         return None
     rows = np.sort(nested(labels, min(REPORTED_MOST, len(labels)), seed=pool.job.seed))

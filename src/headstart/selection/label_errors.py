@@ -66,7 +66,8 @@ class LabelErrors:
 
     data: str
     known: Mapping[str, Any]
-    """What the judgement depends on: fingerprint of the data and their labels, seed, val, test."""
+    """What the judgement depends on: the fingerprint of the data and their labels, the images
+    held out as test, channels, fit."""
     task: str
     backbone: str
     size: int
@@ -82,6 +83,8 @@ class LabelErrors:
     table_settings: Names = ()
     """What `headstart adapt labels.csv` needs besides, as key=value."""
     directory: Path | None = None
+    baseline: float | None = None
+    """Share of given labels that agree with the most frequent answer, whatever the image; None in older records."""
 
     @property
     def share(self) -> float:

@@ -20,7 +20,7 @@ from headstart.job import Job
 from headstart.selection.candidates import load
 from headstart.selection.confident import Doubts, doubt
 from headstart.selection.label_errors import FOLDER, Confusion, LabelError, LabelErrors
-from headstart.selection.labels_page import write_labels_page
+from headstart.selection.labels_page import caution, counted, write_labels_page
 from headstart.selection.labels_table import table_settings, write_labels_table
 from headstart.selection.pool import Pool, open_pool
 from headstart.selection.records import new_folder, refuse_place
@@ -75,20 +75,12 @@ def make_label_errors(job: Job, *, dataset: Dataset | None, directory: Path | No
     features = pool.all_features(backbone, listen)
     found = examine(features, data.labels(), classes=len(data.classes), seed=job.seed, groups=data.groups())
     errors = _record(pool, backbone, found, time.monotonic() - began)
-    listen(Note(said(errors)))
+    listen(Note(" ".join(filter(None, (caution(errors), counted(errors))))))
     target = new_folder(directory, FOLDER, job)
     write_labels_table(target, data, found.suggested, found.quality, found.issues, pool.split_of())
     write_labels_page(errors, data, target)
     errors.save(target)
     return LabelErrors.load(target)
-
-
-def said(found: LabelErrors) -> str:
-    """Return the result in one sentence."""
-    count = len(found.errors)
-    if not count:
-        return f"no label of {found.images} images is likely wrong, as far as these features tell."
-    return f"{count} of {found.images} images ({found.share:.1%}) likely have a wrong label."
 
 
 def _record(pool: Pool, backbone: Backbone, found: Examined, seconds: float) -> LabelErrors:
@@ -100,7 +92,16 @@ def _record(pool: Pool, backbone: Backbone, found: Examined, seconds: float) -> 
     agreed = np.equal(told, labels)
     return LabelErrors(pool.job.data, pool.known_to(), data.task, backbone.spec.architecture,
                        backbone.spec.preprocessing.size, len(data), data.classes, float(np.mean(agreed)), errors,
-                       _pairs(data, labels, found), round(seconds, 3), table_settings(data))
+                       _pairs(data, labels, found), round(seconds, 3), table_settings(data),
+                       baseline=most_frequent(labels))
+
+
+def most_frequent(labels: np.ndarray) -> float:
+    """Return the share of int64 [N] or 0/1 [N, C] labels that agree with the most frequent answer, of each label."""
+    if labels.ndim == 1:
+        return float(np.bincount(labels).max() / len(labels))
+    there = labels.mean(axis=0)
+    return float(np.maximum(there, 1 - there).mean())
 
 
 def _error(rank: int, data: Dataset, labels: np.ndarray, row: int, found: Examined,

@@ -13,6 +13,11 @@ from headstart.types import ImageSource
 
 SHOWN = 200
 """Pictures on the page at most; the table has every image."""
+FEW, FEW_OF_A_CLASS = 30, 8
+"""Images, and images for each class on average, below which a probe has little to learn from."""
+SKILL = 0.5
+"""Share of the way from the most frequent answer to full agreement, below which the probe's doubts say little."""
+SUSPICIONS = "These are suspicions, not verdicts: look at each picture."
 COLUMNS = ("Given", "Suggested", "Likely errors", "Of images", "Share")
 
 
@@ -35,19 +40,42 @@ def write_labels_page(found: LabelErrors, data: Dataset, directory: Path) -> Non
 
 
 def sentences(found: LabelErrors) -> list[str]:
-    """Return what was found, in words; the answer first."""
-    count = len(found.errors)
-    if not count:
-        return [f"No label of the {found.images} images is likely wrong, as far as the features of {found.backbone} "
-                "tell.", f"A linear probe agrees with {words.percent(found.accuracy)} of the labels that it did not "
-                         "see. Where it agrees with few, it can't find errors either: try another --backbone."]
+    """Return what was found, in words: what speaks against believing it, then the answer."""
+    lead = [text for text in (caution(found),) if text]
+    if not found.errors:
+        return [*lead, counted(found), agreement(found)]
     listed = [confused(pair) for pair in found.pairs[:3]]
-    return [f"{count} of {found.images} images ({words.percent(found.share)}) likely have a wrong label.",
-            "; ".join(listed) + ("; and fewer of other classes." if len(found.pairs) > 3 else "."),
-            f"A linear probe on the features of {found.backbone} agrees with {words.percent(found.accuracy)} of the "
-            "labels that it did not see. The fewer it agrees with, the more of what it doubts is right after all.",
-            f"These are suspicions, not verdicts: look at each picture. Then correct the labels in {TABLE}, beside "
-            "this page; your own files are untouched."]
+    return [*lead, counted(found),
+            "; ".join(listed) + ("; and fewer of other classes." if len(found.pairs) > 3 else "."), agreement(found),
+            f"{SUSPICIONS} Then correct the labels in {TABLE}, beside this page; your own files are untouched."]
+
+
+def caution(found: LabelErrors) -> str:
+    """Return why these suspicions are worth little, in words; nothing where they are worth something."""
+    why = []
+    if found.baseline is not None and found.accuracy - found.baseline < SKILL * (1 - found.baseline):
+        why.append(f"the probe agrees with {words.percent(found.accuracy)} of the labels, where the most frequent "
+                   f"answer alone agrees with {words.percent(found.baseline)}")
+    if found.images < max(FEW, FEW_OF_A_CLASS * len(found.classes)):
+        why.append(f"{found.images} images of {len(found.classes)} classes are few to learn from")
+    return f"Little to go by: {'; and '.join(why)}. Most of what is doubted may well be right." if why else ""
+
+
+def counted(found: LabelErrors) -> str:
+    """Return how many labels are suspicious, in words no stronger than what they rest on."""
+    if not found.errors:
+        return f"No label of the {found.images} images is likely wrong, as far as the features of {found.backbone} " \
+               "tell."
+    many = f"{len(found.errors)} of {found.images} images ({words.percent(found.share)})"
+    return f"{many} have a label that is doubted." if caution(found) else f"{many} likely have a wrong label."
+
+
+def agreement(found: LabelErrors) -> str:
+    """Return how often the probe agrees with the labels, and what that means."""
+    known = f"A linear probe on the features of {found.backbone} agrees with {words.percent(found.accuracy)} of the " \
+            "labels that it did not see."
+    return f"{known} " + ("The fewer it agrees with, the more of what it doubts is right after all." if found.errors
+                          else "Where it agrees with few, it can't find errors either: try another --backbone.")
 
 
 def confused(pair: Confusion) -> str:
