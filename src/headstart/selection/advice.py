@@ -42,6 +42,8 @@ class Advice:
     directory: Path | None = None
     nearness: Mapping[str, float | None] = field(default_factory=dict)
     """How like the images of the pretraining these are, in numbers; the verdict goes by the confidence alone."""
+    multilabel: bool = False
+    """Whether an image has several labels: the accuracies are then shares of right labels."""
 
     @property
     def best(self) -> Option:
@@ -58,7 +60,7 @@ class Advice:
         best = self.best
         expected = ""
         if best.value is not None:
-            expected = f" Expected accuracy {best.value:.1%} ({best.low:.1%} to {best.high:.1%})."
+            expected = f" Expected {'share of right labels' if self.multilabel else 'accuracy'} {best.value:.1%} ({best.low:.1%} to {best.high:.1%})."
         return f"method auto: {best.words} on {self.backbone}: {best.reason}.{expected} {self.backbone_reason} " \
                "Another one: --method NAME, --backbone NAME."
 
