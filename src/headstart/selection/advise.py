@@ -160,7 +160,8 @@ def _facts(pool: Pool, ranking: Ranking, near: Nearness, distance: Distance, ahe
     few, many = int(counts.min()), int(counts.max())
     facts = [
         Fact("images", f"{len(pool.images)} for learning and choosing, {len(pool.splits.test)} held out to prove it",
-             "enough to adapt every layer" if few >= 50 else "few: keep close to what was pretrained"),
+             "50 or more of each class: no reason to leave a layer frozen, none to train it either" if few >= 50 else
+             "a class has under 50: keep close to what was pretrained"),
         Fact("images a class", f"{few} to {many}",
              "unbalanced: watch the balanced accuracy" if many > 5 * max(1, few) else "balanced enough"),
         _size_fact(pool.images, ranking.best.size)]
@@ -201,6 +202,8 @@ def _near_fact(near: Nearness, distance: Distance) -> Fact:
     meaning = {"near": "like the photos of the pretraining: its features fit",
                "far": "unlike the photos of the pretraining: expect to gain by training the early layers, too",
                "unknown": "neither clearly like the pretraining's photos nor unlike them"}[distance]
+    if near.confidence is None:
+        meaning = "not known: these images are taken for neither near nor far"
     return Fact("likeness to the pretraining images", found, meaning)
 
 
@@ -216,7 +219,8 @@ def _size_fact(images: Dataset, size: int) -> Fact:
     if not shorter:
         return Fact("resolution", "not known", "")
     middle = float(np.median(shorter))
-    meaning = "small pictures are enlarged: a smaller --set image_size would save time at little loss" \
+    meaning = "small pictures are enlarged: a smaller --set image_size would save time; what it loses, `headstart " \
+              "rank --image-size` tells" \
         if middle * 3 < size else "large enough for the input" if middle >= size else "a little enlarged"
     return Fact("resolution", f"shorter side {middle:.0f} pixels (median), input {size}", meaning)
 
