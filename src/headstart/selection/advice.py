@@ -14,6 +14,8 @@ from headstart.selection.records import newest, read_record
 
 RECORD, PAGE = "advice.json", "advice.html"
 FOLDER = "advice"
+NONE_FITS = "No way fits the time that was given: this one is the quickest."
+"""Said where the first one does not fit, since those that do come before it."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Advice:
     directory: Path | None = None
     nearness: Mapping[str, float | None] = field(default_factory=dict)
     """How like the images of the pretraining these are, in numbers; the verdict goes by the confidence alone."""
+    multilabel: bool = False
+    """Whether an image has several labels: the accuracies are then shares of right labels."""
 
     @property
     def best(self) -> Option:
@@ -56,9 +60,10 @@ class Advice:
     def why(self) -> str:
         """Return in a sentence or two what was picked and why."""
         best = self.best
-        expected = ""
+        expected = "" if best.fits else f" {NONE_FITS}"
         if best.value is not None:
-            expected = f" Expected accuracy {best.value:.1%} ({best.low:.1%} to {best.high:.1%})."
+            share = "share of right labels" if self.multilabel else "accuracy"
+            expected += f" Expected {share} {best.value:.1%} ({best.low:.1%} to {best.high:.1%})."
         return f"method auto: {best.words} on {self.backbone}: {best.reason}.{expected} {self.backbone_reason} " \
                "Another one: --method NAME, --backbone NAME."
 

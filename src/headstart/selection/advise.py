@@ -67,8 +67,10 @@ def advise(pool: Pool, *, listen: Listen, remaining: Callable[[], float] = lambd
         limit=None if pool.job.limit_time is None else max(1.0, pool.job.limit_time - spent))
     return Advice(
         pool.job.data, wishes(pool), best.architecture, None if best.own_size else best.size,
-        _backbone_reason(ranking, pool.job.backbone), tuple(_facts(pool, ranking, near, distance, ahead, trial, basis)),
-        tuple(options(basis)), round(time.monotonic() - began, 2), nearness=asdict(near))
+        _backbone_reason(ranking, pool.job.backbone, _of(pool)),
+        tuple(_facts(pool, ranking, near, distance, ahead, trial, basis)),
+        tuple(options(basis)), round(time.monotonic() - began, 2), nearness=asdict(near),
+        multilabel=pool.images.labels().ndim > 1)
 
 
 def _tried(pool: Pool, best: Ranked, backbone: Backbone, distance: Distance, listen: Listen,
@@ -133,7 +135,12 @@ def _nearness(pool: Pool, ranking: Ranking, backbone: Backbone, features: np.nda
     return nearness(own, theirs, source_probabilities(own, theirs))
 
 
-def _backbone_reason(ranking: Ranking, asked: str) -> str:
+def _of(pool: Pool) -> str:
+    """Return what an accuracy is a share of, before the number of images."""
+    return "the labels of " if pool.images.labels().ndim > 1 else ""
+
+
+def _backbone_reason(ranking: Ranking, asked: str, of: str = "") -> str:
     best = ranking.best
     if asked != AUTO:
         return f"backbone: {best.name}, as it was asked for."
@@ -141,7 +148,7 @@ def _backbone_reason(ranking: Ranking, asked: str) -> str:
         return f"backbone auto: {best.name}, the only candidate " \
                + (f"that is allowed in {ranking.directory}." if ranking.directory else "whose weights are here.")
     return (f"backbone auto: {best.name} ranks first of {len(ranking.candidates)}: a linear probe on its features is "
-            f"right in {best.accuracy:.1%} of {best.images} images"
+            f"right in {best.accuracy:.1%} of {of}{best.images} images"
             + (f", as ranked in {ranking.directory}." if ranking.directory else "."))
 
 
@@ -153,7 +160,8 @@ def _facts(pool: Pool, ranking: Ranking, near: Nearness, distance: Distance, ahe
     few, many = int(counts.min()), int(counts.max())
     facts = [
         Fact("images", f"{len(pool.images)} for learning and choosing, {len(pool.splits.test)} held out to prove it",
-             "enough to adapt every layer" if few >= 50 else "few: keep close to what was pretrained"),
+             "50 or more of each class: no reason to leave a layer frozen, none to train it either" if few >= 50 else
+             "a class has under 50: keep close to what was pretrained"),
         Fact("images a class", f"{few} to {many}",
              "unbalanced: watch the balanced accuracy" if many > 5 * max(1, few) else "balanced enough"),
         _size_fact(pool.images, ranking.best.size)]
@@ -162,8 +170,8 @@ def _facts(pool: Pool, ranking: Ranking, near: Nearness, distance: Distance, ahe
     facts.append(_near_fact(near, distance))
     best = ranking.best
     facts.append(Fact("linear probe", f"right in {best.accuracy:.1%} ({best.accuracy_low:.1%} to "
-                      f"{best.accuracy_high:.1%}) of {best.images} images it was not fitted on, on {best.name}",
-                      "what any training must beat"))
+                      f"{best.accuracy_high:.1%}) of {_of(pool)}{best.images} images it was not fitted on, on "
+                      f"{best.name}", "what any training must beat"))
     if ahead is not None:
         facts.append(_labels_fact(ahead))
     if trial is not None:
@@ -194,6 +202,8 @@ def _near_fact(near: Nearness, distance: Distance) -> Fact:
     meaning = {"near": "like the photos of the pretraining: its features fit",
                "far": "unlike the photos of the pretraining: expect to gain by training the early layers, too",
                "unknown": "neither clearly like the pretraining's photos nor unlike them"}[distance]
+    if near.confidence is None:
+        meaning = "not known: these images are taken for neither near nor far"
     return Fact("likeness to the pretraining images", found, meaning)
 
 
@@ -209,7 +219,8 @@ def _size_fact(images: Dataset, size: int) -> Fact:
     if not shorter:
         return Fact("resolution", "not known", "")
     middle = float(np.median(shorter))
-    meaning = "small pictures are enlarged: a smaller --set image_size would save time at little loss" \
+    meaning = "small pictures are enlarged: a smaller --set image_size would save time; what it loses, `headstart " \
+              "rank --image-size` tells" \
         if middle * 3 < size else "large enough for the input" if middle >= size else "a little enlarged"
     return Fact("resolution", f"shorter side {middle:.0f} pixels (median), input {size}", meaning)
 

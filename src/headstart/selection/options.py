@@ -190,8 +190,8 @@ def options(basis: Basis) -> list[Option]:
         found.append(_option(basis, share.name, share.words, f"{why_gain(basis, share.gain * mean)}; {share.reason}",
                              [{"method": "probe"}, method], share.gain * mean,
                              share.gain * spread + (1 - share.gain) * 0.01, basis.extraction + share.time * seconds))
-    found.append(Option("scratch", "training from scratch", "no use of what was learned before: with so few images it "
-                        "stays far behind (0.58 below the probe on 100 digits in our benchmark)",
+    found.append(Option("scratch", "training from scratch", "no use of what was learned before: 0.58 below the probe "
+                        "on 100 digits in our benchmark; not estimated for these images",
                         [{"method": "scratch"}], None, None, None, 4 * seconds, _fits(basis, 4 * seconds)))
     careful = unproven(basis)
     # In order of what they promise for their time; what does not fit the time comes after, the quickest first.

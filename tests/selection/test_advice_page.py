@@ -1,0 +1,36 @@
+"""What an advice says in words."""
+
+from dataclasses import replace
+
+from headstart.selection import advise as advising
+from headstart.selection.advice import Advice
+from headstart.selection.advice_page import sentences
+from headstart.selection.nearness import Nearness
+from headstart.selection.options import Option
+from tests.selection.test_ranking import ranked, ranking
+
+PROBE = Option("probe", "linear probe", "it must be beaten", [{"method": "probe"}], 0.711, 0.6, 0.8, 3.0)
+ADVICE = Advice("d", {}, "b", None, "backbone: b, as it was asked for.", (), (PROBE,), 1.0)
+
+
+def test_of_several_labels_an_image_the_share_is_that_of_the_labels():
+    several = replace(ADVICE, multilabel=True)
+    assert "of the labels of the held-out images to be right" in sentences(several)[1]
+    assert "of the held-out images to be right" in sentences(ADVICE)[1]
+    assert "labels" not in sentences(ADVICE)[1]
+    assert "Expected share of right labels 71.1%" in several.why()
+    two = ranking(candidates=(ranked("a", 1), ranked("b", 2)))
+    assert "of the labels of " in advising._backbone_reason(two, "auto", "the labels of ")
+
+
+def test_where_nothing_fits_the_time_the_advice_says_so():
+    late = replace(ADVICE, options=(replace(PROBE, fits=False),))
+    assert sentences(late)[1] == "No way fits the time that was given: this one is the quickest."
+    assert "No way fits the time that was given" in late.why()
+    assert not any("fits the time" in said for said in [*sentences(ADVICE), ADVICE.why()])
+
+
+def test_where_no_classifier_was_asked_no_likeness_is_claimed():
+    fact = advising._near_fact(Nearness(None, None, 0.3), "unknown")
+    assert fact.found == "can't be told: no pretrained classifier was asked"
+    assert fact.meaning.startswith("not known")
