@@ -31,3 +31,7 @@ def test_the_shrinkage_is_that_of_scikit_learn(shape):
 def test_with_few_images_noise_stays_far_from_the_bound():
     noise, labels = np.random.default_rng(0).normal(size=(20, 64)), np.arange(20) % 3
     assert RegularizedHScore()(noise, labels) < 0.5
+
+
+def test_classes_that_are_points_reach_the_bound_and_that_is_above_the_number_of_directions():
+    assert RegularizedHScore()(np.array([[0.0], [1.0]] * 3), np.array([0, 1] * 3)) == pytest.approx(6 / 5)

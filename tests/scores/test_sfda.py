@@ -33,3 +33,8 @@ def test_classes_that_are_points_are_told_for_sure_and_classes_that_are_alike_no
     assert SFDA()(np.repeat(np.eye(3), 4, axis=0), np.repeat(np.arange(3), 4)) == pytest.approx(1)
     assert SFDA()(np.full((9, 5), 0.1), np.arange(9) % 3) == pytest.approx(1 / 3)
     assert SFDA()(np.vstack([X, X]), np.repeat([0, 1], 150)) == pytest.approx(1 / 2)
+
+
+def test_with_fewer_images_than_features_even_noise_is_parted():
+    noise = np.random.default_rng(0).normal(size=(100, 1280))
+    assert SFDA()(noise, np.arange(100) % 4) > 0.99

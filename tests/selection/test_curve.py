@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from headstart.selection.curve import FOLDS, REPEATS, probe_curve, sizes_for
+from headstart.selection.curve import FOLDS, LEAST_SIZES, REPEATS, probe_curve, sizes_for
 
 
 def clouds(count: int, *, classes: int = 3, noise: float = 1.0, seed: int = 0):
@@ -59,3 +59,13 @@ def test_several_labels_an_image_count_by_the_share_that_is_right():
     curve = probe_curve(features, labels, classes=2, seed=0)
     assert curve.mean[-1] > 0.9
     assert curve.per_class.shape == (len(curve.sizes), 2)
+
+
+def test_where_the_time_is_up_there_is_one_round_of_the_largest_sizes():
+    features, labels = clouds(240)
+    whole = probe_curve(features, labels, classes=3, seed=0)
+    cut = probe_curve(features, labels, classes=3, seed=0, remaining=lambda: 0.0)
+    np.testing.assert_array_equal(cut.sizes, whole.sizes[-LEAST_SIZES:])
+    np.testing.assert_array_equal(cut.accuracy, whole.accuracy[-LEAST_SIZES:, :FOLDS])
+    np.testing.assert_array_equal(cut.judged, whole.judged)
+    assert cut.per_class.shape == (LEAST_SIZES, 3)

@@ -1,6 +1,7 @@
 """The forecast: laws that are found again, intervals that hold the truth, labels that are needed."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from headstart.report.forecast import sentences
 from headstart.report.records import ForecastRecord, Foretold
 from headstart.selection.curve import FOLDS, Curve, sizes_for
 from headstart.selection.forecast import FEWEST_POINTS, forecast, gains, label_first, lacking
-from headstart.selection.forecasted import too_few
+from headstart.selection.forecasted import _probe_curve, too_few
 from headstart.selection.laws import LAWS, fit, weights
 from headstart.selection.pool import Pool
 from headstart.types import Sample
@@ -177,3 +178,13 @@ def test_where_the_test_split_is_given_images_are_asked_for_outside_it():
 
 def test_no_labels_are_asked_for_where_none_would_do():
     assert "reads at most 5\u202f000" in str(too_few(planted(2800, classes=700)))
+
+
+def test_a_forecast_whose_time_is_up_says_what_was_left_out():
+    pool, heard = planted(240, classes=3), []
+    features = np.random.default_rng(0).normal(size=(len(pool.images), 4)).astype(np.float32)
+    timed = replace(pool, job=Job(data="d", limit_time=1.0))
+    curve = _probe_curve(timed, features, np.arange(len(pool.images)), heard.append, lambda: -1.0)
+    assert len(curve.sizes) == 3
+    assert "1 of 2 rounds and 3 sizes" in heard[-1].text
+    assert heard[-1].level == "warning"

@@ -20,7 +20,9 @@ def forecast(
     backbone: Annotated[str | None, typer.Option(
         help="Pretrained model; see `headstart models`. Default auto: the first of a ranking.")] = None,
     method: Annotated[str, typer.Option(help="probe (seconds), or finetune, which trains for each point.")] = "probe",
-    limit_time: Annotated[str | None, typer.Option(help="End after this time: 90, 90s, 15m or 2h.")] = None,
+    limit_time: Annotated[str | None, typer.Option(
+        help="Cut the curve of a probe short after this time, 90, 90s, 15m or 2h, but never below one round of three "
+             "sizes; end finetune with an error.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with the settings of a job.")] = None,
     set_: Annotated[list[str] | None, typer.Option(
         "--set", help="Any setting of the job as key=value, such as image_size=128. May be repeated.")] = None,

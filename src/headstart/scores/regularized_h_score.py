@@ -11,6 +11,7 @@ from headstart.scores.spectrum import class_means, spectrum
 class RegularizedHScore(Score):
     """tr(pinv(S_a) (1 - a) cov(g)), S_a = (1 - a) cov(f) + a tr(cov(f)) / D, a as Ledoit and Wolf estimate it.
 
+    Between 0 and min(C - 1, D) N / (N - 1): cov(g) is over N - 1, cov(f) over N.
     Source: Ibrahim et al., "Newer is not always better: Rethinking transferability metrics", ECML PKDD 2022; the
     shrinkage: Ledoit & Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ FEWEST = 1.5
 """Images a class in the smallest subset, at least."""
 COMPONENTS = 256
 """Principal components that stand for longer features: the fits of a curve are many, and the rest hardly tells."""
-MOST_SIZES = 6
+MOST_SIZES, LEAST_SIZES = 6, 3
 PENALTIES = tuple(float(l2) for l2 in np.logspace(0.5, -3.5, 6))
 
 
@@ -60,11 +61,13 @@ def sizes_for(images: int, classes: int) -> np.ndarray:
 
 def probe_curve(features: np.ndarray, labels: np.ndarray, *, classes: int, seed: int,
                 groups: Sequence[str] | None = None, repeats: int = REPEATS,
-                step: Callable[[int], None] = lambda done: None) -> Curve:
+                step: Callable[[int], None] = lambda done: None,
+                remaining: Callable[[], float] = lambda: math.inf) -> Curve:
     """Return the learning curve of a linear probe on float [N, D] features.
 
     labels: int64 [N] or 0/1 [N, C]. Subsets of one fold are nested and show every class. The penalty of each size is
-    the one with the lowest held-out loss over all folds. step: told how many of the repeats are done.
+    the one with the lowest held-out loss over all folds. step: told how many of the repeats are done. remaining:
+    seconds left; when they are up no other repeat is begun, and the first goes no further down than LEAST_SIZES.
     """
     points = coordinates(features, COMPONENTS) if features.shape[1] > COMPONENTS else features
     dealt = [list(divide(labels, FOLDS, seed=derive(seed, "curve", repeat) % 2**31, groups=groups))
@@ -72,8 +75,16 @@ def probe_curve(features: np.ndarray, labels: np.ndarray, *, classes: int, seed:
     sizes = sizes_for(min(len(rest) for parts in dealt for rest, _ in parts), classes)
     accuracy: list[list[float]] = [[] for _ in sizes]
     right, count = np.zeros((len(sizes), classes)), np.zeros(classes)
+    lowest, done = 0, 0
     for repeat, parts in enumerate(dealt):
-        for place, size in enumerate(sizes):
+        if repeat and remaining() <= 0:
+            break
+        # From the largest down: that is the one that a forecast goes on from.
+        for place in range(len(sizes) - 1, lowest - 1, -1):
+            if not repeat and place < len(sizes) - LEAST_SIZES and remaining() <= 0:
+                lowest = place + 1
+                break
+            size = sizes[place]
             few = [(rest[nested(labels[rest], size, seed=derive(seed, "nested", repeat, fold) % 2**31)], left)
                    for fold, (rest, left) in enumerate(parts)]
             found = answers(points, labels, few, classes=classes, penalties=PENALTIES)
@@ -84,7 +95,8 @@ def probe_curve(features: np.ndarray, labels: np.ndarray, *, classes: int, seed:
             else:
                 right[place] += ((found.logits > 0) == (labels > 0.5)).sum(axis=0)
         count += np.bincount(labels, minlength=classes) if labels.ndim == 1 else len(labels)
-        step(repeat + 1)
+        done = repeat + 1
+        step(done)
     per_class = np.divide(right, count, out=np.full(right.shape, np.nan), where=count > 0)
     held = min(len(left) for parts in dealt for _, left in parts)
-    return Curve(sizes, np.array(accuracy), held, per_class, count / repeats)
+    return Curve(sizes[lowest:], np.array(accuracy[lowest:]), held, per_class[lowest:], count / done)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from headstart.report import words
 from headstart.report.records import ForecastRecord, Foretold
 from headstart.selection.advised import take_ranked
 from headstart.selection.candidates import load
-from headstart.selection.curve import FOLDS, REPEATS, Curve, probe_curve, smallest
+from headstart.selection.curve import FOLDS, LEAST_SIZES, REPEATS, Curve, probe_curve, smallest
 from headstart.selection.finetune_curve import finetune_curve
 from headstart.selection.forecast import (
     FEWEST_POINTS,
@@ -87,7 +87,7 @@ def make_forecast(job: Job, *, dataset: Dataset | None, method: str, targets: Se
         listen(Note(note))
     rows = np.sort(nested(pool.images.labels(), min(MOST, len(pool.images)), seed=job.seed))
     if method == "probe":
-        curve = _probe_curve(pool, pool.features(backbone, rows, listen), rows, listen)
+        curve = _probe_curve(pool, pool.features(backbone, rows, listen), rows, listen, remaining)
     else:
         curve = finetune_curve(pool, backbone, rows, listen=listen, remaining=remaining)
     ahead = forecast(curve, seed=job.seed)
@@ -122,12 +122,18 @@ def too_few(pool: Pool) -> DataError:
                      f"{pool.job.test:.0%} of them are held out as the test split.")
 
 
-def _probe_curve(pool: Pool, features: np.ndarray, rows: np.ndarray, listen: Listen) -> Curve:
+def _probe_curve(pool: Pool, features: np.ndarray, rows: np.ndarray, listen: Listen,
+                 remaining: Callable[[], float]) -> Curve:
     part, began = pool.images.subset(rows), time.monotonic()
     listen(Started(STEP, REPEATS, "rounds"))
     curve = probe_curve(features, part.labels(), classes=len(part.classes), seed=pool.job.seed, groups=part.groups(),
-                        step=lambda done: listen(Progress(STEP, done)))
+                        step=lambda done: listen(Progress(STEP, done)), remaining=remaining)
     listen(Finished(STEP, time.monotonic() - began, f"{len(curve.sizes)} sizes up to {curve.sizes[-1]} images"))
+    if remaining() <= 0:
+        rounds = curve.accuracy.shape[1] // FOLDS
+        listen(Note(f"the time of {pool.job.limit_time:g} s was up: the curve has {rounds} of {REPEATS} rounds and "
+                    f"{len(curve.sizes)} sizes. Reading the features and one round of {LEAST_SIZES} sizes are the "
+                    "least that a forecast needs, and are never cut short.", "warning"))
     return curve
 
 
