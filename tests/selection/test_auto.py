@@ -188,3 +188,12 @@ def test_more_labels_are_compared_on_one_curve_so_that_no_rise_is_told_as_a_loss
     assert fact.found == ("twice as many change the probe by +2.0 points on its fitted curve: from 74.0% with 160 to "
                           "76.0% (76.0% to 76.0%) with 320")
     assert fact.meaning == "labelling more pays"
+
+
+def test_where_the_advice_itself_took_the_time_nothing_is_said_to_fit(data, alive, monkeypatch):
+    monkeypatch.setattr(advising, "short_tuning", lambda *words, **names: "time")
+    pool = pool_on(data, backbone=alive, limit_time=0.01)
+    found = advising.advise(pool, listen=lambda event: None, remaining=lambda: 1e9)
+    assert not any(option.fits for option in found.options)
+    assert found.best.name == "probe"
+    assert "No way fits the time" in found.why()

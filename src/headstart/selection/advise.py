@@ -64,7 +64,7 @@ def advise(pool: Pool, *, listen: Listen, remaining: Callable[[], float] = lambd
         judged=best.images, held_out=len(pool.splits.test),
         distance=distance, trial=trial, untried=untried, extraction=extraction,
         seconds_per_image=trial.seconds_per_image if trial else SLOWER / best.images_per_second,
-        limit=None if pool.job.limit_time is None else max(1.0, pool.job.limit_time - spent))
+        limit=None if pool.job.limit_time is None else max(0.0, pool.job.limit_time - spent))
     return Advice(
         pool.job.data, wishes(pool), best.architecture, None if best.own_size else best.size,
         _backbone_reason(ranking, pool.job.backbone, _of(pool)),
