@@ -217,24 +217,22 @@ def predict(run: str | Path | Run, images: Sequence[str | Path], *, slices: int 
 
 
 def similar(run_or_data: str | Path | Run | Dataset, images: str | Path | Sequence[str | Path], count: int = 5, *,
-            split: str | None = None, backbone: str | None = None, allow_licenses: Sequence[str] = PERMISSIVE,
-            listen: Listen = silent) -> list[list[Neighbour]]:
+            split: str | None = None, listen: Listen = silent, **settings: Any) -> list[list[Neighbour]]:
     """Return for each image its nearest `count` images by features, the nearest first; one that is it is `same`.
 
-    run_or_data: a finished run, whose own backbone then looks through its train split; or data, all of them, with
-    `backbone` ("auto" by default). split: train, val, test or all.
+    run_or_data: a finished run, whose own backbone then looks through its train split; or data, all of them, seen by
+    the `settings` of `Job`, such as backbone="resnet18" or image_size=64. split: train, val, test or all.
     Raises DataError naming images that can't be read, or a run's data that are not what they were.
     """
     wanted = [images] if isinstance(images, str | Path) else images
-    return find(run_or_data, wanted, count=count, split=split, backbone=backbone, allow_licenses=allow_licenses,
-                listen=listen).neighbours
+    return find(run_or_data, wanted, count=count, split=split, listen=listen, **settings).neighbours
 
 
 def find(run_or_data: str | Path | Run | Dataset, images: Sequence[str | Path], *, count: int, split: str | None,
-         backbone: str | None, allow_licenses: Sequence[str], listen: Listen) -> Similar:
+         assignments: Sequence[str] = (), listen: Listen, **settings: Any) -> Similar:
     """Return what `similar` does, with what was searched and by what."""
-    return find_similar(_origin(run_or_data), images, count=count, backbone=backbone, split=split,
-                        allow_licenses=allow_licenses, listen=listen)
+    return find_similar(_origin(run_or_data), images, count=count, split=split, assignments=assignments, listen=listen,
+                        **settings)
 
 
 def mismatch(run_or_data: str | Path | Run | Dataset, other: str | Path | Dataset | None = None, *,

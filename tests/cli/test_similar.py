@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from headstart.cli import guarded
 from headstart.cli.similar import similar as verb
 from headstart.selection import similar
-from tests.data.planted import folder
+from tests.data.planted import folder, truncate
 from tests.features.conftest import Counting
 
 app = typer.Typer(pretty_exceptions_enable=False)
@@ -69,3 +69,25 @@ def test_errors_say_what_is_wrong(root: Path, words: list[str], code: int, messa
     result = called(*(places.get(word, word) for word in words))
     assert result.exit_code == code
     assert message in result.stderr
+
+
+def test_a_broken_image_is_left_out_where_that_is_asked_for_and_named(root: Path) -> None:
+    truncate(root / "b/003.png")
+    stopped = called(root, root / "a/000.png")
+    assert stopped.exit_code == 3
+    assert "--skip-bad" in stopped.stderr
+    result = called(root, root / "a/000.png", "--skip-bad")
+    assert result.exit_code == 0, result.stderr
+    assert f"among 7 images of {root}" in result.stdout
+    assert "1 of 8 images can't be read and are left out" in " ".join(result.stderr.split())
+
+
+def test_images_are_read_and_seen_as_by_the_other_verbs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(similar, "load_backbone", lambda name, **settings: asked.append(settings) or (Counting(), ""))
+    result = called(root, root / "a/000.png", "--set", "image_size=64", "--set", "fit=squash",
+                    "--format", "class_folders")
+    assert result.exit_code == 0, result.stderr
+    assert (asked[0]["size"], asked[0]["fit"]) == (64, "squash")
+    assert called(root, root / "a/000.png", "--set", "image_size=7").exit_code == 2
+    assert called(root, root / "a/000.png", "--format", "coco").exit_code != 0

@@ -186,3 +186,10 @@ def test_the_page_holds_its_pictures_and_asks_for_nothing(root: Path, tmp_path: 
     assert "the same image" in page
     assert "This image is in the data itself: train/a/&lt;b&gt;.png." in page
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
+
+
+def test_a_run_takes_no_settings_of_how_images_are_seen(run: hs.Run, root: Path) -> None:
+    with pytest.raises(ConfigError, match=r"image_size=64: .* its images are read and seen as it did"):
+        searched(run, [root / "test/a/000.png"], assignments=["image_size=64"])
+    with pytest.raises(ConfigError, match="skip_bad=True"):
+        searched(run, [root / "test/a/000.png"], skip_bad=True)

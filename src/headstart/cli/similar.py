@@ -23,24 +23,28 @@ def similar(
         help="Pretrained model whose features are compared, for data. Default auto. A run takes its own.")] = None,
     allow_licenses: Annotated[str | None, typer.Option(
         help="Licences, with commas, of weights that may be used; `any` allows all. Default: permissive ones.")] = None,
+    format: Annotated[str | None, typer.Option(help="Data format; found out where not given.")] = None,
+    set_: Annotated[list[str] | None, typer.Option(
+        "--set", help="Setting of how data are read and seen as key=value, such as image_size=128. May be "
+                      "repeated.")] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out images of data that can't be read.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write a page with the pictures here: FILE.html.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
     """Show the images of a run's training data, or of any data, that are most like each IMAGE."""
     from headstart.api import find
-    from headstart.backbones.resolve import PERMISSIVE
     from headstart.cli.output import print_json, print_table, say
     from headstart.cli.terminal import printable, terminal
     from headstart.errors import ConfigError
     from headstart.files import refuse_taken
-    from headstart.part import words
     from headstart.selection.similar_page import verdict, write_similar_page
 
     if out and out.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"--out {out}: what is written is a page; use an ending of .html.")
     refuse_taken(out)
-    found = find(run_or_data, images, count=count, split=split, backbone=backbone, listen=terminal(),
-                 allow_licenses=words(allow_licenses) if allow_licenses else PERMISSIVE)
+    found = find(run_or_data, images, count=count, split=split, backbone=backbone, format=format,
+                 allow_licenses=allow_licenses or None, skip_bad=skip_bad or None,
+                 assignments=set_ or [], listen=terminal())
     if out:
         write_similar_page(found, out)
     if json:

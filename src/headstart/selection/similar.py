@@ -12,8 +12,7 @@ import numpy as np
 
 from headstart.adaptation import choose_device
 from headstart.backbones.backbone import Backbone
-from headstart.backbones.resolve import AUTO, PERMISSIVE
-from headstart.backbones.resolve import load as load_backbone
+from headstart.backbones.resolve import AUTO
 from headstart.data.balance import labels_of
 from headstart.data.dataset import Dataset
 from headstart.data.fingerprint import content_hashes
@@ -24,9 +23,11 @@ from headstart.events import Listen, Note
 from headstart.features.store import FeatureStore
 from headstart.files import cache_folder
 from headstart.images import ImageError, scan
+from headstart.job import build_job
 from headstart.neighbours import QUERIES, centre, nearest
 from headstart.predictions import expand
 from headstart.runs import Run
+from headstart.selection.candidates import load as load_backbone
 from headstart.types import Sample
 
 # n queries, k neighbours
@@ -87,12 +88,13 @@ class _Ground:
 
 
 def find_similar(origin: Run | Dataset | str, images: Sequence[str | Path], *, count: int = 5,
-                 backbone: str | None = None, split: str | None = None,
-                 allow_licenses: Sequence[str] = PERMISSIVE, listen: Listen) -> Similar:
+                 split: str | None = None, assignments: Sequence[str] = (), listen: Listen,
+                 **settings: Any) -> Similar:
     """Return the `count` nearest images of a run's data (its train split, its own backbone), or of data (all).
 
-    images: files, or folders of them. backbone: a name, for data only; None takes `auto`. split: train, val, test or
-    all. The search is exact, in blocks of bounded memory. The features are kept, and found again by other verbs.
+    images: files, or folders of them. split: train, val, test or all. settings, assignments: fields of `Job`, for data
+    only, that say how they are read and seen, such as `backbone` (None takes `auto`), `image_size`, `format`,
+    `skip_bad`. The search is exact, in blocks of bounded memory. The features are kept, and found again by other verbs.
     Raises DataError naming every image that can't be read, or where the run's data are not what they were;
     ConfigError for a wrong setting, or a run that is not finished.
     """
@@ -101,8 +103,8 @@ def find_similar(origin: Run | Dataset | str, images: Sequence[str | Path], *, c
     if split is not None and split not in SPLITS:
         raise ConfigError(f'unknown split "{split}". Choices: {", ".join(SPLITS)}.')
     queries = readable(images)
-    ground = (_of_run(origin, backbone, split) if isinstance(origin, Run)
-              else _of_data(origin, backbone, split, allow_licenses, listen))
+    ground = (_of_run(origin, settings, assignments, split) if isinstance(origin, Run)
+              else _of_data(origin, settings, assignments, split, listen))
     store = FeatureStore(cache_folder() / "features", images=ground.images)
     asked = replace(ground.dataset, samples=tuple(Sample(str(path), path, None) for path in queries))
     name = str(origin.root or origin.format) if isinstance(origin, Dataset) else str(origin)
@@ -110,8 +112,9 @@ def find_similar(origin: Run | Dataset | str, images: Sequence[str | Path], *, c
         features, wanted = (store.features(ground.backbone, ground.preprocessing, part, listen=listen,
                                            device=choose_device(AUTO)) for part in (ground.dataset, asked))
     except ImageError as error:
-        raise DataError(f"{error}\n  It is one of the images of {name}. Mend or replace it; `headstart check` lists "
-                        "all that can't be read.") from None
+        left_out = "" if isinstance(origin, Run) else ", or leave out all such with --skip-bad"
+        raise DataError(f"{error}\n  It is one of the images of {name}. Mend or replace it{left_out}; `headstart "
+                        "check` lists all that can't be read.") from None
     found = _search(ground.dataset, features, asked, wanted, min(count, len(features)))
     return Similar(name, ground.backbone.spec.architecture, ground.dataset, tuple(queries), found)
 
@@ -128,12 +131,17 @@ def readable(images: Sequence[str | Path]) -> list[Path]:
     return paths
 
 
-def _of_run(run: Run, backbone: str | None, split: str | None) -> _Ground:
+def _of_run(run: Run, settings: dict[str, Any], assignments: Sequence[str], split: str | None) -> _Ground:
     """Return the data of a run as it had them, with its own model."""
+    backbone = settings.get("backbone")
     if backbone is not None:
         raise ConfigError(f"--backbone {backbone}: {run} is a run, and is searched by its own backbone. Leave the "
                           f"option out, or name the data: headstart similar {run.job.data} IMAGE --backbone "
                           f"{backbone}")
+    given = [*assignments, *(f"{key}={value}" for key, value in settings.items() if value not in (None, False))]
+    if given:
+        raise ConfigError(f"{', '.join(given)}: {run} is a run, and its images are read and seen as it did. Leave it "
+                          f"out, or name the data: headstart similar {run.job.data} IMAGE")
     model = run.model
     dataset = run_data(run)
     kept = [row for row, sample in enumerate(dataset.samples) if split == ALL or sample.split == (split or "train")]
@@ -165,20 +173,36 @@ def run_data(run: Run) -> Dataset:
     return dataset
 
 
-def _of_data(data: Dataset | str, backbone: str | None, split: str | None, allow_licenses: Sequence[str],
+def _of_data(data: Dataset | str, settings: dict[str, Any], assignments: Sequence[str], split: str | None,
              listen: Listen) -> _Ground:
     """Return the data, or their split, with a pretrained model."""
-    dataset = load_data(data)
+    place = str(data.root or data.format) if isinstance(data, Dataset) else data
+    job = build_job({"data": place, **settings}, assignments=list(assignments))
+    dataset = load_data(data, format=job.format, settings=job.reader, task=job.task, skip_bad=job.skip_bad)
     for note in dataset.notes:
         listen(Note(note))
+    dataset = _readable(dataset, listen) if job.skip_bad else dataset
     kept = [row for row, sample in enumerate(dataset.samples) if split in (None, ALL) or sample.split == split]
     if not kept:
         have = sorted({sample.split for sample in dataset.samples if sample.split})
         raise ConfigError(f"--split {split}: the data have {', '.join(have) or 'no splits'}.")
-    model, note = load_backbone(backbone or AUTO, allow_licenses=allow_licenses)
+    model, note = load_backbone(job.backbone, size=job.image_size, channels=job.channels, fit=job.fit,
+                                allow_licenses=job.allow_licenses)
     if note:
         listen(Note(note))
     return _Ground(dataset.subset(kept), model, model.spec.preprocessing, len(dataset))
+
+
+def _readable(dataset: Dataset, listen: Listen) -> Dataset:
+    """Return the images that can be read, and say which are left out. Raises DataError where none is left."""
+    found = scan([sample.source for sample in dataset.samples], listen=listen)
+    errors = [str(info) for info in found if isinstance(info, ImageError)]
+    if len(errors) == len(dataset):
+        raise DataError(f"none of the {len(dataset)} images can be read:\n{listed(errors)}")
+    if errors:
+        listen(Note(f"{len(errors)} of {len(dataset)} images can't be read and are left out:\n{listed(errors)}",
+                    "warning"))
+    return dataset.subset([row for row, info in enumerate(found) if not isinstance(info, ImageError)])
 
 
 def _search(dataset: Dataset, features: np.ndarray, asked: Dataset, wanted: np.ndarray,
