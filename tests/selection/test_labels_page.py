@@ -66,3 +66,8 @@ def test_where_the_probe_knows_the_images_the_answer_comes_first():
 def test_the_most_frequent_answer_is_that_of_each_label():
     assert most_frequent(np.array([0, 0, 0, 1])) == 0.75
     assert most_frequent(np.array([[0, 1], [0, 1], [0, 0], [1, 1]])) == 0.75
+
+
+def test_where_there_is_little_to_go_by_and_nothing_doubted_errors_may_go_unseen():
+    said = sentences(dataclasses.replace(record(0), images=12))
+    assert said[0].endswith("Wrong labels may go unseen.")

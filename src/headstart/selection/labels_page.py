@@ -58,7 +58,8 @@ def caution(found: LabelErrors) -> str:
                    f"answer alone agrees with {words.percent(found.baseline)}")
     if found.images < max(FEW, FEW_OF_A_CLASS * len(found.classes)):
         why.append(f"{found.images} images of {len(found.classes)} classes are few to learn from")
-    return f"Little to go by: {'; and '.join(why)}. Most of what is doubted may well be right." if why else ""
+    meaning = "Most of what is doubted may well be right." if found.errors else "Wrong labels may go unseen."
+    return f"Little to go by: {'; and '.join(why)}. {meaning}" if why else ""
 
 
 def counted(found: LabelErrors) -> str:
