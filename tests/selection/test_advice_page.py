@@ -20,7 +20,7 @@ def test_of_several_labels_an_image_the_share_is_that_of_the_labels():
     assert "labels" not in sentences(ADVICE)[1]
     assert "Expected share of right labels 71.1%" in several.why()
     two = ranking(candidates=(ranked("a", 1), ranked("b", 2)))
-    assert "of the labels of " in advising._backbone_reason(two, "auto", "the labels of ")
+    assert "of the labels of " in advising._backbone_reason(replace(two, multilabel=True), "auto")
 
 
 def test_where_nothing_fits_the_time_the_advice_says_so():

@@ -21,7 +21,7 @@ from headstart.selection.evidence import source_probabilities
 from headstart.selection.forecast import Forecast, forecast
 from headstart.selection.nearness import Nearness, nearness
 from headstart.selection.options import Basis, Distance, augment_for, distance_of, options, tells, worth_trying
-from headstart.selection.pool import Pool, nested
+from headstart.selection.pool import Pool, nested, of_each_class
 from headstart.selection.rank import rank
 from headstart.selection.ranking import Ranked, Ranking, find_ranking
 from headstart.selection.trial import Trial, Untried, short_tuning
@@ -67,10 +67,10 @@ def advise(pool: Pool, *, listen: Listen, remaining: Callable[[], float] = lambd
         limit=None if pool.job.limit_time is None else max(0.0, pool.job.limit_time - spent))
     return Advice(
         pool.job.data, wishes(pool), best.architecture, None if best.own_size else best.size,
-        _backbone_reason(ranking, pool.job.backbone, _of(pool)),
+        _backbone_reason(ranking, pool.job.backbone),
         tuple(_facts(pool, ranking, near, distance, ahead, trial, basis)),
         tuple(options(basis)), round(time.monotonic() - began, 2), nearness=asdict(near),
-        multilabel=pool.images.labels().ndim > 1)
+        multilabel=ranking.multilabel)
 
 
 def _tried(pool: Pool, best: Ranked, backbone: Backbone, distance: Distance, listen: Listen,
@@ -135,12 +135,7 @@ def _nearness(pool: Pool, ranking: Ranking, backbone: Backbone, features: np.nda
     return nearness(own, theirs, source_probabilities(own, theirs))
 
 
-def _of(pool: Pool) -> str:
-    """Return what an accuracy is a share of, before the number of images."""
-    return "the labels of " if pool.images.labels().ndim > 1 else ""
-
-
-def _backbone_reason(ranking: Ranking, asked: str, of: str = "") -> str:
+def _backbone_reason(ranking: Ranking, asked: str) -> str:
     best = ranking.best
     if asked != AUTO:
         return f"backbone: {best.name}, as it was asked for."
@@ -148,15 +143,13 @@ def _backbone_reason(ranking: Ranking, asked: str, of: str = "") -> str:
         return f"backbone auto: {best.name}, the only candidate " \
                + (f"that is allowed in {ranking.directory}." if ranking.directory else "whose weights are here.")
     return (f"backbone auto: {best.name} ranks first of {len(ranking.candidates)}: a linear probe on its features is "
-            f"right in {best.accuracy:.1%} of {of}{best.images} images"
+            f"right in {best.accuracy:.1%} of {ranking.judged_on}"
             + (f", as ranked in {ranking.directory}." if ranking.directory else "."))
 
 
 def _facts(pool: Pool, ranking: Ranking, near: Nearness, distance: Distance, ahead: Forecast | None,
            trial: Trial | None, basis: Basis) -> list[Fact]:
-    train = pool.splits.train
-    labels = pool.images.labels()
-    counts = labels.sum(axis=0) if labels.ndim > 1 else np.bincount(labels, minlength=len(train.classes))
+    counts = of_each_class(pool.images)
     few, many = int(counts.min()), int(counts.max())
     facts = [
         Fact("images", f"{len(pool.images)} for learning and choosing, {len(pool.splits.test)} held out to prove it",
@@ -170,8 +163,8 @@ def _facts(pool: Pool, ranking: Ranking, near: Nearness, distance: Distance, ahe
     facts.append(_near_fact(near, distance))
     best = ranking.best
     facts.append(Fact("linear probe", f"right in {best.accuracy:.1%} ({best.accuracy_low:.1%} to "
-                      f"{best.accuracy_high:.1%}) of {_of(pool)}{best.images} images it was not fitted on, on "
-                      f"{best.name}", "what any training must beat"))
+                      f"{best.accuracy_high:.1%}) of {ranking.judged_on} it was not fitted on, on {best.name}",
+                      "what any training must beat"))
     if ahead is not None:
         facts.append(_labels_fact(ahead))
     if trial is not None:

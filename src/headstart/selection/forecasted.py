@@ -34,7 +34,7 @@ from headstart.selection.forecast import (
     standard_errors,
 )
 from headstart.selection.forecast_page import write_forecast_page
-from headstart.selection.pool import Pool, nested, open_pool
+from headstart.selection.pool import Pool, nested, of_each_class, open_pool
 from headstart.selection.records import new_folder, refuse_place
 
 RECORD = "forecast.json"
@@ -153,13 +153,6 @@ def summarised(ahead: Forecast, pool: Pool, backbone: str, method: str,
         targets={f"{target:g}": ahead.needed(target) for target in targets}, gains=gains(curve, pool.images.classes),
         label_first=label_first(curve, pool.images.classes),
         lacking=lacking(curve, pool.images.classes, of_each_class(pool.images)))
-
-
-def of_each_class(images: Dataset) -> np.ndarray:
-    """Return int64 [C]: how many images have each class."""
-    labels = images.labels()
-    counts = labels.sum(axis=0) if labels.ndim > 1 else np.bincount(labels, minlength=len(images.classes))
-    return counts.astype(np.int64)
 
 
 def _plain(point: Point) -> Foretold:

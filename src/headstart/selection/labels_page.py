@@ -9,12 +9,11 @@ from headstart.data.dataset import Dataset
 from headstart.report import words
 from headstart.selection.label_errors import PAGE, TABLE, Confusion, LabelError, LabelErrors
 from headstart.selection.page import Page, Picture, Section, small, write_page
+from headstart.selection.ranking import few
 from headstart.types import ImageSource
 
 SHOWN = 200
 """Pictures on the page at most; the table has every image."""
-FEW, FEW_OF_A_CLASS = 30, 8
-"""Images, and images for each class on average, below which a probe has little to learn from."""
 SKILL = 0.5
 """Share of the way from the most frequent answer to full agreement, below which the probe's doubts say little."""
 SUSPICIONS = "These are suspicions, not verdicts: look at each picture."
@@ -56,7 +55,7 @@ def caution(found: LabelErrors) -> str:
     if found.baseline is not None and found.accuracy - found.baseline < SKILL * (1 - found.baseline):
         why.append(f"the probe agrees with {words.percent(found.accuracy)} of the labels, where the most frequent "
                    f"answer alone agrees with {words.percent(found.baseline)}")
-    if found.images < max(FEW, FEW_OF_A_CLASS * len(found.classes)):
+    if few(found.images, len(found.classes)):
         why.append(f"{found.images} images of {len(found.classes)} classes are few to learn from")
     meaning = "Most of what is doubted may well be right." if found.errors else "Wrong labels may go unseen."
     return f"Little to go by: {'; and '.join(why)}. {meaning}" if why else ""

@@ -98,6 +98,13 @@ def pool_of(job: Job, dataset: Dataset, findings: list[dict[str, Any]], splits: 
     return Pool(job, dataset, findings, splits, images, feature_store(splits))
 
 
+def of_each_class(images: Dataset) -> np.ndarray:
+    """Return int64 [C]: how many images have each class."""
+    labels = images.labels()
+    counts = labels.sum(axis=0) if labels.ndim > 1 else np.bincount(labels, minlength=len(images.classes))
+    return counts.astype(np.int64)
+
+
 def spread(labels: np.ndarray, *, seed: int) -> np.ndarray:
     """Return int64 [N], an order of the rows of which every beginning shows each class in its share, by chance.
 

@@ -127,7 +127,7 @@ class Ranking:
 
 
 def few(images: int, classes: int) -> bool:
-    """Return whether so many images of so many classes are too few to rank by."""
+    """Return whether so many images of so many classes are too few to rank backbones by, or to doubt labels by."""
     return images < max(FEW, FEW_EACH * classes)
 
 
