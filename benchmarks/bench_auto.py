@@ -1,6 +1,7 @@
 """How far to trust `adapt --method auto`: its result and its time beside those of every backbone with every method.
 
-    python benchmarks/bench_auto.py [--budget 3600] [--part 0/2]    measure what is missing (hours)
+    python benchmarks/bench_auto.py [--budget 3600] [--part 0/2] [--sets digits,usps] [--labels 5,20,all]
+                                                                    measure what is missing (hours)
     python benchmarks/bench_auto.py --table                         write the table into docs/benchmarks.md
 
 For each image set of side_by_side/sets.py and each number of labels: all backbones that are here with all methods, at
@@ -171,6 +172,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--budget", type=float, default=3600, metavar="SECONDS")
     parser.add_argument("--part", default="0/1")
+    parser.add_argument("--sets", default=",".join(NAMES))
+    parser.add_argument("--labels", default=",".join(str(images or "all") for images in BUDGETS))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--table", action="store_true")
     words = parser.parse_args()
@@ -179,8 +182,10 @@ def main() -> None:
         return
     began = time.monotonic()
     mine, count = map(int, words.part.split("/"))
+    sets, labels = words.sets.split(","), words.labels.split(",")
     done = {(row["set"], row["images"], row["backbone"], row["method"]) for row in read_rows(RESULTS)}
-    for number, cell in enumerate(cells()):
+    wanted = (cell for cell in cells() if cell.set in sets and str(cell.images or "all") in labels)
+    for number, cell in enumerate(wanted):
         if number % count != mine or dataclasses.astuple(cell) in done:
             continue
         if time.monotonic() - began > words.budget:
