@@ -1,6 +1,7 @@
 """The truth of the selection benchmark: every candidate fine-tuned on the drawn images, proven on images never drawn.
 
-The epoch is chosen on many images that were not drawn: a fifth of a hundred drawn ones would choose it by chance.
+The epoch and, where one rate does not suit all architectures, the learning rate are chosen on many images that were not
+drawn: a fifth of a hundred drawn ones would choose them by chance.
 """
 
 from __future__ import annotations
@@ -39,9 +40,11 @@ MOST_VAL, MOST_TEST = 200, 600
 """Images at most that choose the epoch, and that prove it; of each class its share."""
 BATCH = 16
 COURSE: Mapping[str, Mapping[str, Any]] = {
-    "drawings": {"steps": 60, "lr_backbone": 1e-3, "lr_head": 1e-3, "augment": "light"},
-    "photos": {"steps": 50, "lr_backbone": 1e-4, "lr_head": 3e-4, "augment": "standard"}}
+    "drawings": {"steps": 60, "lr_head": 1e-3, "augment": "light"},
+    "photos": {"steps": 50, "lr_head": 3e-4, "augment": "standard"}}
 """The course of the side-by-side benchmark for few labels (side_by_side/methods.py)."""
+RATES = {"drawings": (1e-3, 3e-4), "photos": (1e-4,)}
+"""Of the backbone. On drawings MobileNetV2 learns nothing at the rate that is the best for EfficientNet-Lite."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,9 @@ class Cell:
 
 
 def cells() -> Iterator[Cell]:
-    """Yield all cells: of the first six sets the first seed before the second, then the sets that are left."""
-    for names in (NAMES[:6], NAMES[6:]):
-        for seed, name, made in itertools.product(SEEDS, names, CANDIDATES):
-            yield Cell(str(made), name, seed)
+    """Yield all cells, the first seed of every set before the second of any."""
+    for seed, name, made in itertools.product(SEEDS, NAMES, CANDIDATES):
+        yield Cell(str(made), name, seed)
 
 
 def todo(rows: Iterable[Mapping[str, Any]]) -> list[Cell]:
@@ -117,26 +119,39 @@ def fresh(candidate: str, name: str, classes: tuple[str, ...]) -> Model:
 
 
 def measure(cell: Cell, threads: int) -> dict[str, Any]:
-    """Return the row of a cell: accuracy of probe and fine-tune on test, and the CPU seconds of the adapting."""
+    """Return the row of a cell: accuracy of probe and fine-tune on test, and the CPU seconds of one adapting."""
     torch.set_num_threads(threads)
     kind = SETS[cell.set].kind
     splits = draw_splits(cell.set, cell.seed)
-    course = dict(COURSE[kind])
+    trainings = [_trained(cell, splits, rate) for rate in RATES[kind]]
+    best = max(trainings, key=lambda training: training["val_accuracy"])
+    return {"set": cell.set, "candidate": cell.candidate, "seed": cell.seed, "train": len(splits.train),
+            "val": len(splits.val), "test": len(splits.test), **best,
+            "cpu_seconds": min(training["cpu_seconds"] for training in trainings), "trainings": trainings,
+            "threads": threads, "torch": str(torch.__version__), "commit": commit()}
+
+
+def _trained(cell: Cell, splits: Splits, rate: float) -> dict[str, Any]:
+    """Return what came of a training at one learning rate of the backbone."""
+    course = dict(COURSE[SETS[cell.set].kind])
     epochs = max(1, round(course.pop("steps") * BATCH / len(splits.train)))
     job = Job.parse({"data": cell.set, "seed": cell.seed, "tracking": "off", "method": [
-        {"method": "finetune", "epochs": epochs, "batch_size": BATCH, "precision": "float32", **course}]})
+        {"method": "finetune", "epochs": epochs, "batch_size": BATCH, "precision": "float32", "lr_backbone": rate,
+         **course}]})
     model = fresh(cell.candidate, cell.set, splits.train.classes)
     with tempfile.TemporaryDirectory() as folder:
         began, clock = time.process_time(), time.perf_counter()
         chain = adapt_all(job.model_copy(update={"baselines": ()}), model, splits, work=Path(folder), listen=silent,
                           remaining=lambda: float("inf"))
         spent, seconds = time.process_time() - began, time.perf_counter() - clock
-    truth = splits.test.labels()
-    sources = [sample.source for sample in splits.test.samples]
-    correct = {item.name: float((item.model.logits(sources).argmax(1) == truth).mean()) for item in chain}
-    return {"set": cell.set, "candidate": cell.candidate, "seed": cell.seed,
-            "size": model.preprocessing.size, "train": len(splits.train), "val": len(splits.val),
-            "test": len(splits.test), "epochs": epochs, "probe": round(correct["probe"], 4),
-            "accuracy": round(correct["finetune"], 4), "cpu_seconds": round(spent, 2), "seconds": round(seconds, 2),
-            "parameters": model.backbone.spec.parameters, "width": model.backbone.width, "threads": threads,
-            "torch": str(torch.__version__), "commit": commit()}
+    models = {item.name: item.model for item in chain}
+    return {"lr_backbone": rate, "epochs": epochs, "probe": _accuracy(models["probe"], splits.test),
+            "accuracy": _accuracy(models["finetune"], splits.test),
+            "val_accuracy": _accuracy(models["finetune"], splits.val), "cpu_seconds": round(spent, 2),
+            "seconds": round(seconds, 2), "size": model.preprocessing.size,
+            "parameters": model.backbone.spec.parameters, "width": model.backbone.width}
+
+
+def _accuracy(model: Model, part: Dataset) -> float:
+    logits = model.logits([sample.source for sample in part.samples])
+    return round(float((logits.argmax(axis=1) == part.labels()).mean()), 4)
