@@ -44,8 +44,9 @@ class Counting(Backbone):
 
 @pytest.fixture(autouse=True)
 def _afresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing exported yet, and no cache but the test's own."""
+    """Nothing exported yet, 48 of the pictures are worth it, and no cache but the test's own."""
     engine._exported.clear()
+    monkeypatch.setattr(engine, "WORTH_EXPORTING", 48 * SMALL.size**2)
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "user_cache"))
 
 

@@ -30,6 +30,14 @@ def test_features_are_those_of_the_plain_backbone(backbone: Counting, pictures: 
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize(("count", "size", "name"), [(47, 224, "eager"), (48, 224, "exported"), (191, 112, "eager"),
+                                                     (192, 112, "exported")])
+def test_an_export_must_be_won_back_by_the_pixels(monkeypatch: pytest.MonkeyPatch, count: int, size: int,
+                                                  name: str) -> None:
+    monkeypatch.undo()
+    assert engine.engine_name(count, size, device="cpu") == name
+
+
 def test_many_images_run_outside_pytorch(backbone: Counting, pictures: list[Path]) -> None:
     extract(backbone, SMALL, pictures, listen=silent)
     assert backbone.runs == 1 + engine.CHECKED  # traced once, and compared on four

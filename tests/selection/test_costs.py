@@ -44,7 +44,7 @@ def test_a_cache_that_cannot_be_written_costs_the_memory_of_the_cost_alone(data,
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "file" / "cache"))
     said = []
-    found = measure(OneConvolution(), sorted(data.glob("*/*.png"))[:4], device="cpu", listen=said.append)
+    found = measure(OneConvolution(), sorted(data.glob("*/*.png"))[:4], images=100, device="cpu", listen=said.append)
     assert found.parameters == 8 * 3 * 9
     assert [event.level for event in said if "can't be kept" in event.text] == ["warning"]
 
@@ -52,10 +52,10 @@ def test_a_cache_that_cannot_be_written_costs_the_memory_of_the_cost_alone(data,
 def test_the_cost_is_measured_once_and_then_remembered(data, monkeypatch):
     sources = sorted(data.glob("*/*.png"))[:4]
     backbone = OneConvolution()
-    first = measure(backbone, sources, device="cpu", listen=silent)
+    first = measure(backbone, sources, images=100, device="cpu", listen=silent)
     assert first.parameters == 8 * 3 * 9
     assert first.gmacs == pytest.approx(SIZE * SIZE * 8 * 3 * 9 / 1e9)
     assert first.images_per_second > 0
     assert first.training_mb == pytest.approx((16 * 216 + 32 * 4 * SIZE * SIZE * 11) / 1e6)
     monkeypatch.setattr(costs, "throughput", lambda *words, **names: pytest.fail("measured again"))
-    assert measure(backbone, sources, device="cpu", listen=silent) == first
+    assert measure(backbone, sources, images=100, device="cpu", listen=silent) == first

@@ -59,7 +59,7 @@ class FeatureStore:
         """
         began = time.monotonic()
         count = max(len(dataset), self.images or 0)
-        parts = identity(backbone, preprocessing, engine=engine_name(count, device=device))
+        parts = identity(backbone, preprocessing, engine=engine_name(count, preprocessing.size, device=device))
         shards = Shards(self.folder / key(parts), width=backbone.width)
         shards.sweep()
         result = self._result(len(dataset), backbone.width, listen)

@@ -20,7 +20,7 @@ from headstart.selection.curve import probe_curve
 from headstart.selection.evidence import source_probabilities
 from headstart.selection.forecast import Forecast, forecast
 from headstart.selection.nearness import Nearness, nearness
-from headstart.selection.options import Basis, Distance, augment_for, distance_of, options, tells, worth_trying
+from headstart.selection.options import Basis, Distance, augment_for, distance_of, options, worth_trying
 from headstart.selection.pool import Pool, nested, of_each_class
 from headstart.selection.rank import rank
 from headstart.selection.ranking import Ranked, Ranking, find_ranking
@@ -184,7 +184,7 @@ def _trial_fact(trial: Trial) -> Fact:
     return Fact("short fine-tuning", f"{arms} against the probe's {trial.probe:.1%} on {trial.held_out} images (give "
                 f"or take {best.error:.1%})",
                 "no rate did any good: nothing here speaks for fine-tuning" if not trial.helped else
-                "within chance: too few images to tell" if not tells(trial) else
+                "within chance: too few images to tell" if not best.sure else
                 "training moves the features the right way" if best.gain > 0 else "the features are good as they are")
 
 

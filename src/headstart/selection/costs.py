@@ -16,7 +16,7 @@ from headstart.backbones.backbone import Backbone
 from headstart.errors import HeadstartError
 from headstart.events import Listen, Note
 from headstart.features.eager import evaluating
-from headstart.features.engine import fastest
+from headstart.features.engine import engine_for, engine_name
 from headstart.features.exported import Exported
 from headstart.features.identity import identity, key
 from headstart.files import cache_folder, read_json, write_json
@@ -38,24 +38,26 @@ class Cost:
     gmacs: float
     """Billions of multiply-adds in its convolutions and matrix products."""
     images_per_second: float
-    """Feature extraction here, decoding not counted."""
+    """Feature extraction of so many images here, decoding not counted."""
     training_mb: float
     """Memory to train all of it: weights, gradients, AdamW, and the activations of 32 images in float32."""
 
 
-def measure(backbone: Backbone, sources: Sequence[ImageSource], *, device: str, listen: Listen) -> Cost:
+def measure(backbone: Backbone, sources: Sequence[ImageSource], *, images: int, device: str, listen: Listen) -> Cost:
     """Return the cost, measured once on this machine and then remembered in the cache folder.
 
-    sources: a few images, on which the engine that is timed is checked.
+    sources: a few images, on which the engine that is timed is checked. images: how many there are in all; they decide
+    which engine that is.
     """
     preprocessing = backbone.spec.preprocessing
-    name = key({**identity(backbone, preprocessing, engine=device), "threads": str(torch.get_num_threads())})
+    engine = engine_name(images, preprocessing.size, device=device)
+    name = key({**identity(backbone, preprocessing, engine=engine), "threads": str(torch.get_num_threads())})
     path = cache_folder() / "costs" / f"{name}.json"
     with contextlib.suppress(OSError, TypeError, HeadstartError):  # none yet, or a damaged one: measured anew
         return Cost(**read_json(path))
     macs, saved = count(backbone)
     parameters = sum(parameter.numel() for parameter in backbone.parameters())
-    cost = Cost(parameters, macs / 1e9, throughput(backbone, sources, device=device, listen=listen),
+    cost = Cost(parameters, macs / 1e9, throughput(backbone, sources, images=images, device=device, listen=listen),
                 (TRAINING_COPIES * 4 * parameters + TRAINING_BATCH * saved) / 1e6)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,12 +86,13 @@ def count(backbone: Backbone) -> tuple[float, float]:
     return counter.get_total_flops() / 2, float(sum(kept.values()))
 
 
-def throughput(backbone: Backbone, sources: Sequence[ImageSource], *, device: str, listen: Listen) -> float:
-    """Return images a second of feature extraction by the engine that many images would be computed with."""
+def throughput(backbone: Backbone, sources: Sequence[ImageSource], *, images: int, device: str,
+               listen: Listen) -> float:
+    """Return images a second of feature extraction by the engine that so many images are computed with."""
     settings = backbone.spec.preprocessing
     shape = (TRIED, settings.size, settings.size, settings.channels)
     noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    engine = fastest(backbone, settings, sources, listen=listen, device=device)
+    engine = engine_for(backbone, settings, sources, listen=listen, count=images, device=device)
     # A graph computes one picture in each thread that calls it; PyTorch and a GPU take a batch.
     threads = torch.get_num_threads() if isinstance(engine, Exported) else 1
     parts = [noise[number::threads] for number in range(threads)]

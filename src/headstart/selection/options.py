@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from headstart.probabilities import wilson
 from headstart.selection.nearness import Nearness
-from headstart.selection.trial import BATCH, FEW, RATES, SURE, Trial, Untried, head_rate
+from headstart.selection.trial import BATCH, FEW, RATES, Trial, Untried, head_rate
 
 Distance = Literal["near", "far", "unknown"]
 
@@ -25,9 +25,7 @@ GAINS: Mapping[Distance, tuple[float, float]] = {"near": (0.005, 0.015), "far": 
 are near, digits and MRI slices far."""
 STEPS: Mapping[Distance, float] = {"near": 4.0, "far": 8.0, "unknown": 6.0}
 """Optimizer steps of a full fine-tuning, for each root of the number of training images; as in the benchmark."""
-SHORT_TRIAL = 0.7
-"""Share of the gain that a trial of a few steps was seen to reach."""
-LEAST_WEIGHT = 0.1
+LEAST_WEIGHT = 0.15
 """Share that a trial must have in what is expected, to be worth its time."""
 UNTRIED: Mapping[Untried | None, str] = {
     "few": "so few images could not tell here", "time": "the time was up before a trial could tell here",
@@ -125,10 +123,10 @@ def gain(basis: Basis) -> tuple[float, float]:
     """
     mean, spread = GAINS[basis.distance]
     if basis.trial is not None:
+        # In fewer steps, but on fewer images, where there is more to gain: its gain is taken for the whole one's.
         best = basis.trial.best
-        seen, error = best.gain / SHORT_TRIAL, best.error / SHORT_TRIAL
-        weight = spread**2 / (spread**2 + error**2)
-        mean, spread = mean + weight * (seen - mean), spread * math.sqrt(1 - weight)
+        weight = spread**2 / (spread**2 + best.error**2)
+        mean, spread = mean + weight * (best.gain - mean), spread * math.sqrt(1 - weight)
     room = 1 - basis.accuracy
     return min(mean, 0.7 * room), min(spread, 0.5 * room + 0.005)
 
@@ -140,7 +138,7 @@ def worth_trying(distance: Distance, accuracy: float, images: int) -> bool:
     """
     if images >= FEW:
         return True
-    error = math.sqrt((1 - accuracy + 1 / images) / images) / SHORT_TRIAL
+    error = math.sqrt((1 - accuracy + 1 / images) / images)
     _, spread = GAINS[distance]
     return spread**2 >= LEAST_WEIGHT * (spread**2 + error**2)
 
@@ -154,18 +152,13 @@ def unproven(basis: Basis) -> bool:
     if basis.trial is not None and not basis.trial.helped:
         return True
     mean, spread = gain(basis)
-    return (basis.trial is None or not tells(basis.trial)) and mean < spread
-
-
-def tells(trial: Trial) -> bool:
-    """Return whether the best short fine-tuning differs from the probe by more than chance."""
-    return abs(trial.best.gain) >= SURE * trial.best.error
+    return (basis.trial is None or not basis.trial.best.sure) and mean < spread
 
 
 def rate_for(basis: Basis) -> float:
     """Return the learning rate of the backbone: the better one of the trial, the lowest where none did any good."""
     if basis.trial is None:
-        return {"near": RATES[0]}.get(basis.distance, 5e-4)
+        return {"near": min(RATES)}.get(basis.distance, RATES[0])
     return basis.trial.best.rate if basis.trial.helped else min(arm.rate for arm in basis.trial.arms)
 
 
@@ -248,7 +241,7 @@ def why_gain(basis: Basis, expected: float) -> str:
     trial = basis.trial
     if trial is None:
         return f"{said}, from other data sets"
-    chance = ", and validation liked none" if not trial.helped else "" if tells(trial) else ", within chance"
+    chance = ", and validation liked none" if not trial.helped else "" if trial.best.sure else ", within chance"
     return f"{said} (fine-tuning on other data sets: {_points(*GAINS[basis.distance])}; a short one here: " \
            f"{_points(trial.best.gain, trial.best.error)}{chance})"
 

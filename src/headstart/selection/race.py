@@ -136,8 +136,9 @@ def _visit(runner: Runner, pool: Pool, rows: np.ndarray, labels: np.ndarray, sco
         features = pool.features(backbone, rows, _quiet(listen))
         part = pool.images.subset(rows)
         seen = Seen(features, labels[rows], len(part.classes), source_probabilities(backbone, features), part.groups())
-        runner.cost = runner.cost or measure(backbone, [sample.source for sample in part.samples[:4]],
-                                             device=choose_device(pool.job.device), listen=_quiet(listen))
+        runner.cost = runner.cost or measure(
+            backbone, [sample.source for sample in part.samples[:4]], images=len(pool.dataset),
+            device=choose_device(pool.job.device), listen=_quiet(listen))
         runner.before = (runner.images, runner.evidence, runner.scores)
         runner.evidence = judge(seen, score=score, gmacs=runner.cost.gmacs, seed=pool.job.seed)
         runner.scores = other_scores(seen, others, lambda said: listen(Note(f"{name}: {said}", "warning")))
