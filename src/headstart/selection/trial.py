@@ -43,8 +43,8 @@ SURE = 2.0
 """Standard errors beyond which a trial tells something."""
 STEPS, BATCH = 40, 16
 RATES = (3e-4, 1e-4, 1e-3)
-"""Learning rates of the backbone: the one that harms least wherever it is wrong, a lower one to try next where it did no
-clear good, a higher one where it did. In docs/benchmarks.md photos want the lower two, drawings the higher two."""
+"""Learning rates of the backbone: the one that harms least wherever it is wrong, a lower one to try next where it did
+no clear good, a higher one where it did. In docs/benchmarks.md photos want the lower two, drawings the higher two."""
 STEP = "trial"
 Untried = Literal["few", "time", "settled"]
 """Why there is no trial: the images, or their groups, are too few to tell anything; the time was up before it; the
