@@ -7,6 +7,7 @@ from headstart.selection.advice import Advice
 from headstart.selection.advice_page import sentences
 from headstart.selection.nearness import Nearness
 from headstart.selection.options import Option
+from headstart.selection.trial import Arm, Trial
 from tests.selection.test_ranking import ranked, ranking
 
 PROBE = Option("probe", "linear probe", "it must be beaten", [{"method": "probe"}], 0.711, 0.6, 0.8, 3.0)
@@ -20,6 +21,8 @@ def test_of_several_labels_an_image_the_share_is_that_of_the_labels():
     assert "labels" not in sentences(ADVICE)[1]
     assert "Expected share of right labels 71.1%" in several.why()
     two = ranking(candidates=(ranked("a", 1), ranked("b", 2)))
+    trial = Trial(60, 60, 0.8, (Arm(3e-4, 0.02, 0.03, 0.0),), 0.1)
+    assert "on the labels of 60 images" in advising._trial_fact(trial, "the labels of ").found
     assert "of the labels of " in advising._backbone_reason(replace(two, multilabel=True), "auto")
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from headstart.errors import ConfigError
+from headstart.errors import ConfigError, HeadstartError
 from headstart.selection.candidates import Wanted, find_candidates
 
 
@@ -28,6 +28,13 @@ def test_a_file_of_weights_passes_the_filters_and_what_they_leave_out_is_told_of
     assert [item.name for item in find_candidates(wanted, listen=said.append)] == [alive]
     assert said[0].text.startswith("vgg16: named, and left out by")
     assert said[0].level == "warning"
+
+
+def test_where_the_weights_of_none_that_is_named_are_there_no_image_is_read(alive, tmp_path):
+    missing = f"{alive.partition('@')[0]}@{tmp_path / 'none.pth'}"
+    with pytest.raises(HeadstartError, match=r"none\.pth"):
+        names(backbones=(missing,))
+    assert names(backbones=(missing, alive)) == sorted([missing, alive])
 
 
 def test_each_model_is_tried_at_each_size_its_own_by_its_plain_name():

@@ -152,6 +152,13 @@ def test_what_other_data_sets_gained_and_what_is_expected_with_the_trial_are_tol
                                   "5.0; a short one here: -5.0 ± 4.3, within chance)")
 
 
+def test_a_clearly_lower_loss_tells_where_the_accuracy_is_not_worse():
+    assert Arm(3e-4, 0.02, 0.03, -0.10, loss_error=0.04).sure
+    assert not Arm(3e-4, 0.02, 0.03, -0.10, loss_error=0.06).sure
+    assert not Arm(3e-4, -0.02, 0.03, -0.10, loss_error=0.04).sure
+    assert Arm(3e-4, -0.07, 0.03, -0.10, loss_error=0.04).sure
+
+
 def test_the_interval_holds_what_the_held_out_images_show_as_often_as_it_says():
     rng = np.random.default_rng(0)
     judged, held_out = 204, 51

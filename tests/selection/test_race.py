@@ -11,6 +11,7 @@ from headstart.events import Note, silent
 from headstart.scores.score import SCORES
 from headstart.selection import race as racing
 from headstart.selection.candidates import Candidate, Wanted, find_candidates
+from headstart.selection.costs import Cost
 from headstart.selection.evidence import Evidence
 from headstart.selection.race import Runner, heats, survivors
 from headstart.selection.rank import rank
@@ -103,6 +104,15 @@ def test_a_heat_that_not_all_could_finish_decides_nothing(alive, other, monkeypa
                  remaining=lambda: next(left, 0.0))
     assert [item.images for item in found.candidates] == [24, 24]
     assert not any(item.eliminated for item in found.candidates)
+
+
+def test_a_heat_that_would_outlast_the_time_is_not_begun(alive, other, monkeypatch, tmp_path):
+    monkeypatch.setattr(racing, "FIRST", 24)
+    monkeypatch.setattr(racing, "measure", lambda *words, **names: Cost(1, 1.0, images_per_second=1.0, training_mb=1.0))
+    candidates = find_candidates(Wanted(backbones=(alive, other), sizes=(32,)))
+    pool = pool_on(write_data(tmp_path / "d", each=40))
+    found = rank(pool, candidates, listen=silent, remaining=lambda: 30.0)
+    assert [item.images for item in found.candidates] == [24, 24]
 
 
 def test_a_heat_that_is_taken_back_takes_its_scores_along():

@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
+import pytest
+
 from headstart.errors import DivergedError
 from headstart.events import silent
 from headstart.methods.finetune import Finetune
 from headstart.selection.candidates import load
-from headstart.selection.trial import FEW, Arm, Trial, short_tuning
+from headstart.selection.trial import FEW, Arm, Trial, _Course, short_tuning
 from tests.selection.small import pool_on, write_data
 
 GENTLE, RUINOUS = 1e-6, 0.9
@@ -60,6 +63,17 @@ def test_a_rate_that_clearly_loses_on_the_first_third_is_not_tried_on_the_others
     monkeypatch.setattr("headstart.selection.trial.SURE", 0.5)
     tried(data, alive, (GENTLE, RUINOUS))
     assert rates == [GENTLE, RUINOUS, GENTLE, GENTLE]
+
+
+@pytest.mark.parametrize(("change", "worse", "second"), [(-0.5, False, 1e-3), (0.0, False, 1e-4), (0.5, False, 1e-4),
+                                                         (-0.5, True, 1e-4)])
+def test_the_next_rate_is_higher_where_the_first_has_a_clearly_lower_loss_and_lower_elsewhere(change, worse, second):
+    course = _Course("none")
+    rates = course.wanted((3e-4, 1e-4, 1e-3))
+    assert next(rates) == 3e-4
+    right, loss = np.ones(60), np.linspace(0.9, 1.1, 60)
+    course._tried[3e-4] = [((right, loss), (right, loss + change), worse)]
+    assert list(rates) == [second]
 
 
 def test_where_hardly_any_image_could_be_held_out_nothing_is_tried(tmp_path, alive):

@@ -168,7 +168,7 @@ def _facts(pool: Pool, ranking: Ranking, near: Nearness, distance: Distance, ahe
     if ahead is not None:
         facts.append(_labels_fact(ahead))
     if trial is not None:
-        facts.append(_trial_fact(trial))
+        facts.append(_trial_fact(trial, "the labels of " if ranking.multilabel else ""))
     facts.append(Fact("speed here", f"{best.images_per_second:.0f} images a second read, "
                       f"{1 / basis.seconds_per_image:.0f} trained", f"{basis.images} training images an epoch: "
                       f"{basis.images * basis.seconds_per_image:.0f} s"))
@@ -177,12 +177,13 @@ def _facts(pool: Pool, ranking: Ranking, near: Nearness, distance: Distance, ahe
     return facts
 
 
-def _trial_fact(trial: Trial) -> Fact:
+def _trial_fact(trial: Trial, what: str) -> Fact:
+    """what: stands before the images where not they but their labels are right or wrong."""
     arms = ", ".join(f"{arm.gain:+.1%} at rate {arm.rate:g}" + (" (validation liked its start better)" if arm.worse
                                                                   else "") for arm in trial.arms)
     best = trial.best
-    return Fact("short fine-tuning", f"{arms} against the probe's {trial.probe:.1%} on {trial.held_out} images (give "
-                f"or take {best.error:.1%})",
+    return Fact("short fine-tuning", f"{arms} against the probe's {trial.probe:.1%} on {what}{trial.held_out} images "
+                f"(give or take {best.error:.1%})",
                 "no rate did any good: nothing here speaks for fine-tuning" if not trial.helped else
                 "within chance: too few images to tell" if not best.sure else
                 "training moves the features the right way" if best.gain > 0 else "the features are good as they are")

@@ -8,7 +8,7 @@ from functools import partial
 
 from headstart.backbones import resolve
 from headstart.backbones.backbone import Backbone, BackboneSpec
-from headstart.errors import ConfigError
+from headstart.errors import ConfigError, HeadstartError
 from headstart.events import Listen, Note, silent
 
 Build = Callable[[], tuple[Backbone, str]]
@@ -50,7 +50,8 @@ def find_candidates(wanted: Wanted, *, channels: int = 3, fit: str | None = None
     """Return the candidates, those with the higher published accuracy first.
 
     A model that is named and left out by another wish is told of.
-    Raises ConfigError for an unknown name or source, or where nothing fits.
+    Raises ConfigError for an unknown name or source, or where nothing fits; HeadstartError where models are named and
+    the weights of none of them can be had.
     """
     free = wanted == Wanted(sizes=wanted.sizes)
     if wanted.backbones:
@@ -69,10 +70,24 @@ def find_candidates(wanted: Wanted, *, channels: int = 3, fit: str | None = None
                           "--license, --source or --available" +
                           (", which hold for those named with --backbones, too." if wanted.backbones else
                            ", or name some with --backbones."))
+    if wanted.backbones:
+        _require_one(specs)
     once = {spec.architecture: spec for spec in specs}.values()
     specs = sorted(once, key=lambda spec: (-(spec.top1 or 0.0), spec.architecture))
     return [_candidate(spec, size, channels, fit, tuple(allow_licenses))
             for spec in specs for size in wanted.sizes or (None,)]
+
+
+def _require_one(specs: Sequence[BackboneSpec]) -> None:
+    """Raise what stands in the way of the first where the weights of none can be had, before any image is read."""
+    failures = []
+    for spec in specs:
+        try:
+            resolve.require(spec.architecture)
+            return
+        except HeadstartError as error:
+            failures.append(error)
+    raise failures[0]
 
 
 def _candidate(spec: BackboneSpec, size: int | None, channels: int, fit: str | None,

@@ -85,7 +85,7 @@ def race(runners: Sequence[Runner], pool: Pool, *, most: int, score: str, others
         # Those with the same input one after the other, so that its pictures need be in memory only meanwhile.
         for _, group in groupby(sorted(alive, key=_input), key=_input):
             for runner in group:
-                if remaining() <= 0:
+                if remaining() <= _least_seconds(runner, size):
                     runner.failure = runner.failure or ("" if runner.evidence else "not tried: the time was up")
                     continue
                 _visit(runner, pool, np.sort(order[:size]), labels, score, others, listen)
@@ -102,6 +102,11 @@ def race(runners: Sequence[Runner], pool: Pool, *, most: int, score: str, others
             runner.sent_off = runner not in alive
         if remaining() <= 0 or not alive:
             break
+
+
+def _least_seconds(runner: Runner, size: int) -> float:
+    """Return the seconds that reading the images of a heat takes a runner at the least; 0 before its first heat."""
+    return 0.0 if runner.cost is None else (size - runner.images) / runner.cost.images_per_second
 
 
 def _take_back(runners: Sequence[Runner], size: int) -> None:

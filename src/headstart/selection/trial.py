@@ -76,7 +76,7 @@ class Arm:
 
         The loss tells earlier: it counts how far each answer moved, where accuracy counts those that changed sides.
         """
-        return abs(self.gain) >= SURE * self.error or (self.gain > 0 and self.loss <= -SURE * self.loss_error)
+        return abs(self.gain) >= SURE * self.error or (self.gain > 0 and self.loss < -SURE * self.loss_error)
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class _Course:
                 yield rate
         if len(self._tried) == 1 and len(rates) > 1:
             first = self.arm(rates[0])
-            yield rates[-1] if not first.worse and first.loss <= -SURE * first.loss_error else rates[1]
+            yield rates[-1] if not first.worse and first.loss < -SURE * first.loss_error else rates[1]
 
     def _lost(self, rate: float) -> bool:
         arm = self.arm(rate)
