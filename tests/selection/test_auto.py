@@ -179,6 +179,26 @@ def test_at_another_size_the_classifier_is_asked_at_its_own_and_no_unused_number
         "the pretrained classifier is 25% sure of its answers (entropy 100%)"
 
 
+def test_where_the_first_has_no_classifier_the_next_that_has_one_is_asked(data, alive, other, monkeypatch):
+    load = advising._load
+
+    def loaded(pool, item):
+        backbone, note = load(pool, item)
+        if item.architecture == alive:
+            backbone.classifier = None
+        return backbone, note
+
+    monkeypatch.setattr(advising, "_load", loaded)
+    pool = pool_on(data, image_size=48)
+    found = ranking(candidates=tuple(ranked(name, place, own_size=False, size=48)
+                                     for place, name in enumerate([alive, other], 1)))
+    backbone, _ = advising._load(pool, found.best)
+    listen, rows = lambda event: None, np.arange(20)
+    features = pool.features(backbone, rows, listen)
+    assert advising._nearness(pool, found, backbone, features, rows, lambda: 1e9).confidence is not None
+    assert advising._nearness(pool, found, backbone, features, rows, lambda: 0.0).confidence is None
+
+
 def test_more_labels_are_compared_on_one_curve_so_that_no_rise_is_told_as_a_loss():
     # The last measured point (0.772) lies above the curve, as one of a few folds may.
     curve = Curve(np.array([40, 80, 160]), np.array([[0.68] * 4, [0.71] * 4, [0.772] * 4]), 40, np.zeros((3, 2)))

@@ -115,8 +115,8 @@ def _nearness(pool: Pool, ranking: Ranking, backbone: Backbone, features: np.nda
               remaining: Callable[[], float]) -> Nearness:
     """Return the nearness by the best backbone, or by the next one whose classifier came along at its own size.
 
-    Where none was ranked at its own size, the best one looks at LOOKED of the images again at its own: at another
-    size the classifier is less sure of any image.
+    Where none was ranked at its own size, the first that has a classifier looks at LOOKED of the images again at its
+    own: at another size the classifier is less sure of any image.
     """
     source = source_probabilities(backbone, features)
     if source is not None and ranking.best.own_size:
@@ -127,12 +127,13 @@ def _nearness(pool: Pool, ranking: Ranking, backbone: Backbone, features: np.nda
             if other.classifier is not None:
                 theirs = pool.features(other, rows, lambda event: None)
                 return nearness(other, theirs, source_probabilities(other, theirs))
-    if source is None or remaining() <= 0:
-        return nearness(backbone, features, None)
-    own, _ = _load(pool, replace(ranking.best, own_size=True))
     some = rows[np.unique(np.linspace(0, len(rows) - 1, min(LOOKED, len(rows))).astype(int))]
-    theirs = pool.features(own, some, lambda event: None)
-    return nearness(own, theirs, source_probabilities(own, theirs))
+    for item in ranking.candidates if remaining() > 0 else ():
+        own, _ = _load(pool, replace(item, own_size=True))
+        if own.classifier is not None:
+            theirs = pool.features(own, some, lambda event: None)
+            return nearness(own, theirs, source_probabilities(own, theirs))
+    return nearness(backbone, features, None)
 
 
 def _backbone_reason(ranking: Ranking, asked: str) -> str:
