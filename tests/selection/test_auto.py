@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import headstart as hs
+from headstart.backbones.timm_backbone import TimmBackbone
 from headstart.errors import ConfigError
 from headstart.events import Note
 from headstart.features import store
@@ -165,6 +167,7 @@ def test_at_another_size_the_classifier_is_asked_at_its_own_and_no_unused_number
         asked.append((backbone.spec.preprocessing.size, len(features)))
         return np.full((len(features), 4), 0.25)
 
+    monkeypatch.setattr(TimmBackbone, "classifier", property(lambda backbone: torch.nn.Identity()))
     monkeypatch.setattr(advising, "source_probabilities", answers)
     monkeypatch.setattr(advising, "LOOKED", 5)
     pool = pool_on(data, backbone=alive, image_size=48)
@@ -180,15 +183,8 @@ def test_at_another_size_the_classifier_is_asked_at_its_own_and_no_unused_number
 
 
 def test_where_the_first_has_no_classifier_the_next_that_has_one_is_asked(data, alive, other, monkeypatch):
-    load = advising._load
-
-    def loaded(pool, item):
-        backbone, note = load(pool, item)
-        if item.architecture == alive:
-            backbone.classifier = None
-        return backbone, note
-
-    monkeypatch.setattr(advising, "_load", loaded)
+    monkeypatch.setattr(TimmBackbone, "classifier", property(
+        lambda backbone: None if backbone.spec.architecture == alive else torch.nn.Linear(backbone.width, 4)))
     pool = pool_on(data, image_size=48)
     found = ranking(candidates=tuple(ranked(name, place, own_size=False, size=48)
                                      for place, name in enumerate([alive, other], 1)))
