@@ -68,7 +68,7 @@ def test_a_rate_that_clearly_loses_on_the_first_third_is_not_tried_on_the_others
 @pytest.mark.parametrize(("change", "worse", "second"), [(-0.5, False, 1e-3), (0.0, False, 1e-4), (0.5, False, 1e-4),
                                                          (-0.5, True, 1e-4)])
 def test_the_next_rate_is_higher_where_the_first_has_a_clearly_lower_loss_and_lower_elsewhere(change, worse, second):
-    course = _Course("none")
+    course = _Course("none", 40)
     rates = course.wanted((3e-4, 1e-4, 1e-3))
     assert next(rates) == 3e-4
     right, loss = np.ones(60), np.linspace(0.9, 1.1, 60)

@@ -105,7 +105,7 @@ def race(runners: Sequence[Runner], pool: Pool, *, most: int, score: str, others
 
 
 def _least_seconds(runner: Runner, size: int) -> float:
-    """Return the seconds that reading the images of a heat takes a runner at the least; 0 before its first heat."""
+    """Return the seconds that reading the new images of a heat takes a runner, if none is kept; 0 before its first."""
     return 0.0 if runner.cost is None else (size - runner.images) / runner.cost.images_per_second
 
 

@@ -129,7 +129,8 @@ def short_tuning(pool: Pool, backbone: Backbone, *, augment: str, listen: Listen
     fresh = Model.fresh(backbone, task, part.classes, preprocessing=backbone.spec.preprocessing)
     began = time.monotonic()
     listen(Started(STEP, min(2, len(rates)) * len(parts), "short fine-tunings"))
-    course, told = _Course(augment), 0
+    # Few images are seen often enough in half the steps, and there are three trainings of each rate.
+    course, told = _Course(augment, STEPS if len(parts) == 1 else STEPS // 2), 0
     with tempfile.TemporaryDirectory() as folder:
         # What the short trainings tell of themselves is no news of the run that may follow.
         context = Context(listen=silent, seed=pool.job.seed, features=pool.store, workspace=Path(folder),
@@ -157,8 +158,8 @@ def _splits(part: Dataset, rest: np.ndarray, left: np.ndarray, seed: int) -> Spl
 class _Course:
     """The short fine-tunings so far, by their rate."""
 
-    def __init__(self, augment: str) -> None:
-        self._augment = augment
+    def __init__(self, augment: str, steps: int) -> None:
+        self._augment, self._length = augment, steps
         self._tried: dict[float, list[tuple[Judged, Judged | None, bool]]] = {}
         self._seconds, self._steps = 0.0, 0.0
 
@@ -176,9 +177,9 @@ class _Course:
         return arm.gain <= -SURE * arm.error
 
     def run(self, rate: float, probe: Model, before: Judged, splits: Splits, context: Context) -> None:
-        """Fine-tune the probe for STEPS steps, and keep what came of it. before: what the probe makes of the test."""
+        """Fine-tune the probe for as many steps, and keep what came of it. before: what the probe makes of the test."""
         images = len(splits.train)
-        epochs = max(1, round(STEPS * BATCH / images))
+        epochs = max(1, round(self._length * BATCH / images))
         began = time.monotonic()
         method = Finetune.parse({"epochs": epochs, "batch_size": BATCH, "lr_backbone": rate,
                                  "lr_head": head_rate(rate), "augment": self._augment})
