@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import tempfile
 import time
 from collections import defaultdict
@@ -130,7 +131,8 @@ def table(found: list[dict[str, Any]]) -> str:
     lines = ["| set | labels a class | best of all, by validation (by test) | auto | regret | always fine-tune | "
              "always probe | time, share of all | auto took |", "|---|---|---|---|---|---|---|---|---|"]
     regrets: dict[str, list[float]] = defaultdict(list)
-    for (name, images), members in groups.items():
+    for (name, images), members in sorted(groups.items(),
+                                          key=lambda item: (item[0][1] or math.inf, NAMES.index(item[0][0]))):
         auto = next((row for row in members if row["method"] == AUTO), None)
         others = [row for row in members if row["method"] != AUTO]
         if auto is None or len(others) < everything:
