@@ -25,11 +25,11 @@ from typing import Any
 import numpy as np
 import torch
 from side_by_side import methods
-from side_by_side.measure import commit
+from side_by_side.measure import accuracy, commit
 from side_by_side.results import append_row, put_table, read_rows
 from side_by_side.sets import SETS, draw, most, parts
 
-from headstart.adaptation import Adapted, adapt_all
+from headstart.adaptation import adapt_all
 from headstart.backbones.resolve import choose, search
 from headstart.data.dataset import Dataset, Splits
 from headstart.data.splits import split
@@ -104,8 +104,8 @@ def measure(cell: Cell, threads: int) -> dict[str, Any]:
         chain = adapt_all(job.model_copy(update={"baselines": ()}), model, splits, work=Path(folder), listen=silent,
                           remaining=lambda: float("inf"))
         spent, seconds = time.process_time() - began, time.perf_counter() - clock
-    return {**dataclasses.asdict(cell), "accuracy": round(_accuracy(chain[-1], splits.test), 4),
-            "val_accuracy": round(_accuracy(chain[-1], splits.val), 4), "cpu_seconds": round(spent, 2),
+    return {**dataclasses.asdict(cell), "accuracy": accuracy(chain[-1].model, splits.test),
+            "val_accuracy": accuracy(chain[-1].model, splits.val), "cpu_seconds": round(spent, 2),
             "choosing_cpu_seconds": round(chosen, 2), "seconds": round(seconds, 2), "chosen_backbone": job.backbone,
             "chosen_method": job.model_dump(mode="json")["method"][-1], "train": len(splits.train),
             "test": len(splits.test), "threads": threads, "commit": commit()}
@@ -114,11 +114,6 @@ def measure(cell: Cell, threads: int) -> dict[str, Any]:
 def _course(images: int | None) -> int | None:
     """Return the number of labels whose course of training is the nearest one known."""
     return None if images is None else 10 if images < 30 else 50
-
-
-def _accuracy(item: Adapted, part: Dataset) -> float:
-    logits = item.model.logits([sample.source for sample in part.samples])
-    return float((logits.argmax(axis=1) == part.labels()).mean())
 
 
 def table(found: list[dict[str, Any]]) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from side_by_side.measure import commit
+from side_by_side.measure import accuracy, commit
 from side_by_side.sets import SETS, Parts, draw, parts
 
 from headstart.adaptation import adapt_all
@@ -145,13 +145,8 @@ def _trained(cell: Cell, splits: Splits, rate: float) -> dict[str, Any]:
                           remaining=lambda: float("inf"))
         spent, seconds = time.process_time() - began, time.perf_counter() - clock
     models = {item.name: item.model for item in chain}
-    return {"lr_backbone": rate, "epochs": epochs, "probe": _accuracy(models["probe"], splits.test),
-            "accuracy": _accuracy(models["finetune"], splits.test),
-            "val_accuracy": _accuracy(models["finetune"], splits.val), "cpu_seconds": round(spent, 2),
+    return {"lr_backbone": rate, "epochs": epochs, "probe": accuracy(models["probe"], splits.test),
+            "accuracy": accuracy(models["finetune"], splits.test),
+            "val_accuracy": accuracy(models["finetune"], splits.val), "cpu_seconds": round(spent, 2),
             "seconds": round(seconds, 2), "size": model.preprocessing.size,
             "parameters": model.backbone.spec.parameters, "width": model.backbone.width}
-
-
-def _accuracy(model: Model, part: Dataset) -> float:
-    logits = model.logits([sample.source for sample in part.samples])
-    return round(float((logits.argmax(axis=1) == part.labels()).mean()), 4)

@@ -103,6 +103,12 @@ def parameters(cell: Cell, model: Model, heard: Sequence[Event]) -> dict[str, in
     return {"trained": said[-1] if alone is None else alone, "parameters": total}
 
 
+def accuracy(model: Model, part: Dataset) -> float:
+    """Return the share of images that a model is right on, to four digits."""
+    logits = model.logits([sample.source for sample in part.samples])
+    return round(float((logits.argmax(axis=1) == part.labels()).mean()), 4)
+
+
 def commit() -> str:
     """Return the commit of the code, with a mark where files have changed since."""
     def git(*words: str) -> str:

@@ -22,7 +22,8 @@ def test_of_several_labels_an_image_the_share_is_that_of_the_labels():
     assert "Expected share of right labels 71.1%" in several.why()
     two = ranking(candidates=(ranked("a", 1), ranked("b", 2)))
     trial = Trial(60, 60, 0.8, (Arm(3e-4, 0.02, 0.03, 0.0),), 0.1)
-    assert "on the labels of 60 images" in advising._trial_fact(trial, "the labels of ").found
+    words = replace(two, multilabel=True).counted(60)
+    assert "on the labels of 60 images" in advising._trial_fact(trial, words).found
     assert "of the labels of " in advising._backbone_reason(replace(two, multilabel=True), "auto")
 
 

@@ -121,17 +121,15 @@ def _nearness(pool: Pool, ranking: Ranking, backbone: Backbone, features: np.nda
     source = source_probabilities(backbone, features)
     if source is not None and ranking.best.own_size:
         return nearness(backbone, features, source)
-    for item in ranking.candidates:
-        if item.own_size and not item.eliminated:
-            other, _ = _load(pool, item)
-            if other.classifier is not None:
-                theirs = pool.features(other, rows, lambda event: None)
-                return nearness(other, theirs, source_probabilities(other, theirs))
     some = rows[np.unique(np.linspace(0, len(rows) - 1, min(LOOKED, len(rows))).astype(int))]
-    for item in ranking.candidates if remaining() > 0 else ():
+    # Those that have looked at the images at their own size come first: their features are kept.
+    for kept, item in sorted(((item.own_size and not item.eliminated, item) for item in ranking.candidates),
+                             key=lambda pair: not pair[0]):
+        if not kept and remaining() <= 0:
+            break
         own, _ = _load(pool, replace(item, own_size=True))
         if own.classifier is not None:
-            theirs = pool.features(own, some, lambda event: None)
+            theirs = pool.features(own, rows if kept else some, lambda event: None)
             return nearness(own, theirs, source_probabilities(own, theirs))
     return nearness(backbone, features, None)
 
@@ -169,7 +167,7 @@ def _facts(pool: Pool, ranking: Ranking, near: Nearness, distance: Distance, ahe
     if ahead is not None:
         facts.append(_labels_fact(ahead))
     if trial is not None:
-        facts.append(_trial_fact(trial, "the labels of " if ranking.multilabel else ""))
+        facts.append(_trial_fact(trial, ranking.counted(trial.held_out)))
     facts.append(Fact("speed here", f"{best.images_per_second:.0f} images a second read, "
                       f"{1 / basis.seconds_per_image:.0f} trained", f"{basis.images} training images an epoch: "
                       f"{basis.images * basis.seconds_per_image:.0f} s"))
@@ -178,12 +176,12 @@ def _facts(pool: Pool, ranking: Ranking, near: Nearness, distance: Distance, ahe
     return facts
 
 
-def _trial_fact(trial: Trial, what: str) -> Fact:
-    """what: stands before the images where not they but their labels are right or wrong."""
+def _trial_fact(trial: Trial, held_out: str) -> Fact:
+    """held_out: what it was judged by, in words."""
     arms = ", ".join(f"{arm.gain:+.1%} at rate {arm.rate:g}" + (" (validation liked its start better)" if arm.worse
                                                                   else "") for arm in trial.arms)
     best = trial.best
-    return Fact("short fine-tuning", f"{arms} against the probe's {trial.probe:.1%} on {what}{trial.held_out} images "
+    return Fact("short fine-tuning", f"{arms} against the probe's {trial.probe:.1%} on {held_out} "
                 f"(give or take {best.error:.1%})",
                 "no rate did any good: nothing here speaks for fine-tuning" if not trial.helped else
                 "within chance: too few images to tell" if not best.sure else

@@ -85,7 +85,11 @@ class Ranking:
     @property
     def judged_on(self) -> str:
         """Return of what the probe of the first candidate is right in a share, in words."""
-        return f"{'the labels of ' if self.multilabel else ''}{self.best.images} images"
+        return self.counted(self.best.images)
+
+    def counted(self, images: int) -> str:
+        """Return what is right or wrong of so many images, in words: they, or for multi-label their labels."""
+        return f"{'the labels of ' if self.multilabel else ''}{images} images"
 
     @property
     def best(self) -> Ranked:

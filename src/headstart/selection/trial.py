@@ -165,9 +165,7 @@ class _Course:
 
     def wanted(self, rates: Sequence[float]) -> Iterator[float]:
         """Yield the rates to try on a third: the first and the one that it points to, but none that clearly lost."""
-        for rate in rates[:1] if not self._tried else list(self._tried):
-            if rate not in self._tried or not self._lost(rate):
-                yield rate
+        yield from [rate for rate in self._tried if not self._lost(rate)] if self._tried else rates[:1]
         if len(self._tried) == 1 and len(rates) > 1:
             first = self.arm(rates[0])
             yield rates[-1] if not first.worse and first.loss < -SURE * first.loss_error else rates[1]
