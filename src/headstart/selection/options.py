@@ -31,6 +31,9 @@ UNTRIED: Mapping[Untried | None, str] = {
     "few": "so few images could not tell here", "time": "the time was up before a trial could tell here",
     "settled": "the probe makes too few mistakes to tell here", None: "no trial told here"}
 """What the lack of a trial means for the question whether fine-tuning gains anything."""
+LIKELY = 0.67
+"""Deviations above 0 from which a gain is likely: odds of three to one. The way back that validation chooses (wise-ft)
+bounds what is lost where it does not come."""
 WORTH = 0.003
 """Gain for which a minute of training is worth its while."""
 
@@ -146,13 +149,12 @@ def worth_trying(distance: Distance, accuracy: float, images: int) -> bool:
 def unproven(basis: Basis) -> bool:
     """Return whether nothing here speaks for fine-tuning: then the probe is advised.
 
-    So it is where validation liked no rate, or no trial could tell and what other data sets gained is no more than
-    what that may be off.
+    So it is where validation liked no rate, or no trial could tell and the gain that is expected is not LIKELY.
     """
     if basis.trial is not None and not basis.trial.helped:
         return True
     mean, spread = gain(basis)
-    return (basis.trial is None or not basis.trial.best.sure) and mean < spread
+    return (basis.trial is None or not basis.trial.best.sure) and mean < LIKELY * spread
 
 
 def rate_for(basis: Basis) -> float:
