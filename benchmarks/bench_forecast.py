@@ -72,7 +72,8 @@ def measure(found: ImageSet, backbone: str) -> Iterator[dict[str, Any]]:
 
 def foretold(row: dict[str, Any]) -> dict[str, Any]:
     """Return the row of a curve with its forecast."""
-    curve = Curve(np.array(row["sizes"]), np.array(row["accuracy"]), row["held_out"], np.zeros((len(row["sizes"]), 1)))
+    curve = Curve(np.array(row["sizes"]), np.array(row["accuracy"]), row["held_out"], np.zeros((len(row["sizes"]), 1)),
+                  different=row["images"])
     ahead = forecast(curve, seed=row["seed"])
     assert ahead is not None, "three points"
     point = ahead.at(float(row["target"]))

@@ -64,14 +64,14 @@ class Interrupted(HeadstartError):
         self.exit_code = 128 + signal_number
 
 
-def nearest(word: str, choices: Iterable[str]) -> str:
-    """Return ` Did you mean "x"? Choices: ...` for an unknown word; part of an error message."""
+def nearest(word: str, choices: Iterable[str], *, shown: int = 30) -> str:
+    """Return ` Did you mean "x"? Choices: ...` for an unknown word, with so many choices; part of an error message."""
     names = sorted(choices)
     by_lower = {name.lower(): name for name in names}
     close = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.5)
     hint = f' Did you mean "{by_lower[close[0]]}"?' if close else ""
-    shown = ", ".join(names[:30]) + (f", ... ({len(names)} in all)" if len(names) > 30 else "")
-    return f"{hint} Choices: {shown}." if names else hint
+    some = ", ".join(names[:shown]) + (f", ... ({len(names)} in all)" if len(names) > shown else "")
+    return f"{hint} Choices: {some}." if names else hint
 
 
 def listed(items: Sequence[object], *, shown: int = 5) -> str:

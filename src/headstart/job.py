@@ -16,9 +16,9 @@ from headstart.catalog import Catalog
 from headstart.configuration import override, read_yaml, to_yaml
 from headstart.data.slices import ChosenSlices, Slices
 from headstart.detectors.detector import DETECTORS, ChosenDetector
-from headstart.errors import ConfigError
+from headstart.errors import ConfigError, nearest
 from headstart.methods.method import Method
-from headstart.part import Part, Words, words
+from headstart.part import NamedError, Part, Words, words
 from headstart.past_runs import RunPath
 from headstart.segmenters.segmenter import ChosenSegmenter
 
@@ -40,10 +40,13 @@ def _answering(chain: tuple[Method, ...], on_overfit: str | None) -> tuple[Metho
 def _as_methods(values: Sequence[Any]) -> list[Any]:
     """Take the name of an alignment as that of the method which trains with it: `dann` as align with dann.
 
-    Several after each other are one training with their sum, as `cdan,mcc`.
+    Several after each other are one training with their sum, as `cdan,mcc`. Raises NamedError for a name of neither.
     """
     found: list[Any] = []
+    choices = {*METHODS.names(), *ALIGNMENTS.names()}
     for value in values:
+        if isinstance(value, str) and value not in choices:
+            raise NamedError(f'unknown method "{value}".' + nearest(value, choices, shown=len(choices)))
         if not (isinstance(value, str) and value in ALIGNMENTS.names() and value not in METHODS.names()):
             found.append(value)
         elif found and isinstance(found[-1], dict) and found[-1].get("method") == "align" and "by_name" in found[-1]:

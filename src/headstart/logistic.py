@@ -178,5 +178,7 @@ def _refit(estimator: Any, features: np.ndarray, targets: np.ndarray, weights: n
     # 15 times longer waiting for each other than computing (1,000 x 1,280 on 2 cores: 2 s a penalty, 0.13 s with one).
     with _threads().limit(limits=1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # reported by the return value
+        # Many classes of few images are what this is for, and labels of int are no sign of a regression.
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         estimator.fit(features, targets, sample_weight=weights / weights.sum())
     return bool(np.max(estimator.n_iter_) < ITERATIONS)

@@ -121,8 +121,9 @@ def read_target(job: Job, key: str, source: Dataset) -> tuple[Dataset, bool]:
     except (ConfigError, DataError) as error:
         said = str(error).replace("--set reader.", "--set target_reader.").replace("--format ", "--set target_format=")
         said = said.replace("(--format)", "(--set target_format=)")
+        folder = "" if nested or not Path(path).is_dir() else f", or say --set target_format={IMAGES}"
         advice = ("" if labelled else "\n  Where the target has no labels, or not for all of its images, give a folder "
-                  f"that holds the images alone, or say --set target_format={IMAGES}.")
+                  f"that holds the images alone{folder}.")
         raise type(error)(f"{key}: {said}{advice}") from None
     return replace(dataset, notes=tuple(f"{key} {note}" for note in dataset.notes)), True
 

@@ -48,6 +48,24 @@ def test_answers_that_are_like_the_running_mean_are_left_out() -> None:
     np.testing.assert_allclose(loss.mean, 0.9 * mean + 0.1 * said[new].mean(axis=0), rtol=1e-5)
 
 
+@pytest.mark.parametrize(("classes", "alike"), [(2, 0.8944), (10, 0.4), (1000, 0.04)])
+def test_by_default_an_answer_is_not_new_a_little_above_the_cosine_of_a_sure_one_with_an_even_mean(
+        classes: int, alike: float) -> None:
+    assert ReliableEntropy().build(6, classes).alike == pytest.approx(alike, abs=1e-4)
+    assert alike > 1 / np.sqrt(classes)
+
+
+def test_of_many_sure_answers_of_one_class_few_are_new() -> None:
+    loss, many = ReliableEntropy().build(6, 10), 9 * np.eye(10)[[0] * 30 + list(range(1, 10))]
+    loss(of_target_logits(many))
+    mean = softmax(many).mean(axis=0)
+    before = loss.mean.clone()
+    loss(of_target_logits(many))
+    rare = softmax(9 * np.eye(10)[range(1, 10)]).mean(axis=0)
+    assert mean[0] > 0.7
+    np.testing.assert_allclose(loss.mean, 0.9 * before + 0.1 * rare, rtol=1e-4)
+
+
 def sure(loss: nn.Module) -> torch.Tensor:
     return loss(of_target_logits(9 * np.eye(3)[[0, 1]]))
 

@@ -24,8 +24,8 @@ def test_rank_goes_on_with_the_settings_the_seed_and_the_configuration(tmp_path:
     config.write_text("device: cpu\n")
     ranked = CliRunner().invoke(application(), [
         "rank", str(data), "--backbones", weights, "--image-size", "32", "--set", "fit=squash", "--set", "val=0.2",
-        "--seed", "3", "--config", str(config)])
+        "--seed", "3", "--config", str(config), "--group-by", "duplicates"])
     assert ranked.exit_code == 0, ranked.stderr
     told = shlex.split(ranked.stdout.splitlines()[-1])
     assert told == ["headstart", "adapt", str(data), "--backbone", weights, "--set", "image_size=32", "--config",
-                    str(config), "--seed", "3", "--set", "fit=squash", "--set", "val=0.2"]
+                    str(config), "--group-by", "duplicates", "--seed", "3", "--set", "fit=squash", "--set", "val=0.2"]

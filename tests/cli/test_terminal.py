@@ -176,5 +176,9 @@ def test_letters_of_every_script_are_printable():
     assert printable("花 é ñ 🌷\nnext") == "花 é ñ 🌷\nnext"
 
 
+def test_a_blank_that_does_not_break_is_a_blank():
+    assert printable("6.3\u00a0% of 1\u202f000") == "6.3\u00a0% of 1\u202f000"
+
+
 def test_a_wide_bar_has_more_columns_than_a_narrow_one():
     assert len(columns(120)) > len(columns(40))

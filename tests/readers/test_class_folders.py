@@ -160,6 +160,9 @@ def test_what_can_not_be_read_gets_its_own_message(tmp_path: Path, counts: dict[
 def test_folders_without_images_say_what_they_hold(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no image in this folder \(it is empty\)"):
         load_data(tmp_path)
+    (tmp_path / "cats").mkdir()
+    with pytest.raises(DataError, match=r"no image in this folder \(it holds nothing but folders: cats\)"):
+        load_data(tmp_path)
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(DataError, match=r"no image in this folder \(it holds notes\.txt\)"):
         load_data(tmp_path)

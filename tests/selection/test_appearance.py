@@ -110,3 +110,15 @@ def test_a_difference_is_told_where_it_is_more_than_chance():
     assert (brightness.name, brightness.tells, brightness.words) == ("brightness", True, "brighter")
     assert (contrast.name, contrast.tells) == ("contrast", False)
     assert not differences({"noise": np.zeros(2)}, {"noise": np.ones(2)})[0].tells
+
+
+def test_less_light_and_less_contrast_are_no_blur_and_no_smoothness():
+    picture = np.asarray(scene(3, 1), np.float64)
+    bright = np.clip(picture + np.random.default_rng(0).normal(size=(*picture.shape[:2], 1)) * 8, 0, 255)
+    dark = of_pixels((bright * 0.6).round().astype(np.uint8))
+    pale = of_pixels((100 + (bright - 100) * 0.6).round().clip(0, 255).astype(np.uint8))
+    as_it_is = of_pixels(bright.round().astype(np.uint8))
+    for changed in (dark, pale):
+        assert changed["contrast"] < 0.7 * as_it_is["contrast"]
+        assert changed["sharpness"] == pytest.approx(as_it_is["sharpness"], rel=0.2)
+        assert changed["noise"] == pytest.approx(as_it_is["noise"], rel=0.2)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import beta
 
 from headstart.data.dataset import Dataset
 from headstart.data.folds import pooled
@@ -62,6 +63,35 @@ def test_the_interval_widens_with_the_distance_and_never_leaves_zero_to_one():
     spans = [(p := found.at(factor * SIZES[-1])).high - p.low for factor in (1, 4, 16)]
     assert spans == sorted(spans)
     assert 0 <= found.draws.min() <= found.draws.max() <= 1
+
+
+@pytest.mark.parametrize("images", [24, 60, 240])
+def test_images_without_a_mistake_promise_no_more_than_their_number_can(images):
+    sizes = np.array([4, 8, images * 3 // 4])
+    found = forecast(Curve(sizes, np.ones((3, 8)), images // 4, np.ones((3, 2)), different=images), seed=0)
+    now = found.at(sizes[-1])
+    # Jeffreys' interval of 0 wrong of N: the 80% draws reach down to its 90% quantile.
+    assert now.low == pytest.approx(1 - beta(0.5, images + 0.5).ppf(0.9), abs=0.3 / images)
+    assert now.high == pytest.approx(1, abs=0.1 / images)
+    assert found.needed(1 - 0.05 / images)[2] is None
+
+
+@pytest.mark.parametrize("accuracy", [(0.9, 0.85, 0.8, 0.75, 0.65), (0.1, 0.1, 0.1, 0.1, 0.9)], ids=["falls", "jumps"])
+def test_a_curve_that_no_law_follows_is_foretold_with_a_wide_interval(accuracy):
+    rng = np.random.default_rng(0)
+    values = np.array(accuracy)[:, None] + rng.normal(size=(5, 8)) * 0.01
+    found = forecast(Curve(SIZES, values, 50, np.ones((5, 2))), seed=0)
+    now = found.at(SIZES[-1])
+    misfit = float(np.std(accuracy))
+    assert now.high - now.low > misfit
+    straight = forecast(curve_of(lambda n: 1.5 * n**-0.5, noise=0.01), seed=0).at(SIZES[-1])
+    assert straight.high - straight.low < 0.05
+
+
+def test_a_point_tells_which_number_of_images_it_is_for():
+    found = forecast(curve_of(lambda n: n**-0.5), seed=0)
+    assert found.at(1).images == SIZES[0]
+    assert found.at(10**9).images == 40 * SIZES[-1]
 
 
 def test_the_labels_for_an_accuracy_are_those_at_which_the_law_has_it():

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from headstart.errors import DataError
-from headstart.selection.prospects import Answers, probe_answers, prospects
+from headstart.selection.mismatch_words import ahead
+from headstart.selection.prospects import Answers, mix_explains, probe_answers, prospects
 
 CLASSES = ("a", "b", "c")
 
@@ -57,6 +58,31 @@ def test_the_source_is_answered_by_fits_that_did_not_see_it():
     answers = on(noise, known=(noise, labels))
     # By heart all would be right; of noise a third is.
     assert prospects(answers, None, seed=0).expected.source_accuracy < 0.55
+
+
+def test_proportions_are_told_only_where_another_mix_explains_where_the_target_lies():
+    target, _ = world((20, 30, 150), seed=1)
+    found = prospects(on(target), None, seed=0)
+    assert found.shift.explained > 0.9
+    assert "stand in other proportions" in ahead(found, "there")[1]
+    # Every picture moved towards the third class, and as many of each: the answers crowd there.
+    moved, _ = world((70, 70, 70), seed=1)
+    beyond = prospects(on(moved + np.float32(4) * np.eye(8, dtype=np.float32)[2] + 3 * np.eye(8)[5]), None, seed=0)
+    assert beyond.shift.agree
+    assert beyond.shift.shifted
+    assert not beyond.shift.told
+    assert not beyond.to_json()["label_shift"]["told"]
+    assert "can't be told: the classes themselves look different there" in ahead(beyond, "there")[1]
+
+
+def test_what_another_mix_explains_is_the_closed_form_of_the_means():
+    corners = np.array([[0.0, 0.0], [4.0, 0.0]])
+    labels = np.repeat([0, 1], 50)
+    source = corners[labels]
+    half_way = np.tile([[3.0, 1.0]], (40, 1))  # a quarter and three quarters of the corners are at (3, 0)
+    assert mix_explains(source, half_way, labels, np.array([0.25, 0.75])) == pytest.approx(
+        1 - 1 / (1 + 1 - source.var(axis=0).sum() / 100))
+    assert mix_explains(source, source, labels, np.array([0.5, 0.5])) == 1.0
 
 
 def test_strange_classes_count_in_no_proportion():

@@ -1,5 +1,6 @@
 """The record of a ranking: what is written is read again, and found for the same data only."""
 
+import json
 import os
 
 import pytest
@@ -45,6 +46,11 @@ def test_a_folder_without_a_ranking_and_a_damaged_one_say_what_to_do(tmp_path):
         Ranking.load(tmp_path)
     (tmp_path / "rank.json").write_text('{"candidates": [{"name": "a"}]}')
     with pytest.raises(IntegrityError, match="not a whole ranking"):
+        Ranking.load(tmp_path)
+    whole = ranking("a").to_json()
+    whole["candidates"][0]["accuracy"] = "high"
+    (tmp_path / "rank.json").write_text(json.dumps(whole))
+    with pytest.raises(IntegrityError, match=r"not a whole ranking \(1 validation error.*accuracy"):
         Ranking.load(tmp_path)
 
 

@@ -20,7 +20,8 @@ class ADDA(Alignment):
     The first term trains the discriminator alone: the source's features are the frozen reference's, the target's are
     detached. The second trains the encoder alone: the discriminator's weights are detached. Both are minimised, in one
     step, where the paper takes turns. The head stays as it was, since nothing reads its logits. Needs a network that
-    has learned the source, features of both domains, no labels.
+    has learned the source, features of both domains, no labels. Nothing but the discriminator holds the encoder, which
+    runs away at a rate that suits other alignments: take `lr_backbone` at most 1e-4, and a tenth of `lr_head`.
     Source: Tzeng et al., "Adversarial Discriminative Domain Adaptation", CVPR 2017.
     """
 

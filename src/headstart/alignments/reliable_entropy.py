@@ -29,12 +29,14 @@ class ReliableEntropy(Alignment):
 
     share: float = Field(0.4, gt=0, le=1)
     """Part of the largest possible entropy from which on an image is not to be trusted."""
-    alike: float = Field(0.95, gt=0, le=1)
-    """Cosine with the running mean from which on an answer is not new."""
+    alike: float | None = Field(None, gt=0, le=1)
+    """Cosine with the running mean from which on an answer is not new; None: 0.4 at 10 classes, as in the paper, and
+    falling as 1 / sqrt(C), as the cosine of a sure answer with an even mean does; at most 0.95."""
 
     def build(self, width: int, classes: int) -> nn.Module:
         """Return the module, which keeps the running mean of the answers."""
-        return _ReliableEntropy(self.share * math.log(classes), self.alike, classes)
+        alike = min(0.95, 0.4 * math.sqrt(10 / classes)) if self.alike is None else self.alike
+        return _ReliableEntropy(self.share * math.log(classes), alike, classes)
 
 
 class _ReliableEntropy(nn.Module):

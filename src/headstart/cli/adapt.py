@@ -13,8 +13,9 @@ def adapt(
     backbone: Annotated[str | None, typer.Option(
         help="Pretrained model; see `headstart models`. Default auto: the first of a ranking.")] = None,
     method: Annotated[str | None, typer.Option(
-        help="auto (as `advise` finds), probe, finetune, lora, dora, ia3, distill, soup, scratch; several with "
-             "commas.")] = None,
+        help="auto (as `advise` finds), probe, finetune, lora, dora, ia3, distill, soup, scratch; with --target auto "
+             "is transfer, and there are prototypes, coral, adabn, tent, shot, mcc, dann and more (all: "
+             "docs/reference/methods.md). Several with commas.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with the settings of a job.")] = None,
     set_: Annotated[list[str] | None, typer.Option(
         "--set", help="Any setting as key=value, such as method.finetune.epochs=5. May be repeated.")] = None,

@@ -23,6 +23,8 @@ def advise(
     config: Annotated[Path | None, typer.Option(help="YAML file with the settings of a job.")] = None,
     set_: Annotated[list[str] | None, typer.Option(
         "--set", help="Any setting of the job as key=value, such as image_size=128. May be repeated.")] = None,
+    group_by: Annotated[str | None, typer.Option(
+        help="Images of one group share a split: a column, a regular expression, or `duplicates`.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the split and of everything random. Default 0.")] = None,
     out: Annotated[Path | None, typer.Option(help="New folder for the advice. Default advice/DATA-N.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
@@ -38,13 +40,13 @@ def advise(
     from headstart.selection.advice_page import sentences
 
     found = advised(data, backbone=backbone, limit_time=seconds(limit_time) if limit_time else None, config=config,
-                    assignments=set_ or [], seed=seed, out=out, listen=terminal())
+                    assignments=set_ or [], group_by=group_by, seed=seed, out=out, listen=terminal())
     if json:
         print_json({"advice": str(found.directory), "settings": found.settings(), **found.to_json()})
         return
     # What decided the advice decides whether `adapt` finds it.
-    words = [("--backbone", backbone), ("--limit-time", limit_time), ("--config", config), ("--seed", seed),
-             *assigned(set_ or [])]
+    words = [("--backbone", backbone), ("--limit-time", limit_time), ("--config", config), ("--group-by", group_by),
+             ("--seed", seed), *assigned(set_ or [])]
     print_table(facts_table(found))
     print_table(options_table(found))
     say(*sentences(found), "", f"advice  {found.directory}", f"page    {found.directory}/advice.html", "next:",

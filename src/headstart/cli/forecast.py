@@ -26,6 +26,8 @@ def forecast(
     config: Annotated[Path | None, typer.Option(help="YAML file with the settings of a job.")] = None,
     set_: Annotated[list[str] | None, typer.Option(
         "--set", help="Any setting of the job as key=value, such as image_size=128. May be repeated.")] = None,
+    group_by: Annotated[str | None, typer.Option(
+        help="Images of one group share a split: a column, a regular expression, or `duplicates`.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the split and of everything random. Default 0.")] = None,
     out: Annotated[Path | None, typer.Option(help="New folder for the forecast. Default forecasts/DATA-N.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
@@ -41,8 +43,8 @@ def forecast(
     from headstart.report.forecast import sentences
 
     found = forecasted(data, targets=target or (), method=method, backbone=backbone, config=config,
-                       limit_time=seconds(limit_time) if limit_time else None, assignments=set_ or [], seed=seed,
-                       out=out, listen=terminal())
+                       limit_time=seconds(limit_time) if limit_time else None, assignments=set_ or [],
+                       group_by=group_by, seed=seed, out=out, listen=terminal())
     if json:
         print_json({"forecast": str(found.directory), **found.to_json()})
         return

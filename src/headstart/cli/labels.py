@@ -23,6 +23,8 @@ def labels(
     config: Annotated[Path | None, typer.Option(help="YAML file with the settings of a job.")] = None,
     set_: Annotated[list[str] | None, typer.Option(
         "--set", help="Any setting of the job as key=value, such as image_size=128. May be repeated.")] = None,
+    group_by: Annotated[str | None, typer.Option(
+        help="Images of one group share a split: a column, a regular expression, or `duplicates`.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the split and of the folds. Default 0.")] = None,
     out: Annotated[Path | None, typer.Option(help="New folder for the result. Default labels/DATA-N.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
@@ -37,8 +39,8 @@ def labels(
     from headstart.selection.label_errors import PAGE, TABLE
     from headstart.selection.labels_page import SUSPICIONS, agreement, caution, confused, counted
 
-    found = find_label_errors(data, backbone=backbone, config=config, assignments=set_ or [], seed=seed, out=out,
-                              listen=terminal())
+    found = find_label_errors(data, backbone=backbone, config=config, assignments=set_ or [], group_by=group_by,
+                              seed=seed, out=out, listen=terminal())
     if json:
         print_json({"labels": str(found.directory), **found.to_json()})
         return

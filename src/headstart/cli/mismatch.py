@@ -37,7 +37,7 @@ def mismatch(
     No label of the second set is used for that; where there are some, what they say is shown beside it.
     """
     from headstart.api import mismatch as compared
-    from headstart.cli.output import print_json, print_table, say
+    from headstart.cli.output import assigned, flags, print_json, print_table, say
     from headstart.cli.terminal import terminal
     from headstart.selection.apart import MOST
     from headstart.selection.mismatch import PAGE
@@ -51,8 +51,10 @@ def mismatch(
     for one in found.comparisons:
         print_table(distances(one))
         print_table(appearance(one))
+    # How the data are read goes on; the rest `next` names itself.
+    reading = flags(assigned(set_ or [], but=("image_size", "backbone", "seed"))) + " --skip-bad" * bool(skip_bad)
     say(*sentences(found), "", f"mismatch {found.directory}",
-        f"page     {found.directory}/{PAGE}", *(["next:", f"  {found.next}"] if found.next else []))
+        f"page     {found.directory}/{PAGE}", *(["next:", f"  {found.next}{reading}"] if found.next else []))
 
 
 def distances(one: Comparison) -> Table:

@@ -80,9 +80,10 @@ def print_result(run: Run) -> None:
             columns = {name: splits[split] for name, splits in run.baselines.items()}
             count = run.data["splits"][split]["count"]
             print_table(metrics_table({**columns, final: run.splits[split]}, title=f"{count} {title}"))
+    place = shlex.quote(str(run.directory))
     say(f"run     {run.directory}", f"report  {run.directory / 'report.html'}", "next:",
-        f"  headstart predict {run.directory} IMAGE...", f"  headstart evaluate {run.directory} OTHER_DATA",
-        f"  headstart verify {run.directory}")
+        f"  headstart predict {place} IMAGE...", f"  headstart evaluate {place} OTHER_DATA",
+        f"  headstart verify {place}")
 
 
 def listeners(tracking: str) -> Listen:

@@ -36,6 +36,8 @@ def rank(
     config: Annotated[Path | None, typer.Option(help="YAML file with the settings of a job.")] = None,
     set_: Annotated[list[str] | None, typer.Option(
         "--set", help="Any setting of the job as key=value, such as val=0.1. May be repeated.")] = None,
+    group_by: Annotated[str | None, typer.Option(
+        help="Images of one group share a split: a column, a regular expression, or `duplicates`.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the split and of everything random. Default 0.")] = None,
     out: Annotated[Path | None, typer.Option(help="New folder for the ranking. Default ranks/DATA-N.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
@@ -54,7 +56,7 @@ def rank(
         data, backbones=backbones or (), family=family, licenses=license, source=source, available=available,
         max_params=None if max_params is None else count(max_params), image_sizes=image_size or (), score=score,
         scores=scores or (), images=images, limit_time=seconds(limit_time) if limit_time else None, config=config,
-        assignments=set_ or [], seed=seed, out=out, listen=terminal())
+        assignments=set_ or [], group_by=group_by, seed=seed, out=out, listen=terminal())
     if json:
         print_json({"ranking": str(found.directory), **found.to_json()})
         return
@@ -63,8 +65,8 @@ def rank(
         print_table(score_table(found))
     # What decided which images were read, and how, goes on; what was ranked gives way to the first of the ranking.
     size = [] if found.best.own_size else [f"image_size={found.best.size}"]
-    words = [("--backbone", found.best.architecture), *assigned(size), ("--config", config), ("--seed", seed),
-             *assigned(set_ or [], but=("backbone", "image_size"))]
+    words = [("--backbone", found.best.architecture), *assigned(size), ("--config", config), ("--group-by", group_by),
+             ("--seed", seed), *assigned(set_ or [], but=("backbone", "image_size"))]
     say(*told(found), "next:", f"  headstart adapt {shlex.quote(found.data)}{flags(words)}")
 
 

@@ -48,7 +48,8 @@ class Transfer(Method):
         able = list(_methods())
         wrong = [name for name in value if name not in able and value != (NONE,)]
         if wrong:
-            raise NamedError(f"{wrong[0]} is no method that adapts to a target. Choices: {', '.join(able)}.")
+            raise NamedError(f"{wrong[0]} is none of the methods that can be tried: {', '.join(able)}. An alignment is "
+                             "trained with by `align`, or on its own by `--method NAME`.")
         return () if value == (NONE,) else value
 
     @field_validator("select")
@@ -108,6 +109,7 @@ class Transfer(Method):
 
 
 def _methods() -> dict[str, type[TargetMethod]]:
-    """Return the methods that adapt to a target, by name."""
+    """Return the methods that adapt a classifier to a target, by name."""
     catalog: Catalog[Method] = Catalog("methods", Method)  # type: ignore[type-abstract]
-    return {name: part for name, part in catalog.all().items() if issubclass(part, TargetMethod)}
+    return {name: part for name, part in catalog.all().items()
+            if issubclass(part, TargetMethod) and "classification" in part.tasks}

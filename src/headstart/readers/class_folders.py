@@ -168,4 +168,7 @@ def _some(names: list[str]) -> str:
 
 
 def _held(tree: Tree) -> str:
-    return f"it holds {_some([shown(parts) for parts in tree.others])}" if tree.others else "it is empty"
+    if tree.others:
+        return f"it holds {_some([shown(parts) for parts in tree.others])}"
+    return f"it holds nothing but folders: {_some([shown(parts) for parts in tree.empty])}" if tree.empty else \
+        "it is empty"

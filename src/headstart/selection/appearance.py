@@ -47,9 +47,10 @@ class Measure:
 MEASURES: Mapping[str, Measure] = {
     "brightness": Measure("brightness", "mean grey level, 0 to 255", "brighter", "darker"),
     "contrast": Measure("contrast", "deviation of the grey levels", "richer in contrast", "poorer in contrast"),
-    "sharpness": Measure("sharpness", f"variance of the Laplacian at {COMMON} pixels", "sharper", "blurrier"),
+    "sharpness": Measure("sharpness", f"variance of the Laplacian at {COMMON} pixels, % of that of the grey levels",
+                         "sharper", "blurrier"),
     "colour": Measure("colour", "colourfulness, 0 to about 110", "more colourful", "paler"),
-    "noise": Measure("noise", "deviation in grey levels; fine texture counts too", "noisier", "smoother"),
+    "noise": Measure("noise", "deviation, % of the contrast; fine texture counts too", "noisier", "smoother"),
     "resolution": Measure("resolution", "pixels of the shorter side", "larger", "smaller"),
     "bits_per_pixel": Measure("bits a pixel", "size of the file by pixels", "less compressed", "more compressed"),
     "jpeg_quality": Measure("JPEG quality", "1 to 100, from the tables in the file", "of finer JPEG coding",
@@ -108,7 +109,7 @@ def of_pixels(pixels: np.ndarray) -> dict[str, float]:
     some = pixels[::step, ::step]  # of a large picture every so many pixels: light and colour stay what they are
     grey = some @ LUMA
     return {"brightness": float(grey.mean()), "contrast": float(grey.std()), "sharpness": sharpness(pixels),
-            "colour": colourfulness(some), "noise": noise(middle(pixels) @ LUMA)}
+            "colour": colourfulness(some), "noise": 100 * by_contrast(noise(part := middle(pixels) @ LUMA), part.std())}
 
 
 def middle(pixels: np.ndarray) -> np.ndarray:
@@ -120,6 +121,8 @@ def middle(pixels: np.ndarray) -> np.ndarray:
 def sharpness(pixels: np.ndarray) -> float:
     """Return the variance of the Laplacian of the grey picture, its shorter side brought to 224 pixels.
 
+    In % of the variance of its grey levels: a picture in less light is not blurred.
+
     pixels: uint8 [H, W, 3]. What was enlarged to that size counts as blurred, as it is for a network.
     Source: Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000.
     """
@@ -128,7 +131,12 @@ def sharpness(pixels: np.ndarray) -> float:
     size = max(COMMON, round(width * scale)), max(COMMON, round(height * scale))
     grey = np.asarray(Image.fromarray(pixels).convert("L").resize(size, Image.Resampling.BILINEAR), np.float64)
     laplacian = (grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * grey[1:-1, 1:-1])
-    return float(laplacian.var())
+    return 100 * by_contrast(float(laplacian.var()), float(grey.var()))
+
+
+def by_contrast(value: float, spread: float) -> float:
+    """Return a value as a part of what the grey levels spread; 0 where all are one."""
+    return value / spread if spread > 0 else 0.0
 
 
 def colourfulness(pixels: np.ndarray) -> float:

@@ -65,7 +65,8 @@ class Looking:
     @property
     def settings(self) -> Settings:
         """What a record says of it."""
-        return Settings(self.backbone.spec.architecture, self.preprocessing.size, self.job.seed, self.most)
+        return Settings(self.backbone.spec.architecture, self.preprocessing.size, self.job.image_size is None,
+                        self.job.seed, self.most)
 
     def at(self, name: str, dataset: Dataset, labels: np.ndarray | None, *, count: int) -> ImageSet:
         """Return the images with their features. count: of the largest set, so that all are computed alike.

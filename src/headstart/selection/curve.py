@@ -39,11 +39,18 @@ class Curve:
     """float64 [S, C]: share of each class's images that were right, over all folds; for multi-label of all images."""
     judged: np.ndarray | None = None
     """float64 [C]: different images that each share of `per_class` is of; None where that is not known."""
+    different: int | None = None
+    """Different images that were held out in all; None: each fold has others."""
 
     @property
     def mean(self) -> np.ndarray:
         """Return float64 [S]."""
         return np.asarray(self.accuracy.mean(axis=1))
+
+    @property
+    def judging(self) -> int:
+        """Return the number of different images that each mean is of."""
+        return self.different or self.held_out * self.accuracy.shape[1]
 
 
 def smallest(classes: int) -> float:
@@ -99,4 +106,5 @@ def probe_curve(features: np.ndarray, labels: np.ndarray, *, classes: int, seed:
         step(done)
     per_class = np.divide(right, count, out=np.full(right.shape, np.nan), where=count > 0)
     held = min(len(left) for parts in dealt for _, left in parts)
-    return Curve(sizes[lowest:], np.array(accuracy[lowest:]), held, per_class[lowest:], count / done)
+    return Curve(sizes[lowest:], np.array(accuracy[lowest:]), held, per_class[lowest:], count / done,
+                 len(labels))

@@ -58,6 +58,8 @@ class Settings:
     backbone: str
     size: int
     """Pixels a side of its input."""
+    own_size: bool
+    """Whether no other was asked for."""
     seed: int
     images: int
     """Of each set at most."""
@@ -95,14 +97,15 @@ class Mismatch:
         if found.prospects is None:
             return None
         shift = found.prospects.shift
-        shifted = shift is not None and shift.shifted and shift.agree
+        shifted = shift is not None and shift.shifted and shift.told
         if found.level in ("none", "slight") and not shifted:
-            return f"headstart evaluate {self.first} {shlex.quote(self.second)}" if self.mode == "run" else \
-                f"headstart adapt {shlex.quote(self.data)}"
+            return f"headstart adapt {shlex.quote(self.data)}" if self.mode != "run" else \
+                f"headstart evaluate {shlex.quote(self.first)} {shlex.quote(self.second)}"
         method = "label_shift" if found.level in ("none", "slight") else "transfer"
-        backbone = "" if self.mode == "run" else f" --backbone {self.settings.backbone}"
-        return (f"headstart adapt {shlex.quote(self.data)} --target {shlex.quote(self.second)}{backbone} "
-                f"--method {method}")
+        size = "" if self.settings.own_size else f" --set image_size={self.settings.size}"
+        seed = f" --seed {self.settings.seed}" if self.settings.seed else ""
+        return (f"headstart adapt {shlex.quote(self.data)} --target {shlex.quote(self.second)} --backbone "
+                f"{shlex.quote(self.settings.backbone)} --method {method}{size}{seed}")
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""

@@ -118,7 +118,8 @@ def _ahead(found: Prospects, second: str) -> list[Section]:
         shift = found.shift
         columns = {"At home": shift.source, **{LABELS[name]: found_ for name, found_ in shift.estimates.items()},
                    **({"By its labels": shift.real} if shift.real else {})}
-        agree = "They agree." if shift.agree else "They disagree: do not correct by them."
+        agree = ("They disagree: do not correct by them." if not shift.agree else "They agree." if shift.told else
+                 "They agree, but the classes look different here, which they can't see: do not correct by them.")
         parts.append(Section(f"Proportions of the classes in {second}",
                              f"Estimated without a label of {second}. {agree}", "", ("Class", *columns),
                              [[name, *(words.percent(column[row]) for column in columns.values())]

@@ -108,9 +108,9 @@ def ahead(found: Prospects, second: str) -> list[str]:
 
 def proportions(shift: LabelShift, second: str) -> str:
     """Return how the mix of classes differs."""
-    if not shift.agree:
-        return (f"In which proportions the classes of {second} stand can't be told: the estimates disagree. Do not "
-                "correct by them.")
+    if not shift.told:
+        why = "the classes themselves look different there" if shift.agree else "the estimates disagree"
+        return f"In which proportions the classes of {second} stand can't be told: {why}. Do not correct by them."
     if not shift.shifted:
         return f"The classes of {second} stand in about the proportions known from training."
     name, before, now = shift.largest()

@@ -65,7 +65,7 @@ def make_mismatch(job: Job, *, run: Run | None, dataset: Dataset | None, other: 
     """
     refuse_place(directory, FOLDER)
     if most < 2 * FEWEST:
-        raise ConfigError(f"--images {most}: too few to compare; {2 * FEWEST} of each set are the least.")
+        raise ConfigError(f"--images {most}: too few to compare; write {2 * FEWEST} or more.")
     if run is not None:
         return _of_run(run, job, other, most, directory, listen)
     if other is not None:
@@ -100,7 +100,8 @@ def _of_run(run: Run, job: Job, other: Dataset | str | Path | None, most: int, d
     _tell(second, listen)
     parts = {name: [row for row, sample in enumerate(known.samples) if sample.split == name]
              for name in ("train", "val", "test")}
-    looking = Looking(model.backbone, model.preprocessing, job, most, listen)
+    looking = Looking(model.backbone, model.preprocessing, job.model_copy(
+        update={"image_size": run.job.image_size}), most, listen)
     place = str(second.root or second.format)
     notes = _overlap_note(known, second, "the run's data", place)
     names = f"train images of {run.directory.name}", titles(str(run.directory), place)[1]
@@ -109,6 +110,7 @@ def _of_run(run: Run, job: Job, other: Dataset | str | Path | None, most: int, d
     first = looking.at(names[0], chosen := looking.sampled(known.subset(parts["train"])),
                        chosen.labels() if one_class else None, count=count)
     there = looking.sampled(second)
+    _require(there, place)
     labels, told = _labels(there, classes, also and one_class, place)
     target = looking.at(names[1], there, labels, count=count)
     ahead = None
@@ -121,8 +123,9 @@ def _of_run(run: Run, job: Job, other: Dataset | str | Path | None, most: int, d
         out = looking.at("held-out images", held, None, count=count)
         said, truth = model.logits_of(target.features), held.labels()
         back = way_back(out.features, truth, target.features, said.argmax(axis=1), classes=len(classes))
-        ahead = prospects(Answers(model.probabilities(model.logits_of(out.features)), truth, model.probabilities(said),
-                                  classes, "the run's model", back), labels, seed=job.seed)
+        answers = Answers(model.probabilities(model.logits_of(out.features)), truth, model.probabilities(said), classes,
+                          "the run's model", back, (out.features, target.features))
+        ahead = prospects(answers, labels, seed=job.seed)
     found = _compare((first, target), (_look(first, looking), _look(target, looking)), ahead, classes, looking)
     return _written(looking, "run", str(run), place, run.job.data, [found], [first, target], classes, [*notes, *told],
                     directory)
@@ -179,6 +182,8 @@ def _of_two(looking: Looking, first: tuple[Dataset, bool], second: tuple[Dataset
     notes = _overlap_note(known, other, places[0], places[1])
     count = max(len(known), len(other))
     here, there = looking.sampled(known), looking.sampled(other)
+    _require(here, places[0])
+    _require(there, places[1])
     classes = known.classes if has_labels else ()
     one = looking.at(names[0], here, here.labels() if has_labels else None, count=count)
     labels, told = _labels(there, classes, also and has_labels, places[1])
@@ -191,6 +196,12 @@ def _of_two(looking: Looking, first: tuple[Dataset, bool], second: tuple[Dataset
             told = [*told, f"no accuracy is expected: {error}"]
     found = _compare((one, two), (_look(one, looking), _look(two, looking)), ahead, classes, looking)
     return _written(looking, "sets", *places, places[0], [found], [one, two], classes, [*notes, *told], directory)
+
+
+def _require(found: Dataset, place: str) -> None:
+    """Raise DataError for too few images: before their features are computed."""
+    if len(found) < FEWEST:
+        raise DataError(f"{place}: {len(found)} images are too few to compare with anything; {FEWEST} are the least.")
 
 
 def _ahead(one: ImageSet, two: ImageSet, classes: tuple[str, ...], looking: Looking) -> Prospects:

@@ -24,6 +24,8 @@ SHIFTED = 0.1
 """Share of the images that would have to change class, from which on the proportions are called different."""
 AGREE = 0.1
 """Largest such share between two of the estimates up to which they are believed."""
+EXPLAINED = 0.5
+"""Part of the way between the two sets that another mix of classes must go to be believed."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Answers:
     """What answers, in words."""
     way_back: float = 1.0
     """As `round_trip.way_back` says."""
+    points: tuple[np.ndarray, np.ndarray] | None = None
+    """float [N, D] and [M, D], the features that were answered of, where they are known."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class LabelShift:
     """`bbse_hard`, `bbse_soft`, `em`."""
     real: tuple[float, ...] | None
     """Where the target has labels after all; they are shown beside the estimates and change none."""
+    explained: float = 1.0
+    """Part of the way between the mean features of the two that another mix of the source's classes goes, 0..1."""
 
     @property
     def moved(self) -> float:
@@ -68,8 +74,17 @@ class LabelShift:
 
     @property
     def shifted(self) -> bool:
-        """Whether the proportions are called different."""
+        """Whether the proportions are called different, if they can be told."""
         return self.moved >= SHIFTED
+
+    @property
+    def told(self) -> bool:
+        """Whether the estimates tell the proportions.
+
+        All take for granted that a class looks in the target as it does at home. Where it does not, they agree on the
+        same mistake: another mix must then explain where the target lies.
+        """
+        return self.agree and (not self.shifted or self.explained >= EXPLAINED)
 
     def largest(self) -> tuple[str, float, float]:
         """Return the class whose share changed most by EM, with that share in the source and in the target."""
@@ -81,7 +96,7 @@ class LabelShift:
         """Return plain values: {class: share} of the source and of each estimate."""
         named = {name: dict(zip(self.classes, shares, strict=True)) for name, shares in
                  {"source": self.source, **self.estimates, **({"real": self.real} if self.real else {})}.items()}
-        return {**named, "moved": self.moved, "agree": self.agree}
+        return {**named, "moved": self.moved, "agree": self.agree, "explained": self.explained, "told": self.told}
 
 
 @dataclass(frozen=True)
@@ -124,7 +139,7 @@ def probe_answers(features: np.ndarray, labels: np.ndarray, target: np.ndarray, 
     there = fit.logits(target)
     back = way_back(features, labels, target, there.argmax(axis=1), classes=len(classes))
     return Answers(task.probabilities(out.logits, temperature), labels, task.probabilities(there, temperature), classes,
-                   "a linear probe", back)
+                   "a linear probe", back, (features, target))
 
 
 def prospects(answers: Answers, target_labels: np.ndarray | None, *, seed: int) -> Prospects:
@@ -153,7 +168,29 @@ def _shift(answers: Answers, target_labels: np.ndarray | None) -> LabelShift | N
     real = None
     if target_labels is not None and (target_labels >= 0).any():
         real = _plain(np.bincount(target_labels[target_labels >= 0], minlength=count) / (target_labels >= 0).sum())
-    return LabelShift(answers.classes, _plain(prior), {name: _plain(found) for name, found in estimates.items()}, real)
+    explained = 1.0 if answers.points is None else mix_explains(*answers.points, answers.labels, estimates["em"])
+    return LabelShift(answers.classes, _plain(prior), {name: _plain(found) for name, found in estimates.items()}, real,
+                      explained)
+
+
+def mix_explains(source: np.ndarray, target: np.ndarray, labels: np.ndarray, shares: np.ndarray) -> float:
+    """Return the part of the squared distance of the mean features that the source's classes in other shares close.
+
+    source: float [N, D]; target: float [M, D]; labels: int64 [N]; shares: float64 [C], of the target. 1 where the means
+    lie no further apart than chance brings; each distance is freed of what chance adds to it.
+    """
+    def spread(points: np.ndarray) -> float:
+        return float(points.var(axis=0, dtype=np.float64).sum()) / len(points)
+
+    goal, own = target.mean(axis=0, dtype=np.float64), source.mean(axis=0, dtype=np.float64)
+    mixed, noise = np.zeros_like(goal), spread(target)
+    for place in np.unique(labels):
+        members = source[labels == place]
+        mixed += shares[place] * members.mean(axis=0, dtype=np.float64)
+        noise += shares[place] ** 2 * spread(members)
+    apart = float(((goal - own) ** 2).sum()) - spread(source) - spread(target)
+    left = float(((goal - mixed) ** 2).sum()) - noise
+    return 1.0 if apart <= 0 else float(np.clip(1 - left / apart, 0.0, 1.0))
 
 
 def _plain(shares: np.ndarray) -> tuple[float, ...]:

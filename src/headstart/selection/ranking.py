@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from headstart.errors import ConfigError
 from headstart.events import Listen, Note, silent
 from headstart.files import write_json
@@ -124,7 +126,7 @@ class Ranking:
     def load(cls, directory: Path) -> Ranking:
         """Return the ranking in a folder. Raises ConfigError where there is none, IntegrityError on a damaged one."""
         def build(found: dict[str, Any]) -> Ranking:
-            candidates = tuple(Ranked(**item) for item in found.pop("candidates"))
+            candidates = TypeAdapter(tuple[Ranked, ...]).validate_python(found.pop("candidates"))
             return cls(**found, candidates=candidates, directory=directory)
 
         return read_record(directory / RECORD, build, what="ranking", verb="rank")

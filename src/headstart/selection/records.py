@@ -37,8 +37,9 @@ def read_record(path: Path, build: Callable[[dict[str, Any]], Record], *, what: 
         raise ConfigError(f"{path.parent}: there is no {path.name} here. Make one with `headstart {verb} DATA`.")
     try:
         return build(read_json(path))
-    except (TypeError, KeyError) as error:
-        raise IntegrityError(f"{path}: not a whole {what} ({error}). "
+    except (TypeError, KeyError, ValueError) as error:
+        said = "; ".join(line.strip() for line in str(error).splitlines()[:3])
+        raise IntegrityError(f"{path}: not a whole {what} ({said}). "
                              f"Make it anew with `headstart {verb}`.") from None
 
 

@@ -88,10 +88,13 @@ class DomainLesson(ImageLesson):
             able = [name for name, part in ALIGNMENTS.all().items() if part.sourceless]
             raise ConfigError(f"{plan.part_name}: learns without the source, which {wanting[0]} reads. Take --method "
                               f"{wanting[0]}, or one of {', '.join(able)}.")
-        idle = [name for name in ("loss", "label_smoothing", "sampling", "class_weights") if name in plan.changed()]
-        if plan.source_free and idle:
-            raise ConfigError(f"{plan.part_name}: {', '.join(idle)} would have no effect: it learns from no label. "
-                              "Leave it out.")
+        unlearned = [part.part_name for part in plan.alignments if not part.learns_source]
+        # Which images of the source are drawn still matters to an alignment that reads them without their labels.
+        idle = [name for name in ("loss", "label_smoothing", "class_weights", *(["sampling"] * plan.source_free))
+                if name in plan.changed()]
+        if idle and (plan.source_free or unlearned):
+            who = plan.part_name if plan.source_free else f"{plan.part_name} with {unlearned[0]}"
+            raise ConfigError(f"{who}: {', '.join(idle)} would have no effect: it learns from no label. Leave it out.")
         if plan.find_lr:
             raise ConfigError(f"{plan.part_name}: find_lr looks for the rate at which the source's loss falls, which "
                               "is not what an alignment needs. Leave it out.")

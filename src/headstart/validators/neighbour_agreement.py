@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from headstart.neighbours import QUERIES, centre, nearest
-from headstart.probabilities import beyond_chance
+from headstart.probabilities import beyond_chance, softened
 from headstart.validators.validator import Evidence, Validator
 
 # M target images, D features
@@ -24,11 +24,12 @@ class NeighbourAgreement(Validator):
     """Images that each one is compared with."""
 
     def __call__(self, evidence: Evidence) -> float:
-        """Return the agreement beyond chance, at most 1."""
-        features, labels = evidence.target_features, evidence.target_logits.argmax(axis=1)
-        count = min(self.neighbours, len(labels) - 1)
+        """Return the agreement beyond chance, at most 1; raises DataError where a logit is not finite."""
+        features = evidence.target_features
+        count = min(self.neighbours, len(features) - 1)
         if count < 1:
             return 0.0
+        labels = softened(evidence.target_logits, self.part_name).argmax(axis=1)
         mean, own = centre(features), np.arange(len(labels))
         agreed = 0
         for start in range(0, len(labels), QUERIES):
