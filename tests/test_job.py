@@ -49,3 +49,15 @@ def test_a_baseline_that_is_called_like_another_method_is_refused(baselines) -> 
 def test_what_is_wrong_is_said_once_and_where_it_belongs(words, message) -> None:
     with pytest.raises(ConfigError, match=message):
         build_job({"data": "x"}, assignments=words)
+
+
+def test_a_setting_that_is_given_twice_and_differently_is_refused() -> None:
+    same = build_job({"data": "d", "backbone": "resnet18"}, assignments=["backbone=resnet18", "image_size=64"])
+    assert (same.backbone, same.image_size) == ("resnet18", 64)
+    with pytest.raises(ConfigError, match=r"backbone: given twice, as resnet18 and as `--set backbone=resnet34`"):
+        build_job({"data": "d", "backbone": "resnet18"}, assignments=["backbone = resnet34"])
+
+
+def test_an_unknown_method_is_told_with_the_alignments_beside_the_methods() -> None:
+    with pytest.raises(ConfigError, match=r'unknown method "dannn". Did you mean "dann"\? Choices: .*dann.*transfer'):
+        Job.parse({"data": "d", "method": "dannn"})

@@ -234,10 +234,12 @@ class Job(Part):
 def build_job(settings: dict[str, Any], *, config: Path | None = None, assignments: list[str] | None = None) -> Job:
     """Return the job from a YAML file, settings over it, and `key=value` assignments over both.
 
-    settings: None values are left out. Raises ConfigError naming each wrong field by its path.
+    settings: None values are left out. Raises ConfigError naming each wrong field by its path, or one that a setting
+    and an assignment give differently.
     """
     values = read_yaml(config) if config else {}
-    values |= {key: value for key, value in settings.items() if value is not None}
+    given = {key: value for key, value in settings.items() if value is not None}
+    values |= given
     if not values.get("data"):
         raise ConfigError("data: name a folder or a table, such as `headstart adapt flowers/`, or set `data:` in the "
                           "YAML file.")
@@ -245,6 +247,10 @@ def build_job(settings: dict[str, Any], *, config: Path | None = None, assignmen
     if not isinstance(values.get("target") or "", str | os.PathLike):
         raise ConfigError(f"target: name a folder or a table by its path; got a {type(values['target']).__name__}.")
     values["data"] = str(Path(values["data"]).resolve()) if Path(str(values["data"])).exists() else values["data"]
+    words = {key.strip(): value.strip() for key, _, value in (item.partition("=") for item in assignments or ())}
+    for key in given.keys() & words:
+        if str(given[key]) != words[key]:
+            raise ConfigError(f"{key}: given twice, as {given[key]} and as `--set {key}={words[key]}`. Leave one out.")
     if not assignments:
         return Job.parse(values, where=str(config) if config else "")
     # `--set method.1.epochs=5` counts in the completed list, so that the list is completed first.

@@ -115,11 +115,11 @@ def test_sure_answers_keep_the_gradients_finite(alignment: Alignment, gap: float
 @every_alignment
 def test_bfloat16_views_under_autocast_are_computed_in_float32(alignment: Alignment) -> None:
     given = rounded(pair())
-    module = built(alignment, given)
     with torch.autocast("cpu", torch.bfloat16):
-        found = module(given)
+        found = built(alignment, given)(given)
     assert found.dtype == torch.float32
-    torch.testing.assert_close(found, module(as_float32(given)), rtol=0, atol=0)
+    # Built anew: some remember what they saw.
+    torch.testing.assert_close(found, built(alignment, given)(as_float32(given)), rtol=0, atol=0)
 
 
 @every_alignment

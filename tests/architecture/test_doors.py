@@ -28,7 +28,7 @@ DOORS = {
     "scipy.ndimage": ("data/mask_findings.py", "data/outlines.py", "mask_losses/", "metrics/boundaries.py"),
     "scipy.optimize": ("evaluation/calibration.py", "label_shift.py", "selection/laws.py"),  # a root; least squares
     "scipy.sparse": ("data/duplicates.py", "methods/propagation.py"),
-    "scipy.special": ("held_out.py", "scores/"),
+    "scipy.special": ("held_out.py", "scores/", "selection/forecast.py"),
     "scipy.spatial": "metrics/boundaries.py",
     "scipy.stats": ("evaluation/spread.py", "scores/"),
     "segmentation_models_pytorch": "segmenters/head.py",

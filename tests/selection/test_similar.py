@@ -155,6 +155,17 @@ def test_wrong_settings_are_told(root: Path, settings: dict[str, object], messag
         searched(str(root), [root / "train/a/000.png"], **settings)
 
 
+def test_a_folder_without_labels_is_searched_too(root: Path, tmp_path: Path) -> None:
+    place = tmp_path / "heap"
+    place.mkdir()
+    for number, path in enumerate(sorted(root.rglob("*.png"))[:6]):
+        (place / f"{number}.png").write_bytes(path.read_bytes())
+    first = hs.similar(str(place), [place / "3.png"], 2)[0]
+    assert (first[0].id, first[0].same, first[0].labels) == ("3.png", True, ())
+    with pytest.raises(ConfigError, match="have no splits of their own"):
+        hs.similar(str(place), [place / "3.png"], 2, split="val")
+
+
 def test_no_image_at_all_is_told(root: Path) -> None:
     with pytest.raises(ConfigError, match="no image to look for"):
         searched(str(root), [])

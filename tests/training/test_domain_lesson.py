@@ -361,6 +361,13 @@ def test_a_setting_that_would_have_no_effect_is_refused(name, value, world, tmp_
         world.fit(Align(**QUICK, **{name: value}), tmp_path)
 
 
+@pytest.mark.parametrize("name", ["label_smoothing", "class_weights"])
+def test_what_needs_labels_is_refused_where_the_loss_on_them_is_left_out(name, world, tmp_path):
+    value = {"label_smoothing": 0.1, "class_weights": "balanced"}[name]
+    with pytest.raises(ConfigError, match=rf"align with adda: {name} would have no effect: it learns from no label"):
+        world.fit(Align(**{**QUICK, "alignments": "mcc,adda", name: value}), tmp_path)
+
+
 @pytest.mark.parametrize("settings", [
     {"average": "ema", "micro_batch": 2, "class_weights": "balanced", "on_overfit": "stop", "batch_norm": "adapt"},
     {"sampling": "balanced", "on_overfit": "regularise", "batch_norm": "train", "regularisers": [L2SP()],

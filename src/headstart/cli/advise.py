@@ -37,6 +37,7 @@ def advise(
     from headstart.cli.adapt import seconds
     from headstart.cli.output import assigned, flags, print_json, print_table, say
     from headstart.cli.terminal import terminal
+    from headstart.selection.advice import FOLDER
     from headstart.selection.advice_page import sentences
 
     found = advised(data, backbone=backbone, limit_time=seconds(limit_time) if limit_time else None, config=config,
@@ -44,13 +45,25 @@ def advise(
     if json:
         print_json({"advice": str(found.directory), "settings": found.settings(), **found.to_json()})
         return
-    # What decided the advice decides whether `adapt` finds it.
-    words = [("--backbone", backbone), ("--limit-time", limit_time), ("--config", config), ("--group-by", group_by),
-             ("--seed", seed), *assigned(set_ or [])]
+    # What decided the advice decides whether `adapt` finds it in ./advice; of one that lies elsewhere all is typed.
+    elsewhere = found.directory is not None and found.directory.resolve().parent != Path(FOLDER).resolve()
+    decided = settled(found) if elsewhere else [("--method", "auto"), ("--backbone", backbone)]
+    words = [*decided, ("--limit-time", limit_time), ("--config", config), ("--group-by", group_by),
+             ("--seed", seed),
+             *assigned(set_ or [], but=("method", "image_size", "backbone") if elsewhere else ("method",))]
     print_table(facts_table(found))
     print_table(options_table(found))
     say(*sentences(found), "", f"advice  {found.directory}", f"page    {found.directory}/advice.html", "next:",
-        f"  headstart adapt {shlex.quote(found.data)} --method auto{flags(words)}")
+        f"  headstart adapt {shlex.quote(found.data)}{flags(words)}")
+
+
+def settled(advice: Advice) -> list[tuple[str, object]]:
+    """Return what the advice decides as options of `adapt`."""
+    size = [] if advice.image_size is None else [("--set", f"image_size={advice.image_size}")]
+    chain = advice.best.settings
+    return [("--backbone", advice.backbone), *size, ("--method", ",".join(str(method["method"]) for method in chain)),
+            *(("--set", f"method.{method['method']}.{key}={value}") for method in chain
+              for key, value in method.items() if key != "method")]
 
 
 def facts_table(advice: Advice) -> Table:

@@ -54,20 +54,19 @@ def rank(
 
     found = ranked(
         data, backbones=backbones or (), family=family, licenses=license, source=source, available=available,
-        max_params=None if max_params is None else count(max_params), image_sizes=image_size or (), score=score,
+        max_params=count(max_params) if max_params else None, image_sizes=image_size or (), score=score,
         scores=scores or (), images=images, limit_time=seconds(limit_time) if limit_time else None, config=config,
         assignments=set_ or [], group_by=group_by, seed=seed, out=out, listen=terminal())
     if json:
         print_json({"ranking": str(found.directory), **found.to_json()})
         return
-    print_table(table(found))
-    if found.best.scores:
-        print_table(score_table(found))
+    for made in (table(found), *([score_table(found)] if found.best.scores else [])):
+        print_table(made)
     # What decided which images were read, and how, goes on; what was ranked gives way to the first of the ranking.
-    size = [] if found.best.own_size else [f"image_size={found.best.size}"]
-    words = [("--backbone", found.best.architecture), *assigned(size), ("--config", config), ("--group-by", group_by),
-             ("--seed", seed), *assigned(set_ or [], but=("backbone", "image_size"))]
-    say(*told(found), "next:", f"  headstart adapt {shlex.quote(found.data)}{flags(words)}")
+    size = () if found.best.own_size else (f"image_size={found.best.size}",)
+    say(*told(found), "next:", f"  headstart adapt {shlex.quote(found.data)}" + flags([
+        ("--backbone", found.best.architecture), *assigned(size), ("--config", config), ("--group-by", group_by),
+        ("--seed", seed), *assigned(set_ or [], but=("backbone", "image_size"))]))
 
 
 def told(found: Ranking) -> list[str]:

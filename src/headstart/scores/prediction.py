@@ -17,4 +17,4 @@ def log_predictions(theta: np.ndarray, labels: np.ndarray) -> np.ndarray:
     given = np.divide(joint, total, out=np.zeros_like(joint), where=total > 0)
     likely = np.concatenate([np.einsum("nz,nz->n", given[ids], part.astype(np.float64))
                              for part, ids in zip(blocks(theta), blocks(labels), strict=True)])
-    return np.asarray(np.log(np.maximum(likely, np.finfo(float).tiny)))
+    return np.asarray(np.log(np.clip(likely, np.finfo(float).tiny, 1.0)))  # rounding may lift a certainty above 1

@@ -25,6 +25,9 @@ def make_advice(job: Job, *, dataset: Dataset | None, directory: Path | None, li
     refuse_place(directory, FOLDER)
     if job.init_from:
         raise ConfigError("advise chooses a pretrained model; init_from names a run to start from. Leave it out.")
+    if "method" in job.model_fields_set and not job.advise:
+        listen(Note(f"method={','.join(part.part_name for part in job.method)} is left aside: an advice looks at every "
+                    "way that is open."))
     remaining = countdown(job.limit_time)
     found = advise(open_pool(job, dataset, listen), listen=listen, remaining=remaining)
     target = new_folder(directory, FOLDER, job)

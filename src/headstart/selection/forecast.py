@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+from scipy.special import betaincinv
 
 from headstart.seeds import generator
 from headstart.selection.curve import Curve
@@ -123,14 +124,13 @@ def _of_images(curve: Curve) -> Callable[[float], np.ndarray]:
     the folds differ by less than such a choice makes them; one quantile for all sizes, which are judged on the same
     images.
     """
-    from scipy.stats import beta
-
     errors, count = 1 - curve.mean, curve.judging
-    posterior = beta(errors * count + 0.5, curve.mean * count + 0.5)
+    wrong, right = errors * count + 0.5, curve.mean * count + 0.5
     # An image that was held out twice counts twice here: that much more alike are the means of the folds.
-    expected = posterior.var() * count / (curve.held_out * curve.accuracy.shape[1])
+    variance = wrong * right / ((wrong + right) ** 2 * (wrong + right + 1))
+    expected = variance * count / (curve.held_out * curve.accuracy.shape[1])
     unseen = np.sqrt(np.maximum(1 - _of_folds(curve) ** 2 / expected, 0.0))
-    return lambda quantile: np.asarray((posterior.ppf(quantile) - errors) * unseen)
+    return lambda quantile: np.asarray((betaincinv(wrong, right, quantile) - errors) * unseen)
 
 
 def label_first(curve: Curve, classes: Sequence[str]) -> str | None:

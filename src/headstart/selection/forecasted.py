@@ -58,7 +58,10 @@ class Forecasted:
     directory: Path | None = None
 
     def at(self, factor: int) -> Foretold:
-        """Return the forecast for 2, 4 or 10 times the images."""
+        """Return the forecast for 2, 4 or 10 times the images; raises ConfigError for another factor."""
+        if factor not in FACTORS:
+            raise ConfigError(f"a forecast is for {', '.join(map(str, FACTORS))} times the images, not for {factor}. "
+                              "`record.band` has the whole line.")
         return self.record.ahead[str(factor)]
 
     def to_json(self) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from headstart.selection.rank_page import write_rank_page
 from headstart.selection.ranking import FOLDER, Ranking
 from headstart.selection.records import new_folder, refuse_place
 
+FEWEST = 20
+"""Images that must be allowed to be read."""
+
 
 def make_ranking(job: Job, wanted: Wanted, *, dataset: Dataset | None, score: str, others: Sequence[str], most: int,
                  directory: Path | None, listen: Listen) -> Ranking:
@@ -28,6 +31,11 @@ def make_ranking(job: Job, wanted: Wanted, *, dataset: Dataset | None, score: st
     Raises ConfigError where the folder holds other things, or for what `rank` and `find_candidates` refuse.
     """
     refuse_place(directory, FOLDER)
+    if most < FEWEST:
+        raise ConfigError(f"images={most}: too few to rank by; let at least {FEWEST} be read.")
+    if job.image_size is not None and wanted.sizes not in ((), (job.image_size,)):
+        raise ConfigError(f"image_size={job.image_size} beside --image-size {','.join(map(str, wanted.sizes))}: which "
+                          "is it? Leave one out.")
     names = SCORES.names() if list(others) == ["all"] else list(others)
     refuse_unknown(score, *names)  # before any image is read
     remaining = countdown(job.limit_time)

@@ -98,7 +98,8 @@ class Ranking:
         """Return the candidate in the first place. Raises ConfigError where none could be judged."""
         if not self.candidates:
             reasons = "\n".join(f"  {name}: {reason}" for name, reason in self.failed.items())
-            raise ConfigError(f"no candidate could be judged:\n{reasons}")
+            raise ConfigError(f"no candidate could be judged:\n{reasons}\n  Name others (--backbones), or give it more "
+                              "time (--limit-time).")
         return self.candidates[0]
 
     @property

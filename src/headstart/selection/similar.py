@@ -28,6 +28,7 @@ from headstart.neighbours import QUERIES, centre, nearest
 from headstart.predictions import expand
 from headstart.runs import Run
 from headstart.selection.candidates import load as load_backbone
+from headstart.selection.compared_sets import read_first
 from headstart.types import Sample
 
 # n queries, k neighbours
@@ -91,6 +92,8 @@ def find_similar(origin: Run | Dataset | str, images: Sequence[str | Path], *, c
                  split: str | None = None, assignments: Sequence[str] = (), listen: Listen,
                  **settings: Any) -> Similar:
     """Return the `count` nearest images of a run's data (its train split, its own backbone), or of data (all).
+
+    Data may be a folder of images without labels.
 
     images: files, or folders of them. split: train, val, test or all. settings, assignments: fields of `Job`, for data
     only, that say how they are read and seen, such as `backbone` (None takes `auto`), `image_size`, `format`,
@@ -178,14 +181,16 @@ def _of_data(data: Dataset | str, settings: dict[str, Any], assignments: Sequenc
     """Return the data, or their split, with a pretrained model."""
     place = str(data.root or data.format) if isinstance(data, Dataset) else data
     job = build_job({"data": place, **settings}, assignments=list(assignments))
-    dataset = load_data(data, format=job.format, settings=job.reader, task=job.task, skip_bad=job.skip_bad)
+    dataset, _ = read_first(job, data if isinstance(data, Dataset) else None)
     for note in dataset.notes:
         listen(Note(note))
     dataset = _readable(dataset, listen) if job.skip_bad else dataset
     kept = [row for row, sample in enumerate(dataset.samples) if split in (None, ALL) or sample.split == split]
     if not kept:
         have = sorted({sample.split for sample in dataset.samples if sample.split})
-        raise ConfigError(f"--split {split}: the data have {', '.join(have) or 'no splits'}.")
+        raise ConfigError(f"--split {split}: the data have {', '.join(have)}. Name one of these." if have else
+                          f"--split {split}: the data have no splits of their own. Leave the option out, or give a "
+                          "run, which knows how they were divided.")
     model, note = load_backbone(job.backbone, size=job.image_size, channels=job.channels, fit=job.fit,
                                 allow_licenses=job.allow_licenses)
     if note:
