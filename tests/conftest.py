@@ -1,6 +1,8 @@
 """What holds for the whole suite."""
 
 import gc
+import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -31,3 +33,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """Let nothing wait until the disk has what was written: that outlives a loss of power, which no test brings about.
+
+    What is killed needs it not. Tests of when it is asked for, or of a disk that is full, put their own in its place.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
