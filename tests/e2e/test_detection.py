@@ -27,7 +27,7 @@ from tests.e2e.test_run_directory import FILES
 
 COLOURS = {"red": (220, 30, 30), "blue": (30, 30, 220), "green": (30, 200, 30), "person": (240, 200, 160)}
 SMALL = {"backbone": "efficientnet_lite0", "image_size": 64, "tracking": "off"}
-METHOD = [{"method": "finetune", "epochs": 2, "augment": "none"}]
+METHOD = [{"method": "probe", "epochs": 2}, {"method": "finetune", "epochs": 2, "augment": "none"}]
 
 
 def write_boxes(folder: Path, *, classes: tuple[str, ...] = ("red", "blue"), count: int = 20, start: int = 0) -> Path:
@@ -298,7 +298,8 @@ def test_a_published_detector_from_a_file_keeps_the_classes_that_it_knows(tmp_pa
     data = write_boxes(tmp_path / "data", classes=("person", "blue"))
     told: list[str] = []
     run = hs.adapt(data, backbone=f"torchvision/ssdlite320_mobilenet_v3_large@{tmp_path / 'coco.pth'}", image_size=64,
-                   method=[{**METHOD[0], "epochs": 1, "lr_backbone": 1e-9, "lr_head": 1e-9}],
+                   method=[{"method": "probe", "epochs": 1, "lr_head": 1e-9},
+                           {**METHOD[1], "epochs": 1, "lr_backbone": 1e-9, "lr_head": 1e-9}],
                    baselines="", tracking="off", out=tmp_path / "run",
                    listen=lambda event: told.append(getattr(event, "text", "")))
     assert "head: 1 classes kept by name (person), 1 new (blue)" in told
@@ -324,7 +325,7 @@ def test_a_published_set_predictor_is_adapted_from_the_folder_of_its_library(tmp
     told: list[str] = []
     run = hs.adapt(data, backbone=f"transformers/rt_detr@{tmp_path / 'own'}", image_size=64,
                    method=[{"method": "probe", "epochs": 1, "lr_head": 1e-9},
-                           {**METHOD[0], "epochs": 1, "lr_backbone": 1e-9, "lr_head": 1e-9}],
+                           {**METHOD[1], "epochs": 1, "lr_backbone": 1e-9, "lr_head": 1e-9}],
                    baselines="", tracking="off", out=tmp_path / "run",
                    listen=lambda event: told.append(getattr(event, "text", "")))
     assert "head: 1 classes kept by name (person), 1 new (blue)" in told

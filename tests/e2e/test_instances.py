@@ -20,6 +20,7 @@ from headstart.metrics.boxes import MASK_NAMES, PANOPTIC
 SMALL = {"backbone": "efficientnet_lite0", "image_size": 96, "tracking": "off", "baselines": "",
          "detector": {"detector": "mask_rcnn", "width": 32, "hidden": 64, "mask_layers": 2}}
 METHOD = [{"method": "probe", "epochs": 2}, {"method": "finetune", "epochs": 6, "batch_size": 4}]
+WATCHED = [{"method": "probe", "epochs": 1}, {"method": "finetune", "epochs": 1, "monitor": "mask_ap", "batch_size": 4}]
 
 
 def write_ellipses(folder: Path, *, count: int = 24, start: int = 0) -> Path:
@@ -101,8 +102,7 @@ def test_runs_are_compared_by_their_masks(run: hs.Run, marked: Path, tmp_path: P
 
 
 def test_the_watched_metric_may_be_of_masks(marked: Path, tmp_path: Path) -> None:
-    watched = hs.adapt(marked, method=[{"method": "finetune", "epochs": 1, "monitor": "mask_ap", "batch_size": 4}],
-                       out=tmp_path / "run", **SMALL)
+    watched = hs.adapt(marked, method=WATCHED, out=tmp_path / "run", **SMALL)
     assert watched.history["val_mask_ap"].dropna().between(0, 1).all()
     with pytest.raises(ConfigError, match='monitor "mask_ap" is not a metric of detection'):
         hs.adapt(marked, method=[{"method": "finetune", "monitor": "mask_ap"}], out=tmp_path / "never",
@@ -122,8 +122,8 @@ def test_what_can_not_be_is_refused(run: hs.Run, marked: Path, tmp_path: Path) -
 
 
 def test_large_pictures_are_learned_and_answered_in_slices(run: hs.Run, marked: Path, tmp_path: Path) -> None:
-    plan = [{"method": "finetune", "epochs": 1, "monitor": "mask_ap", "batch_size": 4}]
-    sliced = hs.adapt(marked, method=plan, slices=48, out=tmp_path / "run", **SMALL)
+    few = write_ellipses(tmp_path / "few", count=10)
+    sliced = hs.adapt(few, method=WATCHED, slices=64, out=tmp_path / "run", **SMALL)
     assert sliced.history["val_mask_ap"].dropna().between(0, 1).all()
     assert "mask_ap" in sliced.metrics
     for one in (sliced, run):

@@ -109,8 +109,9 @@ def test_images_alone_are_adapted_to_alike_and_nothing_is_claimed_of_them(kind, 
 
 def test_an_interrupted_mean_teacher_resumes_to_the_same_model_and_to_the_same_words(kind, world, runs, tmp_path):
     step = 3 if kind is BOXES else 7  # the probe of masks has 4 steps itself
+    saving = {**kind.teacher, "checkpoint_seconds": 0.001}
     with pytest.raises(Interrupted):
-        run(kind.job(world, method=[PROBE, kind.teacher]), tmp_path / "run", listen=kill_at_step(step, signal.SIGTERM))
+        run(kind.job(world, method=[PROBE, saving]), tmp_path / "run", listen=kill_at_step(step, signal.SIGTERM))
     found = resume(tmp_path / "run")
     assert weights(found) == weights(runs["mean_teacher"])
     assert changed_metrics(runs["mean_teacher"], found) == []

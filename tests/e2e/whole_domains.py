@@ -47,9 +47,8 @@ class Kind:
 
     @property
     def teacher(self) -> dict[str, Any]:
-        """A mean teacher that saves each step."""
-        return {"method": "mean_teacher", "epochs": 2, "threshold": self.threshold, "guard": "none",
-                "checkpoint_seconds": 0.001}
+        """A mean teacher."""
+        return {"method": "mean_teacher", "epochs": 2, "threshold": self.threshold, "guard": "none"}
 
     @property
     def methods(self) -> dict[str, dict[str, Any]]:

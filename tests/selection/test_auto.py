@@ -46,6 +46,13 @@ def test_the_run_of_an_advice_can_be_repeated_from_its_record(advised, tmp_path)
     assert again.metrics["accuracy"].value == advised.metrics["accuracy"].value
 
 
+@pytest.fixture
+def hasty(monkeypatch):
+    """The short fine-tunings of an advice are of one epoch: how good they are is not what the test asks for."""
+    monkeypatch.setattr("headstart.selection.trial.STEPS", 1)
+
+
+@pytest.mark.usefixtures("hasty")
 def test_an_advice_on_disk_is_followed_and_not_made_again(data, alive, monkeypatch, tmp_path):
     advice = hs.advise(data, backbone=alive, image_size=32, **COMMON)
     assert advice.directory == Path("advice/strips-1")
@@ -81,6 +88,7 @@ def test_a_backbone_that_is_named_is_taken_whatever_the_ranking_says(data, alive
     assert hs.adapt(data, backbone=other, image_size=32, **COMMON).job.backbone == other
 
 
+@pytest.mark.usefixtures("hasty")
 def test_all_judgements_together_run_a_backbone_over_each_image_once(data, alive, monkeypatch):
     seen = []
     real = store.stream

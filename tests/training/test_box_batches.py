@@ -42,7 +42,7 @@ def shapes(folder: Path, *, count: int = 16) -> Splits:
 
 def test_a_batch_of_training_is_of_one_shape_and_resumes_to_the_same_bits(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    parts, chosen, events = shapes(tmp_path / "data"), plan(augment="strong"), Events()
+    parts, chosen, events = shapes(tmp_path / "data"), plan(augment="strong", checkpoint_seconds=0.02), Events()
     seen: list[list[int]] = []
     real = BoxLesson.batch
     monkeypatch.setattr(BoxLesson, "batch", lambda self, items: (

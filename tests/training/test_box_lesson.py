@@ -65,8 +65,7 @@ def model(detector: str = "fcos") -> Model:
 
 
 def plan(**changes: object) -> Finetune:
-    return Finetune(**{"epochs": 2, "batch_size": 4, "lr_head": 2e-3, "lr_backbone": 1e-3, "clip_norm": 5.0,  # type: ignore[arg-type]
-                       "checkpoint_seconds": 0.02, **changes})
+    return Finetune(**{"epochs": 2, "batch_size": 4, "lr_head": 2e-3, "lr_backbone": 1e-3, "clip_norm": 5.0, **changes})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("detector", ON_ANY_BACKBONE)
@@ -82,7 +81,7 @@ def test_training_lowers_the_loss(tmp_path: Path, detector: str) -> None:
 @pytest.mark.parametrize("detector", ["fcos", "faster_rcnn"])
 def test_an_interruption_changes_no_bit(tmp_path: Path, detector: str) -> None:
     events, again = Events(), Events()
-    chosen = plan(augment="strong", average="ema")
+    chosen = plan(augment="strong", average="ema", checkpoint_seconds=0.02)
     whole = train(model(detector), splits(tmp_path / "data"), chosen, context(tmp_path / "whole", events))
     parts = splits(tmp_path / "data")
     for step in (2, 4):

@@ -57,12 +57,11 @@ def model(width: int = 16) -> Model:
 
 
 def plan(**settings: object) -> Finetune:
-    return Finetune.parse({"epochs": 2, "batch_size": 4, "lr_head": 1e-2, "lr_backbone": 1e-3,
-                           "checkpoint_seconds": 0.001, **settings})
+    return Finetune.parse({"epochs": 2, "batch_size": 4, "lr_head": 1e-2, "lr_backbone": 1e-3, **settings})
 
 
 def test_a_training_that_was_killed_goes_on_to_the_same_bits(tmp_path: Path) -> None:
-    parts, chosen, events = splits(tmp_path / "data"), plan(augment="strong"), Events()
+    parts, chosen, events = splits(tmp_path / "data"), plan(augment="strong", checkpoint_seconds=0.001), Events()
     whole = train(model(), parts, chosen, context(tmp_path / "whole", events))
     assert in_child(lambda: train(model(), parts, chosen, context(tmp_path / "broken", kill_at_step(5)))) == \
         -signal.SIGKILL

@@ -175,7 +175,7 @@ def test_all_broken_pictures_are_named_at_once(tmp_path: Path) -> None:
 
 def test_an_interruption_changes_no_bit(tmp_path: Path) -> None:
     events, again = Events(), Events()
-    chosen = plan(augment="strong", average="ema")
+    chosen = plan(augment="strong", average="ema", checkpoint_seconds=0.02)
     parts = splits(tmp_path / "data")
     whole = train(slicing(), parts, chosen, context(tmp_path / "whole", events))
     for step in (2, 9):

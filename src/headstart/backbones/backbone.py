@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, Self
 
 import torch
@@ -84,7 +84,8 @@ class Backbone(nn.Module, ABC):
         self._frozen = count
         for position, part in enumerate(parts):
             part.requires_grad_(position >= count)
-        return self.train(self.training)
+        super().train(self.training)
+        return self._rest(parts) if self.training and count else self
 
     @property
     def frozen_stages(self) -> int:
@@ -94,12 +95,14 @@ class Backbone(nn.Module, ABC):
     def train(self, mode: bool = True) -> Self:
         """Set training mode, except for frozen stages."""
         super().train(mode)
-        if mode and self._frozen:
-            parts = self.stages()
-            # BatchNorm keeps its statistics only in eval mode; requires_grad does not stop it.
-            frozen = [self] if self._frozen == len(parts) else parts[:self._frozen]
-            for module in (inner for part in frozen for inner in part.modules()):
-                module.training = False
+        return self._rest(self.stages()) if mode and self._frozen else self
+
+    def _rest(self, parts: Sequence[nn.Module]) -> Self:
+        """Switch the frozen ones of all stages to eval mode."""
+        # BatchNorm keeps its statistics only in eval mode; requires_grad does not stop it.
+        frozen = [self] if self._frozen == len(parts) else parts[:self._frozen]
+        for module in (inner for part in frozen for inner in part.modules()):
+            module.training = False
         return self
 
     def set_drop_path(self, rate: float) -> int:

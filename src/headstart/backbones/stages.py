@@ -29,12 +29,20 @@ def cut(model: nn.Module, stage_of: Mapping[str, int]) -> list[nn.Module]:
     members: list[list[nn.Module]] = [[] for _ in order]
     loose: list[list[nn.Parameter]] = [[] for _ in order]
     last = 0
+    owners: dict[int, set[int]] = {}
+    """The stages that the parameters inside each module lie in."""
+
+    def look(module: nn.Module) -> set[int]:
+        if id(module) not in owners:
+            own = (order[number_of[id(parameter)]] for parameter in module.parameters(recurse=False))
+            owners[id(module)] = set(own).union(*map(look, module.children()))
+        return owners[id(module)]
 
     def place(module: nn.Module) -> None:
         nonlocal last
-        owners = {order[number_of[id(parameter)]] for parameter in module.parameters()}
-        if len(owners) < 2:
-            last = owners.pop() if owners else last
+        found = look(module)
+        if len(found) < 2:
+            last = next(iter(found), last)
             members[last].append(module)
             return
         for parameter in module.parameters(recurse=False):

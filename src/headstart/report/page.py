@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,34 @@ def fill(template: Path, **names: Any) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(loader=FileSystemLoader(template.parent, encoding="utf-8"), autoescape=True,
-                              trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+                              trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined,
+                              bytecode_cache=_compiled())
     # Macros see these, too.
     environment.globals.update(of_metric=words.of_metric, span=words.span, **names)
     style = (FOLDER / "style.css").read_text(encoding="utf-8")
     page = environment.get_template(template.name).render(style=style)
     # A file name that is no UTF-8 holds lone surrogates, which no page can carry.
     return page.encode("utf-8", "replace").decode("utf-8")
+
+
+@cache
+def _compiled() -> Any:
+    """Return what keeps the compiled templates: a page of a process after its first needs not compile them again."""
+    from jinja2 import BytecodeCache
+    from jinja2.bccache import Bucket
+
+    class Kept(BytecodeCache):
+        def __init__(self) -> None:
+            self._code: dict[str, bytes] = {}
+
+        def load_bytecode(self, bucket: Bucket) -> None:
+            if bucket.key in self._code:
+                bucket.bytecode_from_string(self._code[bucket.key])
+
+        def dump_bytecode(self, bucket: Bucket) -> None:
+            self._code[bucket.key] = bucket.bytecode_to_string()
+
+    return Kept()
 
 
 def _content(record: Record, images: Pictures) -> dict[str, Any]:

@@ -32,7 +32,10 @@ def deepest(scope: str, backbone: Backbone, *, thawed: int | None = None) -> int
 
     Raises ConfigError where `last-N` asks for more stages than there are.
     """
-    count = len(backbone.stages())
+    return _deepest(scope, backbone, len(backbone.stages()), thawed)
+
+
+def _deepest(scope: str, backbone: Backbone, count: int, thawed: int | None) -> int:
     wanted = {"head": 0}.get(scope, int(scope[5:]) if scope.startswith("last-") else count)
     if wanted > count:
         raise ConfigError(f"scope {scope}: {backbone.spec.architecture} has {count} stages. Give last-1 to "
@@ -42,7 +45,8 @@ def deepest(scope: str, backbone: Backbone, *, thawed: int | None = None) -> int
 
 def apply(scope: str, backbone: Backbone, *, thawed: int | None = None) -> None:
     """Set which parameters of the backbone have gradients, and which stages rest in eval mode."""
-    backbone.freeze(len(backbone.stages()) - deepest(scope, backbone, thawed=thawed))
+    count = len(backbone.stages())
+    backbone.freeze(count - _deepest(scope, backbone, count, thawed))
     chosen = {"norm-only": _norms, "bias-only": _biases, "adapter": _adapters}.get(scope)
     if chosen is not None:
         names = chosen(backbone)
