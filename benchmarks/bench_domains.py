@@ -56,7 +56,8 @@ FEW = ("transfer", "labelled_alone", "joint", "joint_transfer")
 """Without the labelled images of the target; a probe of them alone; of both domains, and `transfer` from there."""
 WANTED = {"digits": (*FEATURES, *SOURCE_FREE, *ALIGNMENTS.names()), "office": (*FEATURES, "transfer"),
           "emoji": (*FEATURES, "transfer"), "office_few": FEW, "emoji_few": FEW,
-          "corruptions": (*FEATURES, *SOURCE_FREE)}
+          "corruptions": (*FEATURES, *SOURCE_FREE),
+          **{f"{name}_{shares}": ("transfer",) for name in ("office", "emoji") for shares in ("three", "geometric")}}
 FIRST = {"tent": "adabn", "eata": "adabn"}
 """What goes in front of a method that keeps the head."""
 DIGIT_PLAN: dict[str, Any] = {"epochs": 8, "batch_size": 64, "lr_head": 1e-3, "lr_backbone": 1e-3,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from headstart.round_trip import taught, way_back
+from headstart.round_trip import as_answered, returned, taught, way_back
 
 CENTRES = 6.0 * np.eye(3, 8)
 
@@ -55,3 +55,24 @@ def test_few_images_are_no_trouble(count):
     points, labels = groups(count, 0)
     assert 0 <= way_back(points, labels, points, labels, classes=3) <= 1
     assert 0 <= way_back(np.ones((count, 4)), labels, np.ones((count, 4)), labels, classes=3) <= 1
+
+
+def test_weights_put_the_source_classes_in_the_shares_of_the_answers():
+    labels, answers = np.array([0, 0, 0, 0, 1, 1, 2]), np.array([1, 1, 1, 2])
+    found = as_answered(labels, answers, classes=3)
+    np.testing.assert_allclose(np.bincount(labels, weights=found), [0, 0.75, 0.25])
+    assert as_answered(np.zeros(4, int), np.ones(3, int), classes=3) is None
+
+
+def test_equal_weights_change_nothing():
+    (source, labels), (target, truth) = groups(90, 0), groups(60, 1, shift=3)
+    said = np.where(np.arange(60) % 5 == 0, 0, truth)
+    assert returned(source, labels, target, said, classes=3, weights=np.full(90, 1 / 90)) == pytest.approx(
+        returned(source, labels, target, said, classes=3))
+
+
+def test_a_target_with_a_part_of_the_classes_leads_the_whole_way_back_only_where_they_are_weighed():
+    (source, labels), (target, truth) = groups(90, 0), groups(90, 1, shift=3)
+    some = target[truth < 2], truth[truth < 2]
+    assert returned(source, labels, *some, classes=3) < 0.8
+    assert returned(source, labels, *some, classes=3, weights=as_answered(labels, some[1], classes=3)) == 1

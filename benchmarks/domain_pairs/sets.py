@@ -108,6 +108,19 @@ def few(pair: DomainPair) -> DomainPair:
     return DomainPair(pair.source, rest, rest, pair.target.subset(given.astype(int)))
 
 
+def skewed(pair: DomainPair, shares: str) -> DomainPair:
+    """Return the pair with other shares of the classes in the target: `three` classes are all there is, or, in an order
+    by chance, each class has 0.6 times the share of its images that the one before has (`geometric`)."""
+    labels, rng = pair.target.labels(), np.random.default_rng(0)
+    kept: list[int] = []
+    for place, label in enumerate(rng.permutation(len(pair.target.classes))):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        share = float(place < 3) if shares == "three" else 0.6 ** place
+        kept += rows[:round(share * len(rows))].tolist()
+    some = pair.target.subset(np.sort(kept))
+    return DomainPair(pair.source, some, some)
+
+
 def corrupted(source: str, target: str) -> DomainPair:
     """Return pictures and the held-out ones corrupted; source: hymenoptera or digits. target: the corruption."""
     if source == "digits":
@@ -140,4 +153,8 @@ SUITES: dict[str, tuple[Callable[[str, str], DomainPair], tuple[tuple[str, str],
     "emoji": (emoji, tuple(itertools.permutations(VENDORS, 2))),
     "office_few": (lambda *names: few(office(*names)), tuple(itertools.permutations(OFFICE, 2))),
     "emoji_few": (lambda *names: few(emoji(*names)), tuple(itertools.permutations(VENDORS, 2))),
+    **{f"{name}_{shares}": ((lambda *names, make=make, shares=shares: skewed(make(*names), shares)),
+                            tuple(itertools.permutations(domains, 2)))
+       for name, make, domains in (("office", office, OFFICE), ("emoji", emoji, VENDORS))
+       for shares in ("three", "geometric")},
     "corruptions": (corrupted, tuple(itertools.product(("hymenoptera", "digits"), CORRUPTIONS)))}

@@ -19,6 +19,8 @@ APART = ("supervised", "mismatch")
 START = "source_only"
 FEWEST = 5
 """Pairs and seeds whose order says something."""
+SKEWED = ("_three", "_geometric")
+"""Suites whose targets have other shares of the classes."""
 LEAST_LOST = 0.02
 """Accuracy lost of which a share says something."""
 
@@ -126,11 +128,13 @@ def mismatch_table(cells: Mapping[tuple[str, str, str, int], Cell]) -> str:
     known = [(key, cell["mismatch"]) for key, cell in cells.items() if "mismatch" in cell]
     if len(known) < FEWEST:
         return ""
-    groups = {"all": known, **{suite: list(members) for suite, members in itertools.groupby(
+    alike = [item for item in known if not item[0][0].endswith(SKEWED)]
+    groups = {"all": alike, **{suite: list(members) for suite, members in itertools.groupby(
         sorted(known, key=lambda item: item[0][0]), key=lambda item: item[0][0])}}
     names = list(known[0][1]["distances"])
     lines = ["Mismatch: Spearman's correlation of each distance, and of the loss that is expected, with the drop of "
-             "accuracy from the source's validation to the target; the mean error of the expected accuracy, in points.",
+             "accuracy from the source's validation to the target; the mean error of the expected accuracy, in points. "
+             "All: but the suites with other shares of the classes.",
              "", "| suite | pairs and seeds | " + " | ".join(names)
              + " | expected loss | error of the expected accuracy | largest |", "|" + "---|" * (len(names) + 5)]
     for suite, members in groups.items():

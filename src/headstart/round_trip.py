@@ -8,24 +8,52 @@ from __future__ import annotations
 
 import numpy as np
 
+from headstart.probabilities import beyond_chance
+
 PENALTY = 1.0
 """Of the regression, for features of unit variance on average; times the number of images."""
 
 
-def taught(points: np.ndarray, labels: np.ndarray, others: np.ndarray, *, classes: int,
-           penalty: float = PENALTY) -> np.ndarray:
+def taught(points: np.ndarray, labels: np.ndarray, others: np.ndarray, *, classes: int, penalty: float = PENALTY,
+           weights: np.ndarray | None = None) -> np.ndarray:
     """Return int64 [n], the classes of other points by a ridge regression to the classes that learned the labels.
 
     points: float [m, D], labels: int [m], others: float [n, D]. The features of both sets are taken about their own
-    means, so that a shift alone changes nothing.
+    means, so that a shift alone changes nothing. weights: float64 [n], sum 1, of the others in theirs; None: all alike.
     """
     own = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
     scale = own.std() or 1.0
     told = np.eye(classes)[labels]
     shares = told.mean(axis=0)
-    weights = ridge(own / scale, told - shares, penalty * len(own))
-    theirs = others.astype(np.float64) - others.mean(axis=0, dtype=np.float64)
-    return np.asarray((theirs / scale @ weights + shares).argmax(axis=1))
+    learned = ridge(own / scale, told - shares, penalty * len(own))
+    theirs = others.astype(np.float64)
+    theirs = theirs - (theirs.mean(axis=0) if weights is None else weights @ theirs)
+    return np.asarray((theirs / scale @ learned + shares).argmax(axis=1))
+
+
+def returned(source: np.ndarray, labels: np.ndarray, target: np.ndarray, answers: np.ndarray, *, classes: int,
+             penalty: float = PENALTY, weights: np.ndarray | None = None) -> float:
+    """Return how often what learned the answers on the target is right on the source, beyond chance; at most 1.
+
+    source: float [N, D], labels: int [N], target: float [M, D], answers: int [M]. weights: float64 [N], sum 1, of the
+    source's images; None: all alike. Chance is taken off as in Cohen's kappa, by the shares of labels and answers.
+    """
+    found = taught(target, answers, source, classes=classes, penalty=penalty, weights=weights)
+    observed = float(np.average(found == labels, weights=weights))
+    shares = [np.bincount(rows, weights=weights, minlength=classes) for rows in (found, labels)]
+    by_chance = float(shares[0] @ shares[1] / (shares[0].sum() * shares[1].sum()))
+    return beyond_chance(observed, by_chance)
+
+
+def as_answered(labels: np.ndarray, answers: np.ndarray, *, classes: int) -> np.ndarray | None:
+    """Return float64 [N], sum 1, with which the source's classes stand in the shares of the answers on the target.
+
+    labels: int [N], answers: int [M]. None where no image of the source is of a class that is answered.
+    """
+    counts = np.bincount(labels, minlength=classes)
+    shares = np.bincount(answers, minlength=classes) / np.maximum(counts, 1)
+    found = shares[labels].astype(np.float64)
+    return found / found.sum() if found.sum() > 0 else None
 
 
 def way_back(source: np.ndarray, labels: np.ndarray, target: np.ndarray, answers: np.ndarray, *,

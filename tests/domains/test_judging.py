@@ -11,7 +11,7 @@ from headstart.alignments.alignment import Pair
 from headstart.data.dataset import Dataset
 from headstart.domains import judging
 from headstart.domains.feature_space import Domains
-from headstart.domains.guarding import keep_better
+from headstart.domains.guarding import doubted, keep_better, mix_moved
 from headstart.domains.judging import MOST, answered, carried, evenly, evidence_of, verdicts
 from headstart.domains.sight import sight
 from headstart.errors import ConfigError, DataError
@@ -51,6 +51,30 @@ def kept(folder, start, adapted, *, guard="neighbour_agreement"):
     models = {"good": model_of(ALONG, np.zeros(2)), "bad": model_of(ACROSS, np.zeros(2))}
     found = keep_better("coral", models[start], models[adapted], sight(models[start], parts, known), known, guard=guard)
     return next(name for name, one in models.items() if one is found), events
+
+
+# Other shares of the classes
+
+def seen_by(told, shares, *, spread=0.0):
+    """Evidence of three groups, a class each: the target's stand in `shares`; `spread` of its answers are by chance."""
+    rng = np.random.default_rng(0)
+    labels = [np.arange(300) % 3, np.arange(300) % 3, np.repeat(np.arange(3), shares)]
+    train, val, target = (8 * np.eye(3, 6)[part] + rng.normal(size=(len(part), 6)) for part in labels)
+    said = np.where(rng.random(len(target)) < spread, rng.integers(0, 3, len(target)), labels[2])
+    return Evidence(target, 9.0 * np.eye(3)[said], val, 9.0 * np.eye(3)[labels[1]], labels[1], train, labels[0], told)
+
+
+def test_answers_that_spread_over_classes_which_are_not_there_are_doubted():
+    start = seen_by(0, (110, 10, 0), spread=0.1)
+    assert mix_moved(start) > 0.4
+    assert doubted(start, seen_by(1, (110, 10, 0))) == ""
+    assert "seem to stand in other shares" in doubted(start, seen_by(1, (110, 10, 0), spread=0.5))
+
+
+def test_where_the_shares_are_alike_nothing_is_doubted():
+    start = seen_by(0, (60, 60, 60), spread=0.1)
+    assert mix_moved(start) < 0.1
+    assert doubted(start, seen_by(1, (60, 60, 60), spread=0.5)) == ""
 
 
 # No label of the target

@@ -10,6 +10,7 @@ from sklearn.metrics import cohen_kappa_score
 from headstart.validators.consistency import Consistency
 from headstart.validators.neighbour_agreement import NeighbourAgreement
 from headstart.validators.reverse_validation import ReverseValidation
+from headstart.validators.weighted_reverse_validation import WeightedReverseValidation
 from tests.validators.cases import but, evidence
 
 
@@ -76,3 +77,14 @@ def test_the_mean_is_the_harmonic_one():
     first, second = NeighbourAgreement()(seen), ReverseValidation()(seen)
     assert 0.2 < min(first, second) < max(first, second) < 1
     assert Consistency()(seen) == pytest.approx(2 * first * second / (first + second))
+
+
+def test_of_a_target_with_two_of_three_classes_the_weighted_way_back_prefers_the_right_answers():
+    seen = domains([0, 1, 2])
+    rows = np.arange(90) % 3 < 2
+    few = but(seen, target_features=seen.target_features[rows], target_logits=seen.target_logits[rows])
+    third = np.random.default_rng(3).random(rows.sum()) < 1 / 3
+    spread = but(few, target_logits=np.where(third[:, None], 9.0 * np.eye(3)[2], few.target_logits))
+    assert WeightedReverseValidation()(few) == 1
+    assert WeightedReverseValidation()(spread) < 0.9
+    assert WeightedReverseValidation()(seen) == ReverseValidation()(seen) == 1

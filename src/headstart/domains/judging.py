@@ -99,4 +99,4 @@ def groundless(name: str, ground: float) -> str:
     """Return why a method that builds on a model's answers is not believed."""
     return (f"{name}: on the target the model is hardly more than guessing (it carries over {max(0.0, ground):.0%} of "
             "what it knows beyond that), so that its answers are no ground to build on, and what would build on them "
-            "is left out. Do the images show these classes?")
+            "is left out. Do the images show these classes, and all of them?")

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from headstart.catalog import Catalog
 from headstart.data.dataset import Splits
+from headstart.domains.guarding import doubted
 from headstart.domains.judging import GROUND, answered, carried, evidence_of, groundless, verdict, verdicts
 from headstart.domains.target_method import TargetMethod
 from headstart.errors import HeadstartError, Interrupted
@@ -82,7 +83,9 @@ class Transfer(Method):
                 evidence = answered(first, model, found, splits, context)
                 value = told[f"{candidate} after {before}" if before != START else candidate] = verdict(self.select,
                                                                                                        evidence)
-                if value > score:
+                if value > score and self.select == USUAL and (doubt := doubted(first, evidence)):
+                    context.listen(Note(f"{self.part_name}: {candidate} is left out: {doubt}"))
+                elif value > score:
                     best, name, score, seen = found, candidate, value, evidence
         context.listen(Judged(self.part_name, None, verdicts(seen)))
         ranked = ", ".join(f"{key} {value:.4f}" for key, value in sorted(told.items(), key=lambda item: -item[1]))

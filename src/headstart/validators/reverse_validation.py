@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from headstart.probabilities import beyond_chance, softened
-from headstart.round_trip import PENALTY, taught
+from headstart.probabilities import softened
+from headstart.round_trip import PENALTY, returned
 from headstart.validators.validator import Evidence, Validator
 
 # M target images, S source images (train and validation), D features, C classes
@@ -32,8 +32,4 @@ class ReverseValidation(Validator):
         classes = evidence.target_logits.shape[1]
         source = np.concatenate([evidence.train_features, evidence.source_features])
         labels = np.concatenate([evidence.train_labels, evidence.source_labels])
-        answers = taught(evidence.target_features, said, source, classes=classes, penalty=self.penalty)
-        observed = float((answers == labels).mean())
-        by_chance = float(np.bincount(answers, minlength=classes) @ np.bincount(labels, minlength=classes)
-                          / len(labels) ** 2)
-        return beyond_chance(observed, by_chance)
+        return returned(source, labels, evidence.target_features, said, classes=classes, penalty=self.penalty)
