@@ -463,7 +463,9 @@ def words(home: Path, out: Path, *more: object) -> list[str]:
 @pytest.mark.parametrize(("sign", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_search_stopped_by_a_signal_says_how_to_go_on_and_does(unbroken, home, tmp_path, sign, code):
     out = tmp_path / "t"
-    process = subprocess.Popen(words(home, out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    # Where the suite itself runs in a shell's background, children would be born deaf to SIGINT.
+    process = subprocess.Popen(words(home, out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     deadline = time.monotonic() + 240
     # A trial's folder is gone when it ends: on a busy machine one of them may come and go between two looks.
     while time.monotonic() < deadline and process.poll() is None and not list(out.glob("work/trial-000[1-4]")):

@@ -38,6 +38,11 @@ class Evidence:
     """Epochs trained so far; 0 for the start."""
     _said: dict[str, float] = field(default_factory=dict, init=False, repr=False, compare=False)
 
+    def source(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the source's images, train and validation together: float [T + N, D] and int [T + N]."""
+        return (np.concatenate([self.train_features, self.source_features]),
+                np.concatenate([self.train_labels, self.source_labels]))
+
     def verdict(self, name: str) -> float:
         """Return what a validator says; each is asked once, for others may be made of it. Raises as it does."""
         if name not in self._said:

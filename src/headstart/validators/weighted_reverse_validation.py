@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from pydantic import Field
 
 from headstart.probabilities import softened
@@ -28,8 +27,7 @@ class WeightedReverseValidation(Validator):
         """Return the score, at most 1; raises DataError where a logit is not finite."""
         said = softened(evidence.target_logits, self.part_name).argmax(axis=1)
         classes = evidence.target_logits.shape[1]
-        source = np.concatenate([evidence.train_features, evidence.source_features])
-        labels = np.concatenate([evidence.train_labels, evidence.source_labels])
+        source, labels = evidence.source()
         weights = as_answered(labels, said, classes=classes)
         if weights is None:
             return 0.0
