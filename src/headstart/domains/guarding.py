@@ -64,18 +64,18 @@ def doubted(first: Evidence, second: Evidence) -> str:
     moved = mix_moved(first)
     if moved < MOVED:
         return ""
-    for name, say in ((WEIGHED, lambda seen: verdict(WEIGHED, seen)), (f"{WEIGHED} with {AGREEING}", _weighed)):
-        old, new = say(first), say(second)
+    said = {WEIGHED: (verdict(WEIGHED, first), verdict(WEIGHED, second))}
+    if carried(first) >= GROUND:  # a start of no worth may give all images one answer: nowhere do neighbours agree more
+        said[f"{WEIGHED} with {AGREEING}"] = _weighed(first), _weighed(second)
+    for name, (old, new) in said.items():
         if not new > old:
             return (f"its classes seem to stand in other shares, {moved:.0%} of the images would have to change class, "
                     f"and {name} says {old:.4f} before, {new:.4f} after")
-        if carried(first) < GROUND:
-            break  # neighbours agree the most where a start of no worth gives all images one answer
     return ""
 
 
 def _weighed(seen: Evidence) -> float:
-    """Return what `consistency` would say with the weighted way back."""
+    """Return at most 1, what `consistency` would say with the weighted way back."""
     found = [verdict(name, seen) for name in (AGREEING, WEIGHED)]
     return min(found) if not min(found) > 0 else harmonic_mean(found)
 
