@@ -99,7 +99,7 @@ def test_what_the_validators_say_is_written_for_each_epoch(adapted):
     assert {frozenset(row["scores"]) for row in rows} == {frozenset({
         "batch_nuclear_norm", "consistency", "deep_embedded_validation", "diversity", "entropy",
         "information_maximisation", "last_epoch", "neighbour_agreement", "reverse_validation",
-        "soft_neighbourhood_density", "source_risk"})}
+        "soft_neighbourhood_density", "source_risk", "weighted_reverse_validation"})}
 
 
 def test_the_history_has_the_sources_accuracy(adapted):
