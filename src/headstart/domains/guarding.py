@@ -18,7 +18,7 @@ from headstart.validators.validator import NONE, USUAL, Evidence
 
 MOVED = 0.3
 """Share of the images that would have to change class from which on the target's classes may stand in other shares. Of
-23 pairs with like shares that were looked at these seemed to lie up to 0.27 apart, of others 0.34 to 0.65 (one 0.23)."""
+23 pairs with like shares that were looked at they seemed to lie up to 0.27 apart, of others 0.34 to 0.65, once 0.23."""
 WEIGHED, AGREEING = "weighted_reverse_validation", "neighbour_agreement"
 PLACES = "reverse_validation"
 """The validator that judges segmenters and detectors where none is named. Neighbour agreement, a half of `consistency`,
