@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from domain_pairs import sets
 from domain_pairs.lenet import LeNet
-from domain_pairs.sets import SUITES, DomainPair
+from domain_pairs.sets import SHARES, SUITES, DomainPair
 from side_by_side.measure import commit
 from side_by_side.results import append_row, put_table, read_rows
 
@@ -57,7 +57,7 @@ FEW = ("transfer", "labelled_alone", "joint", "joint_transfer")
 WANTED = {"digits": (*FEATURES, *SOURCE_FREE, *ALIGNMENTS.names()), "office": (*FEATURES, "transfer"),
           "emoji": (*FEATURES, "transfer"), "office_few": FEW, "emoji_few": FEW,
           "corruptions": (*FEATURES, *SOURCE_FREE),
-          **{f"{name}_{shares}": ("transfer",) for name in ("office", "emoji") for shares in ("three", "geometric")}}
+          **{f"{name}_{shares}": ("transfer",) for name in ("office", "emoji") for shares in SHARES}}
 FIRST = {"tent": "adabn", "eata": "adabn"}
 """What goes in front of a method that keeps the head."""
 DIGIT_PLAN: dict[str, Any] = {"epochs": 8, "batch_size": 64, "lr_head": 1e-3, "lr_backbone": 1e-3,
@@ -218,9 +218,8 @@ class Bench:
         temperature = fit_temperature(seen.source_logits, seen.source_labels, model.answers)
         known, asked = (model.answers.probabilities(logits, temperature)
                         for logits in (seen.source_logits, seen.target_logits))
-        back = way_back(np.concatenate([seen.train_features, seen.source_features]),
-                        np.concatenate([seen.train_labels, seen.source_labels]), seen.target_features,
-                        seen.target_logits.argmax(axis=1), classes=seen.target_logits.shape[1])
+        back = way_back(*seen.source(), seen.target_features, seen.target_logits.argmax(axis=1),
+                        classes=seen.target_logits.shape[1])
         expected = expected_accuracy(known, seen.source_labels, asked, rng=rng, way_back=back)
         on_source = float((seen.source_logits.argmax(axis=1) == seen.source_labels).mean())
         right = self.accuracy(model, self.domains.proof, moved=False)

@@ -25,6 +25,8 @@ EMOJI/emoji.json; bench_domains.py says it with --emoji."""
 OFFICE = ("amazon", "caltech10", "dslr", "webcam")
 VENDORS = ("apple", "google", "twitter", "facebook")
 DIGITS = tuple("0123456789")
+SHARES = ("three", "geometric")
+"""Other shares of the classes that a target may have, as `skewed` makes them."""
 MNIST_TRAIN, SHORTER, SHOTS = 4000, 224, 3
 
 
@@ -156,5 +158,5 @@ SUITES: dict[str, tuple[Callable[[str, str], DomainPair], tuple[tuple[str, str],
     **{f"{name}_{shares}": ((lambda *names, make=make, shares=shares: skewed(make(*names), shares)),
                             tuple(itertools.permutations(domains, 2)))
        for name, make, domains in (("office", office, OFFICE), ("emoji", emoji, VENDORS))
-       for shares in ("three", "geometric")},
+       for shares in SHARES},
     "corruptions": (corrupted, tuple(itertools.product(("hymenoptera", "digits"), CORRUPTIONS)))}

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from domain_pairs.sets import SHARES
 from headstart.probabilities import wilson
 
 Row = dict[str, Any]
@@ -19,7 +20,7 @@ APART = ("supervised", "mismatch")
 START = "source_only"
 FEWEST = 5
 """Pairs and seeds whose order says something."""
-SKEWED = ("_three", "_geometric")
+SKEWED = tuple(f"_{shares}" for shares in SHARES)
 """Suites whose targets have other shares of the classes."""
 LEAST_LOST = 0.02
 """Accuracy lost of which a share says something."""

@@ -43,11 +43,12 @@ def _as_methods(values: Sequence[Any]) -> list[Any]:
     Several after each other are one training with their sum, as `cdan,mcc`. Raises NamedError for a name of neither.
     """
     found: list[Any] = []
-    choices = {*METHODS.names(), *ALIGNMENTS.names()}
+    methods = METHODS.names()
+    choices = {*methods, *ALIGNMENTS.names()}
     for value in values:
         if isinstance(value, str) and value not in choices:
             raise NamedError(f'unknown method "{value}".' + nearest(value, choices, shown=len(choices)))
-        if not (isinstance(value, str) and value in ALIGNMENTS.names() and value not in METHODS.names()):
+        if not isinstance(value, str) or value in methods:
             found.append(value)
         elif found and isinstance(found[-1], dict) and found[-1].get("method") == "align" and "by_name" in found[-1]:
             found[-1]["by_name"].append(value)
@@ -247,7 +248,8 @@ def build_job(settings: dict[str, Any], *, config: Path | None = None, assignmen
     if not isinstance(values.get("target") or "", str | os.PathLike):
         raise ConfigError(f"target: name a folder or a table by its path; got a {type(values['target']).__name__}.")
     values["data"] = str(Path(values["data"]).resolve()) if Path(str(values["data"])).exists() else values["data"]
-    words = {key.strip(): value.strip() for key, _, value in (item.partition("=") for item in assignments or ())}
+    words = {key.strip(): value.strip() for key, _, value in (
+        item.partition("=") for item in assignments or () if "=" in item)}
     for key in given.keys() & words:
         if str(given[key]) != words[key]:
             raise ConfigError(f"{key}: given twice, as {given[key]} and as `--set {key}={words[key]}`. Leave one out.")

@@ -4,6 +4,7 @@ how far a share of some trials may be trusted."""
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -70,6 +71,11 @@ def beyond_chance(observed: float, by_chance: float) -> float:
     Source: Cohen, "A Coefficient of Agreement for Nominal Scales", 1960.
     """
     return (observed - by_chance) / (1 - by_chance) if by_chance < 1 else 0.0
+
+
+def harmonic(agreements: Sequence[float]) -> float:
+    """Return the harmonic mean of agreements beyond chance, each at most 1; the lowest, where one is 0 or below."""
+    return min(agreements) if min(agreements) <= 0 else len(agreements) / sum(1 / value for value in agreements)
 
 
 def wilson(share: float, size: float) -> tuple[float, float]:

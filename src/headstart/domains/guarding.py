@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from statistics import harmonic_mean
-
 import numpy as np
 
 from headstart.domains.judging import GROUND, carried, groundless, verdict, verdicts
 from headstart.domains.sight import Sight
 from headstart.errors import DataError
 from headstart.events import Judged, Note
-from headstart.label_shift import bbse
+from headstart.label_shift import OTHER, bbse, moved
 from headstart.methods.method import Context
 from headstart.model import Model
-from headstart.probabilities import softened
+from headstart.probabilities import harmonic, softened
 from headstart.validators.validator import NONE, USUAL, Evidence
 
-MOVED = 0.3
-"""Share of the images that would have to change class from which on the target's classes may stand in other shares. Of
-23 pairs with like shares that were looked at they seemed to lie up to 0.27 apart, of others 0.34 to 0.65, once 0.23."""
 WEIGHED, AGREEING = "weighted_reverse_validation", "neighbour_agreement"
 PLACES = "reverse_validation"
 """The validator that judges segmenters and detectors where none is named. Neighbour agreement, a half of `consistency`,
@@ -61,23 +56,22 @@ def doubted(first: Evidence, second: Evidence) -> str:
     agreement of neighbours, unless the start's answers are worth nothing. first: of the start; second: of the
     adapted model.
     """
-    moved = mix_moved(first)
-    if moved < MOVED:
+    apart = mix_moved(first)
+    if apart < OTHER:
         return ""
     said = {WEIGHED: (verdict(WEIGHED, first), verdict(WEIGHED, second))}
     if carried(first) >= GROUND:  # a start of no worth may give all images one answer: nowhere do neighbours agree more
         said[f"{WEIGHED} with {AGREEING}"] = _weighed(first), _weighed(second)
     for name, (old, new) in said.items():
         if not new > old:
-            return (f"its classes seem to stand in other shares, {moved:.0%} of the images would have to change class, "
+            return (f"its classes seem to stand in other shares, {apart:.0%} of the images would have to change class, "
                     f"and {name} says {old:.4f} before, {new:.4f} after")
     return ""
 
 
 def _weighed(seen: Evidence) -> float:
     """Return at most 1, what `consistency` would say with the weighted way back."""
-    found = [verdict(name, seen) for name in (AGREEING, WEIGHED)]
-    return min(found) if not min(found) > 0 else harmonic_mean(found)
+    return harmonic([verdict(name, seen) for name in (AGREEING, WEIGHED)])
 
 
 def mix_moved(first: Evidence) -> float:
@@ -85,13 +79,17 @@ def mix_moved(first: Evidence) -> float:
 
     By black box shift estimation from the start's answers; 0 where these tell nothing.
     """
+    return first.once("mix_moved", lambda: _mix_moved(first))
+
+
+def _mix_moved(first: Evidence) -> float:
     known, asked = (softened(logits, "guard") for logits in (first.source_logits, first.target_logits))
     own = np.bincount(first.source_labels, minlength=known.shape[1]) / len(first.source_labels)
     try:
         there = bbse(known, first.source_labels, asked, hard=True)
     except DataError:  # the same answer whatever the class
         return 0.0
-    return float(np.abs(there - own).sum() / 2)
+    return moved(there, own)
 
 
 def has_ground(name: str, start: Model, seen: Sight, context: Context) -> bool:

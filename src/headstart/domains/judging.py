@@ -82,8 +82,12 @@ def carried(evidence: Evidence) -> float:
     (expected - guess) / (accuracy - guess), with the accuracy on the source's validation images, the share of its
     largest class as the guess, and what is expected on the target: the mean of the average thresholded confidence,
     which is strict where the model errs nowhere on the source, and of the difference of confidences, which is mild,
-    times the way back.
+    times the way back. It is asked of a start for each method that goes on from it, and computed once.
     """
+    return evidence.once("carried", lambda: _carried(evidence))
+
+
+def _carried(evidence: Evidence) -> float:
     labels = evidence.source_labels
     guess = float(np.bincount(labels).max() / len(labels))
     known, asked = (softened(logits, "guard") for logits in (evidence.source_logits, evidence.target_logits))

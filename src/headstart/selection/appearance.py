@@ -107,9 +107,9 @@ def of_pixels(pixels: np.ndarray) -> dict[str, float]:
     """Return what uint8 [H, W, 3] tells: brightness, contrast, sharpness, colour, noise."""
     step = -(-max(pixels.shape[:2]) // MOST_SIDE)
     some = pixels[::step, ::step]  # of a large picture every so many pixels: light and colour stay what they are
-    grey = some @ LUMA
+    grey, part = some @ LUMA, middle(pixels) @ LUMA
     return {"brightness": float(grey.mean()), "contrast": float(grey.std()), "sharpness": sharpness(pixels),
-            "colour": colourfulness(some), "noise": 100 * by_contrast(noise(part := middle(pixels) @ LUMA), part.std())}
+            "colour": colourfulness(some), "noise": 100 * by_contrast(noise(part), float(part.std()))}
 
 
 def middle(pixels: np.ndarray) -> np.ndarray:

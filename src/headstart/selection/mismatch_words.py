@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headstart.label_shift import OTHER
 from headstart.report import words
 from headstart.selection.apart import Apart
 from headstart.selection.appearance import MEASURES, Difference
@@ -15,8 +16,6 @@ NAMED = 3
 """Differences that a sentence names."""
 FORMAT = 0.5
 """Share of pictures in other file formats from which on it is said."""
-FEWER = 0.3
-"""Share of the images that would have to change class from which on some classes may not be there at all."""
 MIXED = 0.5
 """Part of the distance that is left within classes, below which the mix of classes is named as a cause."""
 LEADS = {"none": "No mismatch", "slight": "A slight mismatch", "clear": "A clear mismatch",
@@ -103,7 +102,7 @@ def ahead(found: Prospects, second: str) -> list[str]:
             f"({words.span('accuracy', expected.low, expected.high)}), against "
             f"{words.percent(expected.source_accuracy, 0)} at home. Trust in that: {expected.trust}, "
             f"{trust[expected.trust]}.")
-    if found.shift is not None and found.shift.moved >= FEWER and expected.way_back > 0:
+    if found.shift is not None and found.shift.moved >= OTHER and expected.way_back > 0:
         said += (f" Where {second} shows only some of the classes that is too low: then it may be right in "
                  f"{words.percent(expected.accuracy / expected.way_back, 0)}.")
     if found.real is not None:

@@ -201,7 +201,11 @@ def _of_two(looking: Looking, first: tuple[Dataset, bool], second: tuple[Dataset
 def _require(found: Dataset, place: str) -> None:
     """Raise DataError for too few images: before their features are computed."""
     if len(found) < FEWEST:
-        raise DataError(f"{place}: {len(found)} images are too few to compare with anything; {FEWEST} are the least.")
+        raise _too_few(found, place)
+
+
+def _too_few(found: Dataset, place: str) -> DataError:
+    return DataError(f"{place}: {len(found)} images are too few to compare with anything; {FEWEST} are the least.")
 
 
 def _ahead(one: ImageSet, two: ImageSet, classes: tuple[str, ...], looking: Looking) -> Prospects:
@@ -232,7 +236,7 @@ def _of_one(looking: Looking, dataset: Dataset | None, directory: Path | None) -
     for note in parts.notes if parts else ():
         looking.listen(Note(note))
     if not sets:
-        raise DataError(f"{place}: {len(found)} images are too few to compare with anything; {FEWEST} are the least.")
+        raise _too_few(found, place)
     looks = [_look(one, looking) for one in sets] if len(sets) > 1 else []
     comparisons = [_compare((sets[0], one), (looks[0], look), None, found.classes if known else (), looking)
                    for one, look in zip(sets[1:], looks[1:], strict=True)]

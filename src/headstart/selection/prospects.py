@@ -14,7 +14,7 @@ from headstart.errors import DataError
 from headstart.evaluation.calibration import fit_temperature
 from headstart.expected_accuracy import ExpectedAccuracy, expected_accuracy
 from headstart.held_out import held_out
-from headstart.label_shift import bbse, em
+from headstart.label_shift import bbse, em, moved
 from headstart.logistic import fit_path
 from headstart.round_trip import way_back
 from headstart.seeds import generator
@@ -64,13 +64,13 @@ class LabelShift:
     @property
     def moved(self) -> float:
         """Share of the images that would have to change class, by the most careful of the estimates; 0..1."""
-        return min((_apart(self.source, found) for found in self.estimates.values()), default=0.0)
+        return min((moved(self.source, found) for found in self.estimates.values()), default=0.0)
 
     @property
     def agree(self) -> bool:
         """Whether the estimates lie near each other."""
         found = list(self.estimates.values())
-        return bool(found) and max(_apart(one, two) for one in found for two in found) <= AGREE
+        return bool(found) and max(moved(one, two) for one in found for two in found) <= AGREE
 
     @property
     def shifted(self) -> bool:
@@ -195,8 +195,3 @@ def mix_explains(source: np.ndarray, target: np.ndarray, labels: np.ndarray, sha
 
 def _plain(shares: np.ndarray) -> tuple[float, ...]:
     return tuple(float(share) for share in shares)
-
-
-def _apart(one: tuple[float, ...], two: tuple[float, ...]) -> float:
-    """Return the total variation of two distributions, in 0..1."""
-    return float(np.abs(np.subtract(one, two)).sum() / 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headstart.probabilities import harmonic
 from headstart.validators.validator import Evidence, Validator
 
 BOTH = ("neighbour_agreement", "reverse_validation")
@@ -16,5 +17,4 @@ class Consistency(Validator):
 
     def __call__(self, evidence: Evidence) -> float:
         """Return the score, at most 1; raises DataError where a logit is not finite."""
-        found = [evidence.verdict(name) for name in BOTH]
-        return min(found) if min(found) <= 0 else len(found) / sum(1 / value for value in found)
+        return harmonic([evidence.verdict(name) for name in BOTH])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -45,8 +46,12 @@ class Evidence:
 
     def verdict(self, name: str) -> float:
         """Return what a validator says; each is asked once, for others may be made of it. Raises as it does."""
+        return self.once(name, lambda: VALIDATORS.get(name)()(self))
+
+    def once(self, name: str, compute: Callable[[], float]) -> float:
+        """Return what is computed from this evidence under a name, the first time alone."""
         if name not in self._said:
-            self._said[name] = VALIDATORS.get(name)()(self)
+            self._said[name] = compute()
         return self._said[name]
 
 
