@@ -175,7 +175,7 @@ def test_an_unreadable_file_is_named_and_can_be_left_out(source, tmp_path):
     with pytest.raises(DataError, match=r"(?s)1 of 12 images of target can't be read:.*dog/2\.png.*--skip-bad"):
         opened(source, target)
     found, events = opened(source, target, skip_bad=True)
-    assert "target: 1 unreadable images left out (--skip-bad)" in events.notes()
+    assert "target: 1 unreadable image left out (--skip-bad)" in events.notes()
     assert len(found.images) == len(found.proof) == 11
 
 

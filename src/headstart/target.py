@@ -16,6 +16,8 @@ import numpy as np
 from headstart.catalog import Catalog
 from headstart.data.class_names import matched
 from headstart.data.dataset import Dataset, Splits
+from headstart.data.decodable import decodable
+from headstart.data.findings import counted
 from headstart.data.fingerprint import content_hashes, fingerprint, overlap
 from headstart.data.load import format_of, read_data, require_objects
 from headstart.data.masks import BadMask
@@ -23,7 +25,7 @@ from headstart.data.pixel_classes import class_counts, pixel_classes, relabelled
 from headstart.data.walk import shown, walk
 from headstart.errors import ConfigError, DataError, listed
 from headstart.events import Listen, Note
-from headstart.images import ImageError, scan
+from headstart.images import ImageError
 from headstart.job import Job
 from headstart.readers.reader import Reader
 from headstart.types import IGNORED, Sample
@@ -152,15 +154,11 @@ def images_alone(path: str, *, nested: bool = False) -> Dataset | None:
 
 def readable(dataset: Dataset, job: Job, key: str) -> tuple[Dataset, list[str]]:
     """Return the images that decode. Raises DataError naming the others, unless the job leaves them out."""
-    found = scan([sample.source for sample in dataset.samples])
-    bad = [str(error) for error in found if isinstance(error, ImageError)]
-    if not bad:
-        return dataset, []
-    if not job.skip_bad:
+    kept, bad = decodable(dataset, key)
+    if bad and not job.skip_bad:
         raise DataError(f"{len(bad)} of {len(dataset)} images of {key} can't be read:\n{listed(bad)}\n"
                         "  Mend or replace them, or leave them out with --skip-bad.")
-    kept = [row for row, error in enumerate(found) if not isinstance(error, ImageError)]
-    return dataset.subset(kept), [f"{key}: {len(bad)} unreadable images left out (--skip-bad)"]
+    return kept, [f"{key}: {counted(len(bad), 'unreadable image')} left out (--skip-bad)"] if bad else []
 
 
 def in_classes_of(source: Dataset, target: Dataset, job: Job, key: str) -> tuple[Dataset, list[str]]:

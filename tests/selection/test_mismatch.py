@@ -171,8 +171,12 @@ def test_broken_pictures_are_named_or_left_out(clean, alive, tmp_path):
     truncate(there / "disc" / "0003.png")
     with pytest.raises(DataError, match=r"(?s)0003.png.*one of the images of there.*--skip-bad"):
         compared(clean, there, backbone=alive)
-    found = compared(clean, there, backbone=alive, skip_bad=True)
+    notes = []
+    found = compared(clean, there, backbone=alive, skip_bad=True, listen=notes.append)
     assert found.comparisons[0].apart.counts == (48, 39)
+    told = [note.text for note in notes if isinstance(note, Note) and "left out" in note.text]
+    assert [text.partition(" can't be read")[0] for text in told] == [f"1 of 40 images of {there}"]
+    assert "0003.png" in told[0]
 
 
 def test_few_images_are_told_and_too_few_refused(clean, alive, tmp_path):

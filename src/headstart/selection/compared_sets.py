@@ -16,13 +16,14 @@ from headstart.adaptation import choose_device
 from headstart.backbones.backbone import Backbone
 from headstart.data.class_names import matched
 from headstart.data.dataset import Dataset
+from headstart.data.decodable import decodable
 from headstart.data.load import load_data
 from headstart.data.transforms import Preprocessing
-from headstart.errors import DataError
-from headstart.events import Listen
+from headstart.errors import DataError, listed
+from headstart.events import Listen, Note
 from headstart.features.store import FeatureStore
 from headstart.files import cache_folder
-from headstart.images import ImageError, printable, scan
+from headstart.images import ImageError, printable
 from headstart.job import Job
 from headstart.seeds import generator
 from headstart.selection.mismatch import Settings
@@ -82,16 +83,19 @@ class Looking:
                             "with --skip-bad; `headstart check` lists them.") from None
         return ImageSet(name, dataset, np.asarray(features), labels)
 
-    def sampled(self, dataset: Dataset) -> Dataset:
+    def sampled(self, name: str, dataset: Dataset) -> Dataset:
         """Return at most `most` images by chance, without those that can't be read if the job leaves them out."""
-        return self.readable(dataset.subset(chosen(len(dataset), self.most, seed=self.job.seed)))
+        looked_at = dataset.subset(chosen(len(dataset), self.most, seed=self.job.seed))
+        return without_bad(looked_at, name, self.listen) if self.job.skip_bad else looked_at
 
-    def readable(self, dataset: Dataset) -> Dataset:
-        """Return the images, without those that can't be read if the job leaves them out."""
-        if not self.job.skip_bad:
-            return dataset
-        found = scan([sample.source for sample in dataset.samples], listen=self.listen)
-        return dataset.subset([row for row, info in enumerate(found) if not isinstance(info, ImageError)])
+
+def without_bad(dataset: Dataset, name: str, listen: Listen) -> Dataset:
+    """Return the images that can be read, and say which are left out. Raises DataError where none is left."""
+    kept, bad = decodable(dataset, name, listen)
+    if bad:
+        listen(Note(f"{len(bad)} of {len(dataset)} images of {name} can't be read and are left out:\n{listed(bad)}",
+                    "warning"))
+    return kept
 
 
 def chosen(total: int, most: int, *, seed: int) -> np.ndarray:

@@ -107,9 +107,9 @@ def _of_run(run: Run, job: Job, other: Dataset | str | Path | None, most: int, d
     names = f"train images of {run.directory.name}", titles(str(run.directory), place)[1]
     classes = model.classes
     count = max(len(known), len(second))
-    first = looking.at(names[0], chosen := looking.sampled(known.subset(parts["train"])),
+    first = looking.at(names[0], chosen := looking.sampled(names[0], known.subset(parts["train"])),
                        chosen.labels() if one_class else None, count=count)
-    there = looking.sampled(second)
+    there = looking.sampled(place, second)
     _require(there, place)
     labels, told = _labels(there, classes, also and one_class, place)
     target = looking.at(names[1], there, labels, count=count)
@@ -139,7 +139,7 @@ def of_domains(job: Job, backbone: Backbone, splits: Splits, listen: Listen) -> 
     """
     assert splits.target is not None, "a run that adapts to a domain has one"
     looking = Looking(backbone, backbone.spec.preprocessing, job, REPORTED, listen)
-    here, there = looking.sampled(splits.train), looking.sampled(splits.target)
+    here, there = looking.sampled("data", splits.train), looking.sampled("target", splits.target)
     labels = None if here.several else here.labels()
     one = looking.at("the train images", here, labels, count=splits.images)
     two = looking.at("the target images", there, None, count=splits.images)
@@ -181,7 +181,7 @@ def _of_two(looking: Looking, first: tuple[Dataset, bool], second: tuple[Dataset
     names = titles(*places)
     notes = _overlap_note(known, other, places[0], places[1])
     count = max(len(known), len(other))
-    here, there = looking.sampled(known), looking.sampled(other)
+    here, there = looking.sampled(places[0], known), looking.sampled(places[1], other)
     _require(here, places[0])
     _require(there, places[1])
     classes = known.classes if has_labels else ()
@@ -228,7 +228,7 @@ def _of_one(looking: Looking, dataset: Dataset | None, directory: Path | None) -
     place = str(found.root or found.format)
     sets = []
     for name, part in parts.items() if parts else [("all", found)]:
-        images = looking.sampled(part)
+        images = looking.sampled(f"{place}, {name}" if parts else place, part)
         if len(images) >= FEWEST:
             sets.append(looking.at(name, images, images.labels() if known else None, count=len(found)))
         else:

@@ -28,7 +28,7 @@ from headstart.neighbours import QUERIES, centre, nearest
 from headstart.predictions import expand
 from headstart.runs import Run
 from headstart.selection.candidates import load as load_backbone
-from headstart.selection.compared_sets import read_first
+from headstart.selection.compared_sets import read_first, without_bad
 from headstart.types import Sample
 
 # n queries, k neighbours
@@ -184,7 +184,8 @@ def _of_data(data: Dataset | str, settings: dict[str, Any], assignments: Sequenc
     dataset, _ = read_first(job, data if isinstance(data, Dataset) else None)
     for note in dataset.notes:
         listen(Note(note))
-    dataset = _readable(dataset, listen) if job.skip_bad else dataset
+    if job.skip_bad:
+        dataset = without_bad(dataset, place, listen)
     kept = [row for row, sample in enumerate(dataset.samples) if split in (None, ALL) or sample.split == split]
     if not kept:
         have = sorted({sample.split for sample in dataset.samples if sample.split})
@@ -196,18 +197,6 @@ def _of_data(data: Dataset | str, settings: dict[str, Any], assignments: Sequenc
     if note:
         listen(Note(note))
     return _Ground(dataset.subset(kept), model, model.spec.preprocessing, len(dataset))
-
-
-def _readable(dataset: Dataset, listen: Listen) -> Dataset:
-    """Return the images that can be read, and say which are left out. Raises DataError where none is left."""
-    found = scan([sample.source for sample in dataset.samples], listen=listen)
-    errors = [str(info) for info in found if isinstance(info, ImageError)]
-    if len(errors) == len(dataset):
-        raise DataError(f"none of the {len(dataset)} images can be read:\n{listed(errors)}")
-    if errors:
-        listen(Note(f"{len(errors)} of {len(dataset)} images can't be read and are left out:\n{listed(errors)}",
-                    "warning"))
-    return dataset.subset([row for row, info in enumerate(found) if not isinstance(info, ImageError)])
 
 
 def _search(dataset: Dataset, features: np.ndarray, asked: Dataset, wanted: np.ndarray,
