@@ -1,6 +1,8 @@
 """The page of a ranking: true sentences, and every score that was asked for."""
 
-from headstart.selection.rank_page import sentences, write_rank_page
+import pytest
+
+from headstart.selection.rank_page import frontier, sentences, write_rank_page
 from tests.selection.test_ranking import ranked, ranking
 
 
@@ -31,3 +33,10 @@ def test_the_scores_that_were_asked_for_stand_on_the_page(tmp_path):
     assert "Other scores" in page
     assert "0.512" in page
     assert "leep" in page
+
+
+@pytest.mark.parametrize(("speeds", "marks"), [((100.0, 10.0, 5.0), ("10", "100", "200")),
+                                               ((165.0, 111.0), ("6.1", "9.0")), ((100.0,), ("10",))])
+def test_the_axis_of_time_says_how_far_candidates_lie_apart(speeds, marks):
+    drawn = frontier([ranked(str(place), place, images_per_second=speed) for place, speed in enumerate(speeds, 1)])
+    assert all(f">{mark}</text>" in drawn for mark in marks)

@@ -24,8 +24,8 @@ def sentences(found: ForecastRecord) -> list[str]:
         said.append(f"For {words.percent(float(name))}: {about}; {in_words(few)} if all goes well; to be safe, "
                     f"{in_words(many)}.")
     said += first_to_label(found)
-    said.append(f"The curve follows a {found.law} best. It is that of a {found.method} on one backbone: a better model "
-                "moves it.")
+    said.append(f"The law that fits the curve best: {found.law}. "
+                f"The curve is that of a {found.method} on one backbone: a better model moves it.")
     return said
 
 

@@ -106,7 +106,8 @@ def frontier(candidates: Sequence[Ranked]) -> str:
         parts.append(svg.element("circle", svg.title(told), cx=place, cy=y(item.accuracy), r=4.5,
                                  class_="dot val" if item.frontier else "dot other"))
         parts.append(svg.text(str(item.rank), place + 8, y(item.accuracy) + 4, class_="tick"))
-    places = [(math.log10(value), words.number(value, 0 if value >= 1 else 1)) for value in _round(low, high)]
+    places = [(math.log10(value), words.number(value, 0 if value.is_integer() else 1))
+              for value in _marks(min(times.values()), max(times.values()))]
     return svg.picture(
         "frontier", svg.text("Probe accuracy", 4, 16, class_="heading"),
         axes(x, y, labelled(marks, percent=True), places),
@@ -116,9 +117,9 @@ def frontier(candidates: Sequence[Ranked]) -> str:
                     f"{words.named([item.name for item in best])}.")
 
 
-def _round(low: float, high: float) -> list[float]:
-    """Return round numbers of milliseconds between two decimal logarithms, at most about eight."""
-    powers = range(math.floor(low), math.ceil(high) + 1)
+def _marks(low: float, high: float) -> list[float]:
+    """Return round numbers of milliseconds in low..high, at most about eight; the ends where they are too near."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     found = [factor * 10.0**power for power in powers for factor in (1, 2, 3, 5, 7)]
-    inside = [value for value in found if low <= math.log10(value) <= high]
-    return inside or [10 ** ((low + high) / 2)]
+    inside = [value for value in found if low <= value <= high]
+    return inside if len(inside) > 1 else sorted({low, high})
