@@ -193,7 +193,7 @@ class Bench:
         scores = {} if start is None else verdicts(answered(seen, start, model, self.splits, context))
         return {"accuracy": self.accuracy(model, proof, moved=moved), "images": len(proof),
                 "seconds": round(seconds, 2), "cpu_seconds": round(cpu, 2),
-                "scores": {key: None if math.isnan(value) else value for key, value in scores.items()}}
+                "scores": {key: None if math.isnan(value) else float(f"{value:.8g}") for key, value in scores.items()}}
 
     def accuracy(self, model: Model, part: Dataset, *, moved: bool) -> float:
         """Return the share of images that a model is right on. moved: whether its backbone is not the start's."""
