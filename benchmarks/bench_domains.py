@@ -191,6 +191,7 @@ class Bench:
         moved = start is None or model.backbone is not start.backbone
         seen = evidence_of(self.start(), self.splits, context)
         scores = {} if start is None else verdicts(answered(seen, start, model, self.splits, context))
+        # eight digits decide the same, and twelve scores a row are most of a file that must stay under a megabyte
         return {"accuracy": self.accuracy(model, proof, moved=moved), "images": len(proof),
                 "seconds": round(seconds, 2), "cpu_seconds": round(cpu, 2),
                 "scores": {key: None if math.isnan(value) else float(f"{value:.8g}") for key, value in scores.items()}}

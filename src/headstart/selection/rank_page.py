@@ -92,7 +92,8 @@ def frontier(candidates: Sequence[Ranked]) -> str:
     times = {item.name: 1000 / item.images_per_second for item in candidates}
     marks = svg.ticks(min(item.accuracy_low for item in candidates), max(item.accuracy_high for item in candidates),
                       share=True)
-    low, high = math.log10(min(times.values())), math.log10(max(times.values()))
+    fastest, slowest = min(times.values()), max(times.values())
+    low, high = math.log10(fastest), math.log10(slowest)
     margin = max(0.05, (high - low) * 0.08)
     x = svg.Scale(low - margin, high + margin, LEFT, RIGHT)
     y = svg.Scale(marks[0], marks[-1], BOTTOM, TOP)
@@ -107,7 +108,7 @@ def frontier(candidates: Sequence[Ranked]) -> str:
                                  class_="dot val" if item.frontier else "dot other"))
         parts.append(svg.text(str(item.rank), place + 8, y(item.accuracy) + 4, class_="tick"))
     places = [(math.log10(value), words.number(value, 0 if value.is_integer() else 1))
-              for value in _marks(min(times.values()), max(times.values()))]
+              for value in _marks(fastest, slowest)]
     return svg.picture(
         "frontier", svg.text("Probe accuracy", 4, 16, class_="heading"),
         axes(x, y, labelled(marks, percent=True), places),
