@@ -15,6 +15,7 @@ from headstart.data.splits import split
 from headstart.errors import ConfigError, DataError
 from headstart.job import Job
 from headstart.target import Target, open_target
+from tests.readers.boxes import coco, marked
 from tests.training.small import Events
 
 CLASSES = ("cat", "dog", "owl")
@@ -74,6 +75,27 @@ def test_images_in_folders_that_are_no_classes_need_none_either(source, tmp_path
     assert found.proof is None
     assert len(found.images) == 8
     assert "8 images without labels, which lie in folders" in events.notes()
+
+
+def test_labels_beside_the_images_in_one_folder_are_not_passed_over(source, tmp_path):
+    folders(tmp_path / "target", ("images",))
+    names = [f"images/{number}.png" for number in range(4)]
+    (tmp_path / "target" / "labels.csv").write_text("image,label\n" + "".join(
+        f"{name},{kind}\n" for name, kind in zip(names, ("cat", "dog", "owl", "cat"), strict=True)))
+    found, _ = opened(source, tmp_path / "target")
+    assert found.proof is not None
+    assert sorted(found.proof.labels()) == [0, 0, 1, 2]
+    alone, _ = opened(source, tmp_path / "target", target_format="images")
+    assert alone.proof is None
+    assert len(alone.images) == 4
+
+
+def test_boxes_are_no_labels_of_whole_images_and_are_not_passed_over(source, tmp_path):
+    coco(tmp_path / "target", [marked(1), marked(2, image=2)])
+    with pytest.raises(DataError, match=r"object detection .COCO(.|\n)*say --set target_format=images") as refused:
+        opened(source, tmp_path / "target")
+    assert str(tmp_path / "target") in str(refused.value)
+    assert len(opened(source, tmp_path / "target", target_format="images")[0].images) == 2
 
 
 def test_class_folders_prove_by_name_and_are_adapted_to_without_labels(source, tmp_path):

@@ -85,7 +85,11 @@ def seal(directory: Path) -> None:
 
 
 def verify(run: Run) -> list[Receipt]:
-    """Return whether files, weights and data are what the receipts say."""
+    """Return whether files, weights and data are what the receipts say.
+
+    Raises ConfigError for a run that is not finished, which has none yet.
+    """
+    run.require_finished()
     return [*_check_files(run), _check_model(run), *_check_data(run), *_check_target(run)]
 
 

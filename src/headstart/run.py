@@ -161,7 +161,12 @@ def _recorded(record: Record, job: Job, *, resumed: bool) -> Iterator[None]:
     record.listen(RunStarted(record.directory, job.model_dump(mode="json"), resumed))
     try:
         yield
-    except (Interrupted, KeyboardInterrupt):
+    except Interrupted as error:
+        record.end("interrupted")
+        # What stops below does not know the folder.
+        text = str(error).replace("`headstart resume`", f"`headstart resume {record.directory}`")
+        raise Interrupted(text, signal_number=error.exit_code - 128) from None
+    except KeyboardInterrupt:
         record.end("interrupted")
         raise
     except BaseException:

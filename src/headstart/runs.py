@@ -130,13 +130,17 @@ class Run:
                               f"`headstart adapt {self.job.data} --folds 5` makes one that was.")
         return self._finished(name)
 
+    def require_finished(self, name: str = "manifest.json") -> None:
+        """Raise ConfigError for a run that has not come to its end, so that it has no file `name` yet."""
+        if self.status != "finished":
+            raise ConfigError(f"{self.directory}: this run is {self.status}, it has no {name} yet. "
+                              f"Go on with `headstart resume {self.directory}`.")
+
     def _finished(self, name: str) -> Path:
         path = self.directory / name
         if path.exists():
             return path
-        if self.status != "finished":
-            raise ConfigError(f"{self.directory}: this run is {self.status}, it has no {name} yet. "
-                              f"Go on with `headstart resume {self.directory}`.")
+        self.require_finished(name)
         raise IntegrityError(f"{path}: missing from a finished run. Restore it from a copy, or repeat the run with "
                              f"`headstart reproduce {self.directory}`.")
 

@@ -110,8 +110,7 @@ def read_target(job: Job, key: str, source: Dataset) -> tuple[Dataset, bool]:
         raise ConfigError(f"{key} {where}: no such file or folder.")
     nested = job.target_format == IMAGES
     format = None if nested else job.target_format
-    told = format is not None or job.target_reader or labelled or (
-        source.whole and not nested and _marked(path, source.task))
+    told = format is not None or job.target_reader or labelled
     alone = None if told else images_alone(path, nested=nested)
     if alone is not None:
         return replace(alone, task=source.task, notes=tuple(f"{key} {note}" for note in alone.notes)), False
@@ -124,28 +123,29 @@ def read_target(job: Job, key: str, source: Dataset) -> tuple[Dataset, bool]:
         said = str(error).replace("--set reader.", "--set target_reader.").replace("--format ", "--set target_format=")
         said = said.replace("(--format)", "(--set target_format=)")
         folder = "" if nested or not Path(path).is_dir() else f", or say --set target_format={IMAGES}"
-        advice = ("" if labelled else "\n  Where the target has no labels, or not for all of its images, give a folder "
+        advice = ("" if labelled else "\n  Where the target has no labels, or none that are to be used, give a folder "
                   f"that holds the images alone{folder}.")
-        raise type(error)(f"{key}: {said}{advice}") from None
+        raise type(error)(f"{key}{'' if str(where) in said else f' {where}'}: {said}{advice}") from None
     return replace(dataset, notes=tuple(f"{key} {note}" for note in dataset.notes)), True
 
 
-def _marked(path: str, task: str) -> bool:
-    """Return whether a folder holds masks or boxes, which may lie beside the images in the very same folder."""
+def _marked(path: str) -> bool:
+    """Return whether a folder has labels of some kind, which may lie beside the images in the very same folder."""
     readers: Catalog[Reader] = Catalog("readers", Reader)  # type: ignore[type-abstract]
-    return any(task in part.tasks and part.claims(path) for part in readers.all().values())
+    return any(part.claims(path) for part in readers.all().values()
+               if not (part.any_folder and "classification" in part.tasks))
 
 
 def images_alone(path: str, *, nested: bool = False) -> Dataset | None:
     """Return the images of a folder in which they all lie in one place, without labels; None for any other data.
 
-    nested: they may lie in several.
+    nested: they may lie in several, and whatever lies beside them is no label.
     """
     if not Path(path).is_dir():
         return None
     tree = walk(Path(path))
     places = len({parts[:-1] for parts in tree.images})
-    if not places or (places > 1 and not nested):
+    if not places or (not nested and (places > 1 or _marked(path))):
         return None
     samples = tuple(Sample(shown(parts), tree.root.joinpath(*parts), None) for parts in tree.images)
     note = f"{path}: {len(samples)} images without labels, which lie in {'one folder' if places == 1 else 'folders'}"

@@ -138,9 +138,9 @@ def test_impossible_shares_are_refused(val: float, test: float) -> None:
 
 
 def test_too_little_data_is_refused() -> None:
-    with pytest.raises(DataError, match=r"2 images in 2 groups are too few .* no image is left for val and test"):
+    with pytest.raises(DataError, match=r"2 images are too few .* no image is left for val and test"):
         split(dataset([0, 1]), seed=0)
-    with pytest.raises(DataError, match="in 2 groups are too few"):
+    with pytest.raises(DataError, match="20 images in 2 groups are too few"):
         split(dataset([0, 1] * 10, groups=["a", "b"] * 10), seed=0)
 
 

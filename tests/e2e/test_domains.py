@@ -1,6 +1,7 @@
 """`adapt` with a target, from the command line to the report: proven on labels that change nothing else."""
 
 import json
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -188,13 +189,15 @@ def test_reproduce_gives_the_same_numbers(quick, tmp_path):
 
 
 def interrupted(world: Path, out: Path, target: Path) -> None:
-    with pytest.raises(Interrupted):
+    with pytest.raises(Interrupted, match=re.escape(f"Go on with `headstart resume {out}`.")):
         run(hs.Job.parse(settings(world, target=str(target))), out, listen=kill_at_step(6, signal.SIGTERM))
 
 
 def test_an_interrupted_run_resumes_to_the_same_model_and_to_the_same_words(world, adapted, tmp_path):
     interrupted(world, tmp_path / "run", world / "target")
     assert hs.load_run(tmp_path / "run").status == "interrupted"
+    with pytest.raises(hs.HeadstartError, match=r"this run is interrupted(.|\n)*headstart resume"):
+        hs.verify(tmp_path / "run")
     found = resume(tmp_path / "run")
     assert weights(found) == weights(adapted)
     assert changed_metrics(adapted, found) == []

@@ -40,6 +40,15 @@ every_method = pytest.mark.parametrize("name", MASKS.methods)
 
 # What a run says
 
+def test_other_images_are_compared_with_its_train_images(kind, world, runs, tmp_path):
+    run = runs[next(iter(runs))]
+    found = hs.mismatch(run, world / "target", out=tmp_path / "found")
+    (one,) = found.comparisons
+    assert one.first == f"train images of {run.directory.name}"
+    assert one.prospects is None
+    assert one.apart.counts[0] == sum(run.samples["split"] == "train")
+
+
 @every_method
 def test_the_target_is_measured_beside_validation_and_test(name, runs):
     assert set(read(runs[name], "metrics.json")) == {"val", "test", "target"}

@@ -56,7 +56,7 @@ def test_parquet_is_read_alike(root: Path) -> None:
     ("a.png,cat,10,5,x,20\n", r'boxes\.csv row 3: xmax is "x", not a finite number'),
     ("a.png,cat,10,5,nan,20\n", 'row 3: xmax is "nan"'), ("a.png,,10,5,30,20\n", "row 3: label is empty, but there is"),
     ("a.png,cat,,,,\n", 'row 3: xmin is "", not a finite'), (",cat,1,1,2,2\n", "row 3: image is empty"),
-    ("gone.png,cat,1,1,2,2\n", r"1 annotated images do not exist:\n  boxes\.csv row 3: gone\.png"),
+    ("gone.png,cat,1,1,2,2\n", r"an annotated image does not exist:\n  boxes\.csv row 3: gone\.png"),
     ("http://x/a.png,cat,1,1,2,2\n", "is an address")])
 def test_a_wrong_row_is_named(root: Path, rows: str, message: str) -> None:
     with pytest.raises(DataError, match=message):

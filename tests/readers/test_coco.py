@@ -112,7 +112,7 @@ def test_a_wrong_annotation_is_named(tmp_path: Path, records: list[Any], message
     ({"categories": [{"name": "a"}]}, "category number 1: has no id"),
     ({"images": [{"id": 1, "file_name": "1.png"}] * 2}, "image 1: the id stands there twice"),
     ({"images": [{"id": 1, "file_name": "../1.png"}]}, r'image 1: "\.\./1\.png" is no path inside the data'),
-    ({"images": [{"id": 1, "file_name": "gone.png"}]}, "1 annotated images do not exist"),
+    ({"images": [{"id": 1, "file_name": "gone.png"}]}, "an annotated image does not exist"),
     ({"images": [{"id": 1, "file_name": "1.png"}, {"id": 2, "file_name": "1.png"}]}, "1.png: annotations.json image 1 "
                                                                                     "and annotations.json image 2"),
     ({"annotations": None}, 'no list "annotations"')])

@@ -92,7 +92,7 @@ def test_images_without_annotation_are_left_aside_and_missing_ones_refused(tmp_p
     root = voc(tmp_path, {"a": ONE, "b": ONE, "c": ONE})
     (root / "JPEGImages/a.png").unlink()
     (root / "Annotations/c.xml").unlink()
-    with pytest.raises(DataError, match=r"1 annotated images do not exist:\n  Annotations/a\.xml: no image called a"):
+    with pytest.raises(DataError, match=r"an annotated image does not exist:\n  Annotations/a\.xml: no image called a"):
         load_data(root)
     data = load_data(root, skip_bad=True)
     assert "JPEGImages/c.png (no annotation)" in data.ignored

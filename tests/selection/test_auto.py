@@ -220,4 +220,4 @@ def test_where_the_advice_itself_took_the_time_nothing_is_said_to_fit(data, aliv
     found = advising.advise(pool, listen=lambda event: None, remaining=lambda: 1e9)
     assert not any(option.fits for option in found.options)
     assert found.best.name == "probe"
-    assert "No way fits the time" in found.why()
+    assert "No way fits into what this advice, which took" in found.why()

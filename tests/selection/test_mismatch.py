@@ -12,6 +12,7 @@ from headstart.selection.compared_sets import titles
 from headstart.selection.mismatch import Mismatch
 from headstart.selection.mismatch_words import sentences
 from tests.data.planted import truncate
+from tests.readers.boxes import coco, marked, pictures
 from tests.selection.scenes import blurred, write_scenes
 
 SETTINGS: dict[str, Any] = {"image_size": 32, "fit": "squash", "device": "cpu"}
@@ -95,6 +96,19 @@ def test_data_alone_are_compared_by_split_and_with_the_pretraining(clean, alive)
 def test_images_without_labels_alone_are_compared_with_the_pretraining(alive, tmp_path):
     found = compared(write_scenes(tmp_path / "new", (10, 10), flat=True), backbone=alive)
     assert (found.comparisons, found.source.images, found.verdict) == ((), 20, "none")
+
+
+def test_data_with_boxes_in_one_folder_are_told_as_what_they_are(alive, tmp_path):
+    heard = []
+    for name in ("here", "there"):
+        records = [marked(number, image=number) for number in range(1, 13)]
+        images = [{"id": n, "file_name": f"{n}.png", "width": 60, "height": 40} for n in range(1, 13)]
+        coco(tmp_path / name, records, images=images)
+        pictures(tmp_path / name, *(f"{number}.png" for number in range(1, 13)))
+    compared(tmp_path / "here", tmp_path / "there", backbone=alive, listen=heard.append)
+    notes = [event.text for event in heard if isinstance(event, Note)]
+    assert sum("12 images, 1 classes (cat), format coco, task detection" in note for note in notes) == 2
+    assert not any("without labels" in note for note in notes)
 
 
 def test_new_images_are_compared_with_the_train_images_of_a_run(clean, alive, tmp_path):

@@ -59,6 +59,8 @@ def mismatch(
 
 def distances(one: Comparison) -> Table:
     """Return a row for each distance."""
+    from headstart.report import words
+
     made = _table(f"{one.first} and {one.second}: {one.level}",
                   ("distance", "value", "95%, or p", "halves", "in classes"))
     made.caption = f"halves: of {one.first}, by chance; what is no larger than these is no mismatch"
@@ -66,21 +68,22 @@ def distances(one: Comparison) -> Table:
     for name, gap in one.apart.gaps.items():
         sure = f"{gap.whole.low:.2f} to {gap.whole.high:.2f}" if gap.whole.low is not None else \
             f"p = {gap.whole.p_value:.3f}" if gap.whole.p_value is not None else "-"
-        made.add_row(name, f"{gap.whole.value:.3g}", sure,
-                     f"{min(gap.halves):.2g} to {max(gap.halves):.2g}" if gap.halves else "-",
-                     "-" if gap.within is None else f"{gap.within:.3g}")
+        made.add_row(name, words.short(gap.whole.value), sure,
+                     f"{words.short(min(gap.halves))} to {words.short(max(gap.halves))}" if gap.halves else "-",
+                     words.short(gap.within))
     return made
 
 
 def appearance(one: Comparison) -> Table:
     """Return a row for each property of the pictures."""
+    from headstart.report import words
     from headstart.selection.appearance import MEASURES
 
     made = _table("", ("to the eye", one.first, one.second, "effect"))
     made.add_column("")
     for item in one.appearance:
-        made.add_row(MEASURES[item.name].label, f"{item.first:.3g}", f"{item.second:.3g}", f"{item.effect:+.2f}",
-                     item.words if item.tells else "")
+        made.add_row(MEASURES[item.name].label, words.short(item.first), words.short(item.second),
+                     f"{item.effect:+.2f}", item.words if item.tells else "")
     return made
 
 

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+MAIN = ("accuracy", "average_precision", "ap", "miou")
+"""The metric that stands for a run, by its task."""
+
 
 def runs(
     folder: Annotated[Path, typer.Argument(help="Folder that holds runs.")] = Path("runs"),
@@ -28,12 +31,12 @@ def runs(
         say(f"no runs in {folder}/; `headstart adapt DATA` makes one")
         return
     table = Table(box=box.SIMPLE_HEAD)
-    for column in ("run", "status", "method", "data", "seconds", "test accuracy (detection: ap)"):
-        table.add_column(column, overflow="fold", no_wrap=column in ("run", "status", "seconds"))
+    for column in ("run", "status", "method", "data", "seconds", "held-out result"):
+        table.add_column(column, overflow="fold", no_wrap=column in ("run", "status", "seconds", "held-out result"))
     for run in found:
         record = run.record
         found_metrics = record["headline"]
-        headline = found_metrics.get("accuracy") or found_metrics.get("average_precision") or found_metrics.get("ap")
+        headline = next(((name, found_metrics[name]["value"]) for name in MAIN if name in found_metrics), None)
         table.add_row(str(run), run.status, record["method"], record["data"], f"{record['seconds']:.0f}",
-                      f"{headline['value']:.3f}" if headline else "-")
+                      f"{headline[0]} {headline[1]:.3f}" if headline and headline[1] is not None else "-")
     print_table(table)

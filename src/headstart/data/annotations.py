@@ -95,7 +95,8 @@ def refuse(where: str | Path, problems: Sequence[str], advice: str) -> None:
 def refuse_missing(where: str | Path, missing: Sequence[str], policy: Literal["refuse", "keep"]) -> None:
     """Raise DataError for annotated images that are not there, unless they are kept for the check to find."""
     if missing and policy == "refuse":
-        raise DataError(f"{where}: {len(missing)} annotated images do not exist:\n{listed(missing)}\n"
+        are = "an annotated image does" if len(missing) == 1 else f"{len(missing)} annotated images do"
+        raise DataError(f"{where}: {are} not exist:\n{listed(missing)}\n"
                         "Fix the paths, say where the images are (--set reader.images=FOLDER, where the format has "
                         "it), or leave them out with `adapt --skip-bad`.")
 

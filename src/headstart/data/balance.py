@@ -111,8 +111,9 @@ def _balance(total: dict[str, int], *, marked: bool) -> list[Finding]:
     largest, smallest = max(present, key=lambda t: present[t]), min(present, key=lambda t: present[t])
     ratio = present[largest] / present[smallest]
     items = tuple(f"{title}: {count}" for title, count in total.items())
-    text = (f"{len(present)} classes, from {present[smallest]} ({smallest}) to {present[largest]} ({largest}) images; "
-            f"{ratio:.1f} to 1.")
+    text = f"{len(present)} classes of {counted(present[smallest], 'image')} each." if ratio == 1 else (
+        f"{len(present)} classes, from {present[smallest]} ({smallest}) to {present[largest]} ({largest}) images; "
+        f"{ratio:.1f} to 1.")
     if ratio < UNBALANCED or marked:  # of objects and pixels, what their own finding says is what counts
         return [Finding(kind="class_balance", level="ok", text=text, items=items, count=len(present))]
     return [Finding(kind="class_balance", level="warning", text=text, items=items, count=len(present),

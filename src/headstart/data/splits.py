@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from headstart.data.dataset import Dataset, Splits
+from headstart.data.findings import counted
 from headstart.errors import ConfigError, DataError, listed
 from headstart.seeds import derive
 from headstart.types import Sample, SplitName
@@ -171,7 +172,9 @@ def _require_filled(dataset: Dataset, parts: Sequence[SplitName], groups: Sequen
     empty = [name for name in ("train", "val", "test") if not counts[name]]
     if empty or (not dataset.several and len(trained) < 2):
         why = f"no image is left for {' and '.join(empty)}" if empty else "train would hold one class only"
-        raise DataError(f"{len(dataset)} images in {len(set(groups))} groups are too few for train, val and test: "
+        grouped = len(set(groups))
+        among = "" if grouped == len(dataset) else f" in {counted(grouped, 'group')}"
+        raise DataError(f"{counted(len(dataset), 'image')}{among} are too few for train, val and test: "
                         f"{why}. Add images (three of a class, in three groups, at least), or give the splits.")
 
 

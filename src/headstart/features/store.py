@@ -17,6 +17,7 @@ import numpy as np
 
 from headstart.backbones.backbone import Backbone
 from headstart.data.dataset import Dataset
+from headstart.data.findings import counted
 from headstart.data.fingerprint import content_hashes
 from headstart.data.transforms import Preprocessing
 from headstart.errors import ResourceError
@@ -79,7 +80,7 @@ class FeatureStore:
             listen(Progress(STEP, rows.stop))
         writer.flush()
         _tell_changed(missing, listen)
-        listen(Finished(STEP, time.monotonic() - began, f"{len(dataset)} images, {len(missing)} of them computed"))
+        listen(Finished(STEP, time.monotonic() - began, f"{counted(len(dataset), 'image')}, {len(missing)} computed"))
         return result
 
     def _result(self, rows: int, width: int, listen: Listen) -> np.ndarray:

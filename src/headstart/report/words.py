@@ -106,6 +106,13 @@ def number(value: float | None, digits: int = 3) -> str:
     return DASH if value is None else f"{value:.{digits}f}".replace("-", MINUS)
 
 
+def short(value: float | None) -> str:
+    """Return the number with about three digits that count, such as `1200`, `12.3` or `0.00123`."""
+    if value is None:
+        return DASH
+    return (f"{value:.0f}" if abs(value) >= 999.5 else f"{value:.3g}").replace("-", MINUS)
+
+
 def percent(value: float | None, digits: int = 1) -> str:
     """Return `94.1 %` of 0.941; a dash where undefined."""
     return DASH if value is None else f"{number(100 * value, digits)}{NO_BREAK}%"

@@ -14,8 +14,6 @@ from headstart.selection.records import newest, read_record
 
 RECORD, PAGE = "advice.json", "advice.html"
 FOLDER = "advice"
-NONE_FITS = "No way fits the time that was given: this one is the quickest."
-"""Said where the first one does not fit, since those that do come before it."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +55,16 @@ class Advice:
         size = {} if self.image_size is None else {"image_size": self.image_size}
         return {"backbone": self.backbone, **size, "method": self.best.settings}
 
+    def none_fits(self) -> str:
+        """Return what is said where the first way does not fit the time given, since those that do come before it."""
+        given = self.known["limit_time"]
+        return (f"No way fits into what this advice, which took {self.seconds:.1f} s, left of the {given:g} s that "
+                "were given: this one is the quickest.")
+
     def why(self) -> str:
         """Return in a sentence or two what was picked and why."""
         best = self.best
-        expected = "" if best.fits else f" {NONE_FITS}"
+        expected = "" if best.fits else f" {self.none_fits()}"
         if best.value is not None:
             share = "share of right labels" if self.multilabel else "accuracy"
             expected += f" Expected {share} {best.value:.1%} ({best.low:.1%} to {best.high:.1%})."

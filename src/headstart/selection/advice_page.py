@@ -6,7 +6,7 @@ from pathlib import Path
 
 from headstart.configuration import to_yaml
 from headstart.report import words
-from headstart.selection.advice import NONE_FITS, PAGE, Advice, Option
+from headstart.selection.advice import PAGE, Advice, Option
 from headstart.selection.page import Page, Section, write_page
 
 COLUMNS = ("Way", "Expected accuracy", "95% interval", "Time here", "Why")
@@ -38,7 +38,7 @@ def sentences(advice: Advice) -> list[str]:
     """Return what to do, in words; the answer first."""
     best = advice.best
     said = [f"Do this: {best.words} on {advice.backbone}: {best.reason}."]
-    said += [] if best.fits else [NONE_FITS]
+    said += [] if best.fits else [advice.none_fits()]
     of = "the labels of " if advice.multilabel else ""
     if best.value is not None:
         said.append(f"Expect {words.percent(best.value)} of {of}the held-out images to be right "

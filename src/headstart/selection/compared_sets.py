@@ -119,7 +119,7 @@ def read_first(job: Job, dataset: Dataset | None) -> tuple[Dataset, bool]:
 
 def _read(path: str, *, format: str | None, reader: dict[str, object], task: str | None,
           skip_bad: bool) -> tuple[Dataset, bool]:
-    place = os.path.expanduser(path)
+    place = os.path.abspath(os.path.expanduser(path))  # as the job has its own
     if format in (None, IMAGES) and not reader and task is None:
         alone = images_alone(place, nested=format == IMAGES)
         if alone is not None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from headstart.backbones.backbone import Backbone
 from headstart.data.dataset import Dataset
+from headstart.data.findings import counted
 from headstart.errors import ConfigError, DataError
 from headstart.events import Finished, Listen, Note, Progress, Started
 from headstart.files import write_json
@@ -131,11 +132,12 @@ def _probe_curve(pool: Pool, features: np.ndarray, rows: np.ndarray, listen: Lis
     listen(Started(STEP, REPEATS, "rounds"))
     curve = probe_curve(features, part.labels(), classes=len(part.classes), seed=pool.job.seed, groups=part.groups(),
                         step=lambda done: listen(Progress(STEP, done)), remaining=remaining)
-    listen(Finished(STEP, time.monotonic() - began, f"{len(curve.sizes)} sizes up to {curve.sizes[-1]} images"))
+    sizes = counted(len(curve.sizes), "size")
+    listen(Finished(STEP, time.monotonic() - began, f"{sizes} up to {counted(int(curve.sizes[-1]), 'image')}"))
     if remaining() <= 0:
         rounds = curve.accuracy.shape[1] // FOLDS
         listen(Note(f"the time of {pool.job.limit_time:g} s was up: the curve has {rounds} of {REPEATS} rounds and "
-                    f"{len(curve.sizes)} sizes. Reading the features and one round of {LEAST_SIZES} sizes are the "
+                    f"{sizes}. Reading the features and one round of {LEAST_SIZES} sizes are the "
                     "least that a forecast needs, and are never cut short.", "warning"))
     return curve
 

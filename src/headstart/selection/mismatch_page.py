@@ -66,7 +66,7 @@ def _of(one: Comparison, *, several: bool) -> list[Section]:
     if classes:
         parts.append(Section(f"Within each class{more}", "Distances of the images of one class, so that another mix of "
                              "classes is no distance.", "", ("Class", *one.apart.gaps),
-                             [[name, *(_number(gap.classes.get(name)) for gap in one.apart.gaps.values())]
+                             [[name, *(words.short(gap.classes.get(name)) for gap in one.apart.gaps.values())]
                               for name in sorted(classes, key=classes.__getitem__, reverse=True)],
                              range(1, 1 + len(one.apart.gaps))))
     return [*parts, *(_ahead(one.prospects, one.second) if one.prospects else [])]
@@ -75,16 +75,11 @@ def _of(one: Comparison, *, several: bool) -> list[Section]:
 def _rows(one: Comparison) -> list[list[str]]:
     rows = []
     for name, gap in one.apart.gaps.items():
-        sure = f"{_number(gap.whole.low)} to {_number(gap.whole.high)}" if gap.whole.low is not None else \
+        sure = f"{words.short(gap.whole.low)} to {words.short(gap.whole.high)}" if gap.whole.low is not None else \
             f"p = {words.number(gap.whole.p_value)}" if gap.whole.p_value is not None else words.DASH
-        halves = f"{_number(min(gap.halves))} to {_number(max(gap.halves))}" if gap.halves else words.DASH
-        rows.append([name, _number(gap.whole.value), sure, halves, _number(gap.within), MEANINGS.get(name, "")])
+        halves = f"{words.short(min(gap.halves))} to {words.short(max(gap.halves))}" if gap.halves else words.DASH
+        rows.append([name, words.short(gap.whole.value), sure, halves, words.short(gap.within), MEANINGS.get(name, "")])
     return rows
-
-
-def _number(value: float | None) -> str:
-    """Return three digits that count, whatever the size."""
-    return words.DASH if value is None else f"{value:.3g}".replace("-", words.MINUS)
 
 
 def _formats(shares: dict[str, float]) -> str:
@@ -93,7 +88,7 @@ def _formats(shares: dict[str, float]) -> str:
 
 def _eye(one: Comparison) -> list[list[str]]:
     return [[MEASURES[item.name].label.capitalize() if item.name != "jpeg_quality" else "JPEG quality",
-             _number(item.first), _number(item.second), words.number(item.effect, 2),
+             words.short(item.first), words.short(item.second), words.number(item.effect, 2),
              item.words if item.tells else "no more than chance, or negligible", MEASURES[item.name].unit]
             for item in one.appearance]
 

@@ -59,8 +59,9 @@ def distances(one: Comparison) -> str:
     apart: Apart = one.apart
     gap, test = apart.gaps["proxy_a"], apart.gaps["mmd"].whole
     right = 0.5 + gap.whole.value / 4
+    which = "which of the two an image is from" + (", no more than by chance" if right <= 0.5 else "")
     by_chance = f", {words.number(max(gap.halves), 2)} at most between halves of {one.first}" if gap.halves else ""
-    said = (f"A classifier says in {words.percent(max(0.5, right), 0)} of cases which of the two an image is from "
+    said = (f"A classifier says in {words.percent(max(0.5, right), 0)} of cases {which} "
             f"(proxy A-distance {words.number(gap.whole.value, 2)}, {words.number(gap.whole.low, 2)} to "
             f"{words.number(gap.whole.high, 2)}{by_chance}); the Fréchet distance is {words.percent(apart.share, 0)} "
             f"of the variance within {one.first}; the kernel test (MMD) has p = {words.number(test.p_value)}.")

@@ -85,7 +85,7 @@ def _of_run(run: Run, job: Job, other: Dataset | str | Path | None, most: int, d
             listen: Listen) -> Mismatch:
     """Return how other images differ from the images that a run was trained on, by the run's own model.
 
-    Raises ConfigError for a run that is not finished, or says nothing of whole images.
+    Raises ConfigError for a run that is not finished.
     """
     if other is None:
         raise ConfigError(f"{run} is a run: name the images to compare its training images with: headstart mismatch "
@@ -94,7 +94,7 @@ def _of_run(run: Run, job: Job, other: Dataset | str | Path | None, most: int, d
         raise ConfigError(f"--backbone {job.backbone}: {run} is a run, and looks with its own backbone. Leave the "
                           "option out, or name data in place of the run.")
     model = run.model
-    one_class = model.answers.part_name == "classification"
+    one_class = model.task.part_name == "classification"
     known = run_data(run)
     second, also = read_other(other, job)
     _tell(second, listen)

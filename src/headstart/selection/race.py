@@ -15,6 +15,7 @@ from types import MappingProxyType
 import numpy as np
 
 from headstart.adaptation import choose_device
+from headstart.data.findings import counted
 from headstart.errors import HeadstartError
 from headstart.events import Finished, Listen, Note, Progress, Started
 from headstart.features.pipeline import Decoded, geometry
@@ -92,7 +93,7 @@ def race(runners: Sequence[Runner], pool: Pool, *, most: int, score: str, others
                 done += 1
                 listen(Progress(step, done, _said(runner)))
             decoded.clear()
-        listen(Finished(step, time.monotonic() - began, f"{done} candidates on {size} images"))
+        listen(Finished(step, time.monotonic() - began, f"{counted(done, 'candidate')} on {counted(size, 'image')}"))
         running = [runner for runner in alive if not runner.failure]
         if any(runner.images < size for runner in running):
             _take_back(running, size)  # a heat that not all could finish decides nothing

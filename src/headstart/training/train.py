@@ -133,8 +133,10 @@ def _run(learner: Learner) -> None:
     run_to_end(learner, learner.lesson.examples, workers=workers)
     best = learner.state.best
     assert best is not None, "run_to_end ends with a best"
-    kept = f"best epoch {best.epoch}" if best.epoch else "the start is kept"
-    detail = f"{kept}: {learner.watched.name} {best.metric:.3f}, loss {best.loss:.3f} on validation"
+    watched = learner.watched
+    kept = f"{'best epoch' if watched.shown else 'epoch'} {best.epoch}" if best.epoch else "the start is kept"
+    judged = f"{watched.name} {best.metric:.3f}, " if watched.shown else ""
+    detail = f"{kept}: {judged}loss {best.loss:.3f} on validation"
     listen(Finished(training_step_name(plan.part_name), time.perf_counter() - began, detail))
 
 
