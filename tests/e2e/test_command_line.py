@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,9 +16,9 @@ from typer.testing import CliRunner
 import headstart as hs
 from headstart.cli import application
 from tests.e2e.conftest import write_digits
+from tests.training.killing import ended, is_over, typed
 
 SMALL = ["--backbone", "efficientnet_lite0", "--set", "image_size=32", "--set", "fit=squash", "--set", "tracking=off"]
-COMMAND = [sys.executable, "-c", "from headstart.cli import main; main()"]
 
 
 def headstart(*words: object, code: int = 0) -> Any:
@@ -107,15 +105,14 @@ def test_a_run_is_the_same_from_yaml_and_from_options(digits: Path, probed: hs.R
 
 def killed(words: list[object], run: Path, sign: signal.Signals, epochs: int) -> int:
     """Start the command, send the signal once `epochs` epochs are in history.csv, and return the exit code."""
-    process = subprocess.Popen([*COMMAND, *map(str, words)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    child = typed(words, run.parent / "said.txt")
     history = run / "history.csv"
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline and process.poll() is None:
+    while not is_over(child):
         if history.exists() and len(history.read_text().splitlines()) > epochs:
-            os.kill(process.pid, sign)
+            os.kill(child, sign)
             break
         time.sleep(0.01)
-    return process.wait(60)
+    return ended(child)
 
 
 @pytest.mark.parametrize(("sign", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])

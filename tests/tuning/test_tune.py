@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -15,7 +14,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
+from headstart.cli import application
 from headstart.errors import ConfigError, DataError, DivergedError, ResourceError
 from headstart.events import EpochEnded, Event, Finished, Note, Progress, silent
 from headstart.job import build_job
@@ -25,7 +26,7 @@ from headstart.tuning import search as searching
 from headstart.tuning.result import Tuned
 from headstart.tuning.study import Trial
 from headstart.tuning.tune import tune
-from tests.training.killing import in_child
+from tests.training.killing import ended, in_child, is_over, typed
 from tests.tuning.small import request
 
 TRIALS = 6
@@ -450,29 +451,23 @@ def test_an_error_in_a_worker_ends_the_search_with_its_message(home, tmp_path):
 # As a user types it
 
 
-COMMAND = [sys.executable, "-c", "from headstart.cli import main; main()"]
-
-
 def words(home: Path, out: Path, *more: object) -> list[str]:
     config = home / "job.yaml"
     base, _ = request(home)
     config.write_text(base.to_yaml())
-    return [*COMMAND, "tune", "--config", str(config), "--out", str(out), "--trials", str(TRIALS), *map(str, more)]
+    return ["tune", "--config", str(config), "--out", str(out), "--trials", str(TRIALS), *map(str, more)]
 
 
 @pytest.mark.parametrize(("sign", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_search_stopped_by_a_signal_says_how_to_go_on_and_does(unbroken, home, tmp_path, sign, code):
     out = tmp_path / "t"
-    # Where the suite itself runs in a shell's background, children would be born deaf to SIGINT.
-    process = subprocess.Popen(words(home, out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-    deadline = time.monotonic() + 240
+    child = typed(words(home, out), tmp_path / "said.txt")
     # A trial's folder is gone when it ends: on a busy machine one of them may come and go between two looks.
-    while time.monotonic() < deadline and process.poll() is None and not list(out.glob("work/trial-000[1-4]")):
+    while not is_over(child) and not list(out.glob("work/trial-000[1-4]")):
         time.sleep(0.01)
-    process.send_signal(sign)
-    said = process.communicate(timeout=240)[1]
-    assert process.returncode == code
+    os.kill(child, sign)
+    assert ended(child) == code
+    said = (tmp_path / "said.txt").read_text()
     assert f"stopped by {sign.name}; all work so far is saved. To go on, give the same command with --out {out}" in said
     assert (out / "trials.csv").exists()
     assert "Traceback" not in said
@@ -481,7 +476,8 @@ def test_a_search_stopped_by_a_signal_says_how_to_go_on_and_does(unbroken, home,
 
 
 def test_tune_prints_one_json_object(unbroken, home):
-    answer = subprocess.run(words(home, unbroken, "--json"), capture_output=True, text=True, check=True)
+    answer = CliRunner().invoke(application(), words(home, unbroken, "--json"))
+    assert answer.exit_code == 0, answer.stderr
     printed = json.loads(answer.stdout)
     winner = Tuned(unbroken).winner
     assert printed["best"] == {"trial": winner.number, "value": winner.value, "settings": winner.settings}

@@ -31,6 +31,7 @@ def run_to_end(learner: Learner, images: Callable[[int], Examples], *, workers: 
     while not learner.state.finished or learner.state.best is None:
         try:
             _go_on(learner, images, workers)
+            continue
         except NonFinite as fault:
             _after_non_finite(learner, fault)
         except DataError:
