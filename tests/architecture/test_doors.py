@@ -27,7 +27,7 @@ DOORS = {
     "scipy.linalg": "scores/",
     "scipy.ndimage": ("data/mask_findings.py", "data/outlines.py", "mask_losses/", "metrics/boundaries.py"),
     "scipy.optimize": ("evaluation/calibration.py", "label_shift.py", "selection/laws.py"),  # a root; least squares
-    "scipy.sparse": ("data/duplicates.py", "methods/propagation.py"),
+    "scipy.sparse": ("data/duplicates.py", "label_propagation.py"),
     "scipy.special": ("held_out.py", "scores/", "selection/forecast.py"),
     "scipy.spatial": "metrics/boundaries.py",
     "scipy.stats": ("evaluation/spread.py", "scores/"),

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,17 @@ import pytest
 
 from headstart.alignments.alignment import Pair
 from headstart.data.dataset import Dataset
-from headstart.domains import judging
+from headstart.domains import guarding, judging
 from headstart.domains.feature_space import Domains
-from headstart.domains.guarding import doubted, keep_better, mix_moved
+from headstart.domains.guarding import judged, keep_better, mix_moved, other_shares
 from headstart.domains.judging import MOST, answered, carried, evenly, evidence_of, verdicts
 from headstart.domains.sight import sight
 from headstart.errors import ConfigError, DataError
 from headstart.events import Judged
+from headstart.label_shift import OTHER
+from headstart.methods import transfer as transferring
 from headstart.methods.coral import Coral
+from headstart.methods.label_shift import LabelShift
 from headstart.methods.propagation import Propagation
 from headstart.methods.prototypes import Prototypes
 from headstart.methods.subspace import Subspace
@@ -27,7 +31,7 @@ from headstart.methods.transport import Transport
 from headstart.types import Sample
 from headstart.validators.entropy import Entropy
 from headstart.validators.neighbour_agreement import NeighbourAgreement
-from headstart.validators.validator import VALIDATORS, Evidence
+from headstart.validators.validator import USUAL, VALIDATORS, Evidence
 from tests.domains.worlds import blobs, model_of, part, world
 from tests.training.small import Events
 
@@ -64,17 +68,103 @@ def seen_by(told, shares, *, spread=0.0):
     return Evidence(target, 9.0 * np.eye(3)[said], val, 9.0 * np.eye(3)[labels[1]], labels[1], train, labels[0], told)
 
 
-def test_answers_that_spread_over_classes_which_are_not_there_are_doubted():
-    start = seen_by(0, (110, 10, 0), spread=0.1)
-    assert mix_moved(start) > 0.4
-    assert doubted(start, seen_by(1, (110, 10, 0))) == ""
-    assert "seem to stand in other shares" in doubted(start, seen_by(1, (110, 10, 0), spread=0.5))
+SKEWED = (80, 40, 0)
 
 
-def test_where_the_shares_are_alike_nothing_is_doubted():
+def test_where_the_shares_are_others_what_presupposes_like_ones_is_not_believed():
+    start, better = seen_by(0, SKEWED, spread=0.05), seen_by(1, SKEWED)
+    assert mix_moved(start) > OTHER
+    found = judged(start, better, USUAL, like_shares=True)
+    assert not found.taken
+    assert re.fullmatch(r"the target's classes seem to stand in other shares than the source's, for which \d\d% of the "
+                        "images would have to change class", found.told)
+
+
+def test_where_the_shares_are_others_what_does_not_is_believed_unless_classes_get_lost():
+    start = seen_by(0, SKEWED, spread=0.05)
+    assert judged(start, seen_by(1, SKEWED), USUAL, like_shares=False).told.startswith("batch_nuclear_norm ")
+    lost = dataclasses.replace(start, target_logits=9.0 * np.eye(3)[np.zeros(120, int)])
+    assert not judged(start, lost, USUAL, like_shares=False).taken
+
+
+def test_where_it_is_not_sure_that_they_are_nothing_is_believed(monkeypatch):
+    start = seen_by(0, SKEWED, spread=0.05)
+    monkeypatch.setattr(guarding, "mix_moved", lambda first: 0.25)
+    monkeypatch.setattr(guarding, "_of_neighbours", lambda first: 2.0)
+    assert not judged(start, seen_by(1, SKEWED), USUAL, like_shares=False).taken
+
+
+@pytest.mark.parametrize("like_shares", [True, False])
+def test_where_the_shares_are_alike_the_usual_validator_judges(like_shares):
     start = seen_by(0, (60, 60, 60), spread=0.1)
     assert mix_moved(start) < 0.1
-    assert doubted(start, seen_by(1, (60, 60, 60), spread=0.5)) == ""
+    assert not other_shares(start)
+    found = judged(start, seen_by(1, (60, 60, 60)), USUAL, like_shares=like_shares)
+    assert found.taken
+    assert re.fullmatch(r"consistency \d\.\d{4} before, 1\.0000 after", found.told)
+    assert not judged(start, seen_by(1, (60, 60, 60), spread=0.5), USUAL, like_shares=like_shares).taken
+
+
+def test_another_guard_judges_alone_whatever_the_shares():
+    start, better = seen_by(0, SKEWED, spread=0.1), seen_by(1, SKEWED)
+    assert judged(start, better, "neighbour_agreement", like_shares=True).taken
+
+
+def shares_of(told, wanted, monkeypatch, *, apart):
+    """Whether shares count as others where so many images would have to change class; `wanted`: what neighbours say."""
+    monkeypatch.setattr(guarding, "mix_moved", lambda first: apart)
+    monkeypatch.setattr(guarding, "_of_neighbours", lambda first: wanted)
+    return other_shares(told)
+
+
+def test_where_shares_may_be_others_the_neighbours_decide(monkeypatch):
+    start = seen_by(0, (60, 60, 60), spread=0.1)
+    said = start.verdict("weighted_reverse_validation")
+    for apart, wanted, others in ((0.21, said + 0.1, False), (0.25, said - 0.1, False), (0.25, said + 0.1, True),
+                                  (0.35, said - 0.1, True)):
+        assert shares_of(dataclasses.replace(start), wanted, monkeypatch, apart=apart) == others, (apart, wanted)
+
+
+def test_where_they_may_be_and_are_not_neighbours_must_agree_more_too(monkeypatch):
+    monkeypatch.setattr(guarding, "mix_moved", lambda first: 0.25)
+    monkeypatch.setattr(guarding, "_of_neighbours", lambda first: -1.0)
+    start = seen_by(0, (60, 60, 60), spread=0.1)
+    found = judged(start, seen_by(1, (60, 60, 60)), USUAL, like_shares=True)
+    assert found.taken
+    assert "after and neighbour_agreement 0." in found.told
+
+
+def test_what_neighbours_hand_on_comes_closer_to_the_shares_that_are_there():
+    few, alike = seen_by(0, (90, 30, 0), spread=0.3), seen_by(0, (60, 60, 60), spread=0.3)
+    assert guarding._of_neighbours(few) > few.verdict("weighted_reverse_validation")
+    assert guarding._of_neighbours(alike) > 0.9  # these groups lie so far apart that nothing gets lost
+
+
+def test_answers_that_are_nearly_all_one_class_tell_nothing_of_shares():
+    lost = seen_by(0, (60, 60, 60))
+    lost = dataclasses.replace(lost, target_logits=9.0 * np.eye(3)[np.zeros(180, int)])
+    assert mix_moved(lost) > OTHER
+    assert not other_shares(lost)
+    assert judged(lost, seen_by(1, (60, 60, 60)), USUAL, like_shares=True).taken  # a shift of the whole is mended
+
+
+def test_transfer_tries_what_other_shares_allow_and_corrects_for_them_if_nothing_helps(monkeypatch, tmp_path):
+    rng = np.random.default_rng(1)
+    target = blobs(0.4 * ALONG, np.repeat([0, 1], (95, 5)), rng)
+    events = Events()
+    parts, known = two_groups(tmp_path, events, target=target)
+    monkeypatch.setattr(transferring, "other_shares", lambda first: True)
+    monkeypatch.setattr(guarding, "other_shares", lambda first: True)
+    monkeypatch.setattr(transferring, "carried", lambda first: 1.0)
+    start = model_of(ALONG, np.zeros(2))
+    found = Transfer().fit(start, parts, known)
+    assert "What nothing can judge there is not tried" in events.notes()
+    assert "transfer: half of label_shift is taken. batch_nuclear_norm: " in events.notes()
+    assert "coral" not in events.notes()
+    full = LabelShift().adapted(start, parts, known)
+    bias, whole = (one.head.linear.bias - start.head.linear.bias for one in (found, full))
+    np.testing.assert_allclose(bias.detach(), whole.detach() / 2, rtol=1e-5)
+    assert abs(float(whole[0])) > 0.1
 
 
 # No label of the target

@@ -2,76 +2,131 @@
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass
+
 import numpy as np
 
 from headstart.domains.judging import GROUND, carried, groundless, verdict, verdicts
 from headstart.domains.sight import Sight
 from headstart.errors import DataError
 from headstart.events import Judged, Note
-from headstart.label_shift import OTHER, bbse, moved
+from headstart.label_propagation import handed_on
+from headstart.label_shift import OTHER, SMALLEST, bbse, moved
 from headstart.methods.method import Context
 from headstart.model import Model
-from headstart.probabilities import harmonic, softened
+from headstart.probabilities import softened
 from headstart.validators.validator import NONE, USUAL, Evidence
 
-WEIGHED, AGREEING = "weighted_reverse_validation", "neighbour_agreement"
+WEIGHED, AGREEING, NORM = "weighted_reverse_validation", "neighbour_agreement", "batch_nuclear_norm"
+POSSIBLE = 0.22
+"""Share of the images that would have to change class from which on shares may be others; from OTHER on they are."""
+CROWDED = 0.8
+"""Share of the answers that are one class from which on they tell nothing of shares."""
 PLACES = "reverse_validation"
 """The validator that judges segmenters and detectors where none is named. Neighbour agreement, a half of `consistency`,
 likes answers that are the same all over a picture: on dusk views of CamVid it held a teacher for better that had lost
 0.05 of mean IoU, which the way back to the source's masks saw (0.70 before, 0.63 after)."""
 
 
-def keep_better(name: str, start: Model, adapted: Model, seen: Sight, context: Context, *, guard: str) -> Model:
+@dataclass(frozen=True)
+class Judgement:
+    """Whether adapted answers are believed."""
+
+    taken: bool
+    told: str
+    """What was held against what, such as `consistency 0.5808 before, 0.6012 after`, or why nothing was."""
+
+
+def keep_better(name: str, start: Model, adapted: Model, seen: Sight, context: Context, *, guard: str,
+                like_shares: bool = True) -> Model:
     """Return the adapted model, or the start where the guard holds that for better: none is better than negative
     transfer.
 
-    name: of the method. guard: name of a validator; NONE keeps the adapted one whatever it is like.
+    name: of the method. guard: name of a validator; NONE keeps the adapted one whatever it is like. like_shares: as
+    `TargetMethod.like_shares`.
     """
     first, second = seen.pair(start, adapted)
-    before, after = verdicts(first), verdicts(second)
-    context.listen(Judged(name, 0, before))
-    context.listen(Judged(name, None, after))
+    context.listen(Judged(name, 0, verdicts(first)))
+    context.listen(Judged(name, None, verdicts(second)))
     if guard == NONE:
         return adapted
-    old, new = before[guard], after[guard]
-    doubt = doubted(first, second) if guard == USUAL else ""
     changed = float((first.target_logits.argmax(1) != second.target_logits.argmax(1)).mean())
-    told = f"{guard} {old:.4f} before, {new:.4f} after; {changed:.1%} of the target's {seen.what} changed"
     if not changed:
         context.listen(Note(f"{name}: changes no answer on the target, so that the model is kept as it was before"))
         return start
-    if new > old and not doubt:  # NaN tells nothing, and what tells nothing speaks for no change
-        context.listen(Note(f"{name}: kept, {told}"))
+    found = judged(first, second, guard, like_shares=like_shares)
+    if found.taken:
+        context.listen(Note(f"{name}: kept, {found.told}; {changed:.1%} of the target's {seen.what} changed"))
         return adapted
-    context.listen(Note(f"{name}: the target's images speak against it ({doubt or told}), so that the model is kept as "
-                        f"it was before. --set method.{name}.guard=none takes it all the same.", "warning"))
+    context.listen(Note(f"{name}: the target's images speak against it ({found.told}; {changed:.1%} of the target's "
+                        f"{seen.what} changed), so that the model is kept as it was before. --set method.{name}."
+                        "guard=none takes it all the same.", "warning"))
     return start
 
 
-def doubted(first: Evidence, second: Evidence) -> str:
-    """Return why adapted answers are not believed though `consistency` rose; empty where they may be.
+def judged(first: Evidence, second: Evidence, guard: str, *, like_shares: bool) -> Judgement:
+    """Return whether adapted answers are believed. first: of the start; second: of the adapted model.
 
-    Where the target seems to show other shares of the classes than the source, reverse validation prefers answers that
-    spread over all of them: the weighted one, which does not, must rise as well, and so must its mean with the
-    agreement of neighbours, unless the start's answers are worth nothing. first: of the start; second: of the
-    adapted model.
+    They are where the guard's score rose. The usual guard is right only where the target shows the classes in about the
+    source's shares: reverse validation prefers answers that spread over all of them. Where others are seen, a method
+    that presupposes like ones is not believed, and of any other the nuclear norm of the answers must rise, which falls
+    where classes get lost. Where they may be others, neighbours must agree more as well, whatever the way back says.
+    """
+    validators = [guard]
+    if guard == USUAL and lost(first):
+        # Where all images have one answer, nowhere do neighbours agree more; but it teaches nothing.
+        validators += [WEIGHED] if mix_moved(first) >= OTHER else []
+    elif guard == USUAL and other_shares(first):
+        if not_to_be_judged(first, like_shares=like_shares):
+            return Judgement(False, shares_told(first))
+        validators = [NORM]
+    elif guard == USUAL and mix_moved(first) >= POSSIBLE:
+        validators += [AGREEING]
+    told = []
+    for name in validators:
+        old, new = verdict(name, first), verdict(name, second)
+        told.append(f"{name} {old:.4f} before, {new:.4f} after")
+        if not new > old:  # NaN tells nothing, and what tells nothing speaks for no change
+            return Judgement(False, told[-1])
+    return Judgement(True, " and ".join(told))
+
+
+def not_to_be_judged(first: Evidence, *, like_shares: bool) -> bool:
+    """Return whether nothing can judge a method where the shares seem to be others: it presupposes like ones, or they
+    are not so far apart that it is sure."""
+    return like_shares or mix_moved(first) < OTHER
+
+
+def shares_told(first: Evidence) -> str:
+    """Return in words that the shares of the classes seem to be others, and by how much."""
+    return ("the target's classes seem to stand in other shares than the source's, for which "
+            f"{mix_moved(first):.0%} of the images would have to change class")
+
+
+def lost(first: Evidence) -> bool:
+    """Return whether answers tell nothing of shares: nearly all are one class, or nothing known carries over."""
+    crowd = np.bincount(first.target_logits.argmax(axis=1)).max() / len(first.target_logits)
+    return bool(crowd >= CROWDED or carried(first) <= 0)
+
+
+def other_shares(first: Evidence) -> bool:
+    """Return whether the target seems to show the classes in other shares than the source.
+
+    By how many images would have to change class. Where that many would in a domain that only looks different, too, the
+    images are asked: answers that are handed on among those that look alike come closer to the shares that are there.
+    Where these are others, they then teach the source's classes, weighed alike, better than before; else worse.
     """
     apart = mix_moved(first)
-    if apart < OTHER:
-        return ""
-    said = {WEIGHED: (verdict(WEIGHED, first), verdict(WEIGHED, second))}
-    if carried(first) >= GROUND:  # a start of no worth may give all images one answer: nowhere do neighbours agree more
-        said[f"{WEIGHED} with {AGREEING}"] = _weighed(first), _weighed(second)
-    for name, (old, new) in said.items():
-        if not new > old:
-            return (f"its classes seem to stand in other shares, {apart:.0%} of the images would have to change class, "
-                    f"and {name} says {old:.4f} before, {new:.4f} after")
-    return ""
+    if lost(first) or apart < POSSIBLE:
+        return False
+    return apart >= OTHER or first.once("way back of neighbours", lambda: _of_neighbours(first)) > verdict(WEIGHED,
+                                                                                                            first)
 
 
-def _weighed(seen: Evidence) -> float:
-    """Return at most 1, what `consistency` would say with the weighted way back."""
-    return harmonic([verdict(name, seen) for name in (AGREEING, WEIGHED)])
+def _of_neighbours(first: Evidence) -> float:
+    heard = handed_on(first.target_features, softened(first.target_logits, "guard"))
+    return verdict(WEIGHED, dataclasses.replace(first, target_logits=np.log(np.maximum(heard, SMALLEST))))
 
 
 def mix_moved(first: Evidence) -> float:

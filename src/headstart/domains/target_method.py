@@ -21,6 +21,10 @@ class TargetMethod(Method):
     needs_target: ClassVar[bool] = True
     from_answers: ClassVar[bool] = False
     """Whether it builds on what the model says of the target before it is adapted."""
+    like_shares: ClassVar[bool] = True
+    """Whether it presupposes that the classes stand in the target in about the source's shares: what brings two sets
+    together as wholes mixes up classes of which one has more than the other (Zhao et al., "On Learning Invariant
+    Representations for Domain Adaptation", ICML 2019)."""
 
     guard: GuardName = USUAL
     """The validator that must not hold the model for worse than it was before, else that is kept; `none` takes what
@@ -44,4 +48,5 @@ class TargetMethod(Method):
         found = self.adapted(model, splits, context)
         if found is model:
             return model
-        return keep_better(self.part_name, model, found, seen, context, guard=self.guard)
+        return keep_better(self.part_name, model, found, seen, context, guard=self.guard,
+                           like_shares=self.like_shares)

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from headstart import label_shift
 from headstart.data.dataset import Splits
@@ -33,7 +34,11 @@ class LabelShift(TargetMethod):
     """
 
     trains_backbone: ClassVar[bool] = False
+    like_shares: ClassVar[bool] = False
 
+    strength: float = Field(1.0, ge=0, le=1)
+    """How much of the correction is made: log(q / p) is multiplied by it. What few images tell of shares is uncertain:
+    half of it gains nearly as much, and loses less where it is wrong."""
     guard: GuardName = NONE
     """The validator that must not hold the model for worse than it was before; validators look for gaps between
     groups, of which proportions say nothing."""
@@ -54,7 +59,7 @@ class LabelShift(TargetMethod):
         context.listen(Note(f"{self.part_name}: proportions of the classes on the target, the source's in brackets: "
                             + ", ".join(f"{name} {q:.3f} ({p:.3f})" for name, q, p in zip(
                                 model.classes, found, prior, strict=True))))
-        return dataclasses.replace(model, head=_with_bias(model, np.log(ratios)))
+        return dataclasses.replace(model, head=_with_bias(model, self.strength * np.log(ratios)))
 
 
 def _with_bias(model: Model, added: np.ndarray) -> LinearHead:

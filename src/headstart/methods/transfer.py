@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from headstart.catalog import Catalog
 from headstart.data.dataset import Splits
-from headstart.domains.guarding import doubted
+from headstart.domains.guarding import NORM, judged, not_to_be_judged, other_shares, shares_told
 from headstart.domains.judging import GROUND, answered, carried, evidence_of, groundless, verdict, verdicts
 from headstart.domains.target_method import TargetMethod
 from headstart.errors import HeadstartError, Interrupted
@@ -20,6 +20,8 @@ from headstart.part import NamedError, Words
 from headstart.validators.validator import NONE, USUAL, GuardName
 
 START = "the start"
+BY_HALF = "label_shift"
+"""What is done where the shares are others and nothing else helps: by half, since nothing can judge it."""
 
 
 class Transfer(Method):
@@ -27,7 +29,9 @@ class Transfer(Method):
 
     First the candidates on cached features, in seconds each. If the best of them leaves much to gain (its score is
     below `enough`), the methods of `train` go on from it, each kept only if its score is higher still. Where the
-    model's answers are hardly more than guessing, only those of `train` that do not build on them are tried.
+    model's answers are hardly more than guessing, only those of `train` that do not build on them are tried. Where the
+    target seems to show the classes in other shares than the source, what presupposes like ones is not tried, and
+    where nothing is taken `label_shift` corrects for the shares by half.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
@@ -69,32 +73,41 @@ class Transfer(Method):
         context.listen(Judged(self.part_name, 0, scores))
         if ground < GROUND:
             context.listen(Note(groundless(self.part_name, ground), "warning"))
-        score, told = scores[self.select], {START: scores[self.select]}
+        skewed = self.select == USUAL and ground >= GROUND and other_shares(first)
+        if skewed:
+            context.listen(Note(f"{self.part_name}: {shares_told(first)}. What nothing can judge there is not tried"))
+        select = NORM if skewed else self.select
+        score, told = scores[select], {START: scores[select]}
         for training, candidates in ((False, self.candidates), (True, self.train)):
-            if training and (score >= self.enough or context.remaining() <= 0):
+            if training and ((score >= self.enough and not skewed) or context.remaining() <= 0):
                 break
             for candidate in candidates:
                 if ground < GROUND and (not training or _methods()[candidate].from_answers):
+                    continue
+                if skewed and not_to_be_judged(first, like_shares=_methods()[candidate].like_shares):
                     continue
                 start, before = (best, name) if training else (model, START)
                 found = self._tried(candidate, start, splits, context)
                 if found is None:
                     continue
                 evidence = answered(first, model, found, splits, context)
-                value = told[f"{candidate} after {before}" if before != START else candidate] = verdict(self.select,
-                                                                                                       evidence)
-                if value > score and self.select == USUAL and (doubt := doubted(first, evidence)):
-                    context.listen(Note(f"{self.part_name}: {candidate} is left out: {doubt}"))
-                elif value > score:
+                value = verdict(select, evidence)
+                told[f"{candidate} after {before}" if before != START else candidate] = value
+                judgement = judged(first, evidence, self.select, like_shares=_methods()[candidate].like_shares)
+                if value > score and judgement.taken:
                     best, name, score, seen = found, candidate, value, evidence
+                elif value > score:
+                    context.listen(Note(f"{self.part_name}: {candidate} is left out: {judgement.told}"))
+        if skewed and name == START and (found := self._tried(BY_HALF, model, splits, context, strength=0.5)):
+            best, name, seen = found, f"half of {BY_HALF}", answered(first, model, found, splits, context)
         context.listen(Judged(self.part_name, None, verdicts(seen)))
         ranked = ", ".join(f"{key} {value:.4f}" for key, value in sorted(told.items(), key=lambda item: -item[1]))
-        context.listen(Note(f"{self.part_name}: {name} is taken. {self.select}: {ranked}"))
+        context.listen(Note(f"{self.part_name}: {name} is taken. {select}: {ranked}"))
         return best
 
-    def _tried(self, name: str, start: Model, splits: Splits, context: Context) -> Model | None:
+    def _tried(self, name: str, start: Model, splits: Splits, context: Context, **settings: object) -> Model | None:
         """Return what a method makes of the start; None where it can't do it here."""
-        method = _methods()[name]()
+        method = _methods()[name](**settings)
 
         def listen(event: Event) -> None:
             if not isinstance(event, Judged | Note):  # what it says of itself would be taken for the result's
