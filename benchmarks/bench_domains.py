@@ -5,7 +5,7 @@
 
 No label of a target is seen in training, selection or the guard: `headstart.target` strips them, here as in a run. The
 guard is off while measuring, and applied afterwards from the validators' recorded scores, so that one sees what it is
-worth. Results are appended to results/domains.jsonl. The emoji want --emoji FOLDER, see domain_pairs/sets.py.
+worth. Results are appended to results/domains/SUITE.jsonl. The emoji want --emoji FOLDER, see domain_pairs/sets.py.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from headstart.model import Model
 from headstart.round_trip import way_back
 from headstart.tasks.classification import Classification
 
-RESULTS = Path(__file__).parent / "results" / "domains.jsonl"
+RESULTS = Path(__file__).parent / "results" / "domains"
 START, END = "<!-- domains table -->\n", "<!-- end of the domains table -->\n"
 BACKBONE = "efficientnet_lite0"
 FEATURES = ("coral", "subspace", "tca", "transport", "propagation", "prototypes", "t3a", "label_shift")
@@ -80,7 +80,7 @@ def main() -> None:
     if words.table:
         from domain_pairs.tables import tables
 
-        put_table(tables(read_rows(RESULTS)), start=START, end=END)
+        put_table(tables([row for suite in SUITES for row in read_rows(results(suite))]), start=START, end=END)
         return
     sets.EMOJI = words.emoji
     torch.set_num_threads(1)
@@ -94,10 +94,15 @@ def main() -> None:
                 measure(suite, pair, seed, names, deadline)
 
 
+def results(suite: str) -> Path:
+    """Return the file of a suite's rows."""
+    return RESULTS / f"{suite}.jsonl"
+
+
 def measure(suite: str, pair: tuple[str, str], seed: int, names: tuple[str, ...] | list[str], deadline: float) -> None:
     """Append the rows of a pair that are missing: source-only and supervised first, then each method."""
-    done = {row["method"] for row in read_rows(RESULTS)
-            if (row["suite"], row["source"], row["target"], row["seed"]) == (suite, *pair, seed)}
+    done = {row["method"] for row in read_rows(results(suite))
+            if (row["source"], row["target"], row["seed"]) == (*pair, seed)}
     missing = [name for name in ("source_only", "supervised", "mismatch", *names) if name not in done]
     if not missing or time.monotonic() > deadline:
         return
@@ -110,7 +115,7 @@ def measure(suite: str, pair: tuple[str, str], seed: int, names: tuple[str, ...]
             found = bench.mismatch() if name == "mismatch" else bench.row(name)
             row = {"suite": suite, "source": pair[0], "target": pair[1], "method": name, "seed": seed, **found,
                    "commit": commit()}
-            append_row(RESULTS, row)
+            append_row(results(suite), row)
             print(suite, *pair, name, seed, f"{row['accuracy']:.4f} ({row['seconds']:.0f} s)", flush=True)
 
 
@@ -191,7 +196,7 @@ class Bench:
         moved = start is None or model.backbone is not start.backbone
         seen = evidence_of(self.start(), self.splits, context)
         scores = {} if start is None else verdicts(answered(seen, start, model, self.splits, context))
-        # eight digits decide the same, and twelve scores a row are most of a file that must stay under a megabyte
+        # eight digits decide the same, and twelve scores a row are most of a file
         return {"accuracy": self.accuracy(model, proof, moved=moved), "images": len(proof),
                 "seconds": round(seconds, 2), "cpu_seconds": round(cpu, 2),
                 "scores": {key: None if math.isnan(value) else float(f"{value:.8g}") for key, value in scores.items()}}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from PIL import Image
@@ -25,7 +26,7 @@ EMOJI/emoji.json; bench_domains.py says it with --emoji."""
 OFFICE = ("amazon", "caltech10", "dslr", "webcam")
 VENDORS = ("apple", "google", "twitter", "facebook")
 DIGITS = tuple("0123456789")
-SHARES = ("three", "geometric")
+SHARES = ("three", "geometric", "drawn")
 """Other shares of the classes that a target may have, as `skewed` makes them."""
 MNIST_TRAIN, SHORTER, SHOTS = 4000, 224, 3
 
@@ -110,14 +111,21 @@ def few(pair: DomainPair) -> DomainPair:
     return DomainPair(pair.source, rest, rest, pair.target.subset(given.astype(int)))
 
 
-def skewed(pair: DomainPair, shares: str) -> DomainPair:
-    """Return the pair with other shares of the classes in the target: `three` classes are all there is, or, in an order
-    by chance, each class has 0.6 times the share of its images that the one before has (`geometric`)."""
-    labels, rng = pair.target.labels(), np.random.default_rng(0)
+def skewed(pair: DomainPair, shares: str, names: tuple[str, str]) -> DomainPair:
+    """Return the pair with other shares of the classes in the target.
+
+    `three` classes are all there is; or, in an order by chance, each class has 0.6 times the share of its images that
+    the one before has (`geometric`); or the shares are those of a Dirichlet distribution (0.5), by the largest of them,
+    for each pair, known by its names, anew (`drawn`).
+    """
+    labels = pair.target.labels()
+    rng = np.random.default_rng(crc32("-".join(names).encode()) if shares == "drawn" else 0)
+    drawn = rng.dirichlet([0.5] * len(pair.target.classes)) if shares == "drawn" else None
     kept: list[int] = []
     for place, label in enumerate(rng.permutation(len(pair.target.classes))):
         rows = rng.permutation(np.flatnonzero(labels == label))
-        share = float(place < 3) if shares == "three" else 0.6 ** place
+        share = (float(place < 3) if shares == "three" else 0.6 ** place) if drawn is None else (
+            drawn[label] / drawn.max())
         kept += rows[:round(share * len(rows))].tolist()
     some = pair.target.subset(np.sort(kept))
     return DomainPair(pair.source, some, some)
@@ -155,7 +163,7 @@ SUITES: dict[str, tuple[Callable[[str, str], DomainPair], tuple[tuple[str, str],
     "emoji": (emoji, tuple(itertools.permutations(VENDORS, 2))),
     "office_few": (lambda *names: few(office(*names)), tuple(itertools.permutations(OFFICE, 2))),
     "emoji_few": (lambda *names: few(emoji(*names)), tuple(itertools.permutations(VENDORS, 2))),
-    **{f"{name}_{shares}": ((lambda *names, make=make, shares=shares: skewed(make(*names), shares)),
+    **{f"{name}_{shares}": ((lambda *names, make=make, shares=shares: skewed(make(*names), shares, names)),
                             tuple(itertools.permutations(domains, 2)))
        for name, make, domains in (("office", office, OFFICE), ("emoji", emoji, VENDORS))
        for shares in SHARES},
