@@ -32,6 +32,7 @@ from headstart.data.dataset import Dataset, Splits
 from headstart.data.splits import split
 from headstart.distances.distance import DISTANCES
 from headstart.domains.judging import answered, evidence_of, verdicts
+from headstart.domains.shares import ways_back
 from headstart.domains.target_method import TargetMethod
 from headstart.evaluation.calibration import fit_temperature
 from headstart.events import silent
@@ -44,7 +45,6 @@ from headstart.methods.align import Align
 from headstart.methods.finetune import Finetune
 from headstart.methods.method import Context, Method
 from headstart.model import Model
-from headstart.round_trip import way_back
 from headstart.tasks.classification import Classification
 
 RESULTS = Path(__file__).parent / "results" / "domains"
@@ -224,9 +224,9 @@ class Bench:
         temperature = fit_temperature(seen.source_logits, seen.source_labels, model.answers)
         known, asked = (model.answers.probabilities(logits, temperature)
                         for logits in (seen.source_logits, seen.target_logits))
-        back = way_back(*seen.source(), seen.target_features, seen.target_logits.argmax(axis=1),
-                        classes=seen.target_logits.shape[1])
-        expected = expected_accuracy(known, seen.source_labels, asked, rng=rng, way_back=back)
+        plain, weighted = ways_back(seen)
+        expected = expected_accuracy(known, seen.source_labels, asked, rng=rng, way_back=plain,
+                                     weighted_way_back=weighted)
         on_source = float((seen.source_logits.argmax(axis=1) == seen.source_labels).mean())
         right = self.accuracy(model, self.domains.proof, moved=False)
         return {"accuracy": right, "source_accuracy": on_source, "distances": apart,

@@ -97,6 +97,10 @@ def test_the_way_back_lowers_the_estimate_its_interval_and_the_trust():
                    for share in (1.0, 0.5))
     assert (half.accuracy, half.low, half.high) == pytest.approx((whole.accuracy / 2, whole.low / 2, whole.high / 2))
     assert (whole.trust, half.trust, half.way_back) == ("good", "poor", 0.5)
+    other = expected_accuracy(source, labels, target, rng=np.random.default_rng(0), way_back=0.5, weighted_way_back=0.9)
+    assert (other.accuracy, other.low, other.high) == pytest.approx([0.9 * number for number in (
+        whole.accuracy, whole.low, whole.high)])
+    assert (other.trust, other.way_back, other.weighted_way_back) == ("poor", 0.5, 0.9)
 
 
 def test_the_interval_holds_the_truth_about_as_often_as_it_says_where_nothing_shifts():

@@ -64,6 +64,18 @@ def test_weights_put_the_source_classes_in_the_shares_of_the_answers():
     assert as_answered(np.zeros(4, int), np.ones(3, int), classes=3) is None
 
 
+def test_weighed_as_answered_right_answers_lead_the_whole_way_back_from_a_part_of_the_classes():
+    (source, labels), (target, truth) = groups(90, 0), groups(90, 1, shift=3)
+    some = target[truth < 2], truth[truth < 2]
+    assert way_back(source, labels, *some, classes=3) < 0.8
+    assert way_back(source, labels, *some, classes=3, weighted=True) == 1
+    assert way_back(source, labels, target, truth, classes=3, weighted=True) == pytest.approx(
+        way_back(source, labels, target, truth, classes=3))
+    swapped = np.array([1, 0, 2])[some[1]]
+    assert way_back(source, labels, some[0], swapped, classes=3, weighted=True) < 0.1
+    assert way_back(source, np.zeros(90, int), target, np.ones(90, int), classes=3, weighted=True) == 0
+
+
 def test_equal_weights_change_nothing():
     (source, labels), (target, truth) = groups(90, 0), groups(60, 1, shift=3)
     said = np.where(np.arange(60) % 5 == 0, 0, truth)

@@ -32,7 +32,7 @@ class ExpectedAccuracy:
     """What is expected of a model on the target, in 0..1."""
 
     accuracy: float
-    """The mean of two ideas, of both thresholds and of the difference, times `way_back`."""
+    """The mean of two ideas, of both thresholds and of the difference, times the way back."""
     low: float
     """Lower end of the 95% interval: what other images of the same two domains would have given. It knows nothing of
     what makes all the estimates err."""
@@ -46,18 +46,24 @@ class ExpectedAccuracy:
     source_accuracy: float
     way_back: float
     """As `round_trip.way_back` says; 1 where it was not asked."""
+    weighted_way_back: float | None
+    """The same with the source weighed as answered, which counts where the target seems to show other shares of the
+    classes; else None."""
     trust: Trust
     """As `trusted` says."""
 
 
 def expected_accuracy(source_probabilities: np.ndarray, source_labels: np.ndarray, target_probabilities: np.ndarray, *,
-                      rng: np.random.Generator, way_back: float = 1.0) -> ExpectedAccuracy:
+                      rng: np.random.Generator, way_back: float = 1.0,
+                      weighted_way_back: float | None = None) -> ExpectedAccuracy:
     """Return all estimates, from softmax probabilities [N, C] with labels int [N], and [M, C].
 
     The source images must be held out from training. The interval is from the percentiles of 500 bootstraps over the
-    images of both sets, `way_back` being held.
+    images of both sets, the way back being held.
     way_back: what `round_trip.way_back` says of the answers on the target: how sure a model is says nothing of whether
-    it means the same classes there. Raises DataError where the inputs do not fit.
+    it means the same classes there. weighted_way_back: what is taken in its place where the target seems to show other
+    shares of the classes, or lacks some; trust goes by the plain one all the same.
+    Raises DataError where the inputs do not fit.
     """
     source, right, target = _inputs(source_probabilities, source_labels, target_probabilities)
     sure = [(_sureness(source, kind), _sureness(target, kind)) for kind in ("confidence", "entropy")]
@@ -70,12 +76,13 @@ def expected_accuracy(source_probabilities: np.ndarray, source_labels: np.ndarra
     found = estimates(np.arange(len(source)), np.arange(len(target)))
     drawn = [estimates(rng.integers(len(source), size=len(source)), rng.integers(len(target), size=len(target)))
              for _ in range(RESAMPLES)]
-    low, high = np.percentile(np.array(drawn) @ SHARES * way_back, [2.5, 97.5])
+    kept = way_back if weighted_way_back is None else weighted_way_back
+    low, high = np.percentile(np.array(drawn) @ SHARES * kept, [2.5, 97.5])
     # The norm depends on the number of images: both are of equally many.
     few = min(len(source), len(target))
     norms = [nuclear_norm(part[np.linspace(0, len(part) - 1, few).astype(np.int64)]) for part in (target, source)]
-    return ExpectedAccuracy(float(found @ SHARES * way_back), float(low), float(high), float(found[0]), float(found[1]),
-                            float(found[2]), norms[0], norms[1], float(right.mean()), way_back,
+    return ExpectedAccuracy(float(found @ SHARES * kept), float(low), float(high), float(found[0]), float(found[1]),
+                            float(found[2]), norms[0], norms[1], float(right.mean()), way_back, weighted_way_back,
                             trusted(float(np.ptp(found)), min(norms[0] / norms[1], way_back)))
 
 

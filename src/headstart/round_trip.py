@@ -56,22 +56,35 @@ def as_answered(labels: np.ndarray, answers: np.ndarray, *, classes: int) -> np.
     return found / found.sum() if found.sum() > 0 else None
 
 
-def way_back(source: np.ndarray, labels: np.ndarray, target: np.ndarray, answers: np.ndarray, *,
-             classes: int) -> float:
+def way_back(source: np.ndarray, labels: np.ndarray, target: np.ndarray, answers: np.ndarray, *, classes: int,
+             weighted: bool = False) -> float:
     """Return how much of what labels teach about the source the answers on the target teach, too; 0..1.
 
     The accuracy on the source of what learned the answers, by that of what learned the labels of every other image of
     each class of the source and is asked about the rest; 1 where it is no lower, or where those labels teach nothing.
-    source: float [N, D], labels: int [N], target: float [M, D], answers: int [M].
+    source: float [N, D], labels: int [N], target: float [M, D], answers: int [M]. weighted: let the source's classes
+    stand in the shares of the answers, as `as_answered`: what is not answered does not count; 0 where that is all.
     """
-    there = float((taught(target, answers, source, classes=classes) == labels).mean())
+    weights = as_answered(labels, answers, classes=classes) if weighted else np.full(len(labels), 1 / len(labels))
+    if weights is None:
+        return 0.0
+    shown = np.flatnonzero(weights)
+    source, labels, weights = source[shown], labels[shown], weights[shown]
+    found = taught(target, answers, source, classes=classes, weights=weights)
+    there = float(np.average(found == labels, weights=weights))
     half = np.zeros(len(labels), bool)
     half[np.argsort(labels, kind="stable")[::2]] = True
     if half.all():
         return 1.0  # one image has no other to learn from
-    home = float(np.mean([(taught(source[one], labels[one], source[~one], classes=classes) == labels[~one]).mean()
-                          for one in (half, ~half)]))
+    home = float(np.mean([_right(source, labels, weights, one, classes) for one in (half, ~half)]))
     return min(1.0, there / home) if home else 1.0
+
+
+def _right(source: np.ndarray, labels: np.ndarray, weights: np.ndarray, one: np.ndarray, classes: int) -> float:
+    """Return how often, by weight, what learned one part of the source is right on the rest."""
+    rest = weights[~one] / weights[~one].sum()
+    found = taught(source[one], labels[one], source[~one], classes=classes, weights=rest)
+    return float(np.average(found == labels[~one], weights=rest))
 
 
 def ridge(points: np.ndarray, values: np.ndarray, penalty: float) -> np.ndarray:

@@ -10,10 +10,11 @@ import pytest
 
 from headstart.alignments.alignment import Pair
 from headstart.data.dataset import Dataset
-from headstart.domains import guarding, judging
+from headstart.domains import guarding, judging, shares
 from headstart.domains.feature_space import Domains
-from headstart.domains.guarding import judged, keep_better, mix_moved, other_shares
+from headstart.domains.guarding import judged, keep_better
 from headstart.domains.judging import MOST, answered, carried, evenly, evidence_of, verdicts
+from headstart.domains.shares import mix_moved, other_shares, ways_back
 from headstart.domains.sight import sight
 from headstart.errors import ConfigError, DataError
 from headstart.events import Judged
@@ -71,6 +72,12 @@ def seen_by(told, shares, *, spread=0.0):
 SKEWED = (80, 40, 0)
 
 
+def seems_apart(share, monkeypatch):
+    """Let so many images seem to have to change class for the target's shares."""
+    for module in (guarding, shares):
+        monkeypatch.setattr(module, "mix_moved", lambda first: share)
+
+
 def test_where_the_shares_are_others_what_presupposes_like_ones_is_not_believed():
     start, better = seen_by(0, SKEWED, spread=0.05), seen_by(1, SKEWED)
     assert mix_moved(start) > OTHER
@@ -89,8 +96,8 @@ def test_where_the_shares_are_others_what_does_not_is_believed_unless_classes_ge
 
 def test_where_it_is_not_sure_that_they_are_nothing_is_believed(monkeypatch):
     start = seen_by(0, SKEWED, spread=0.05)
-    monkeypatch.setattr(guarding, "mix_moved", lambda first: 0.25)
-    monkeypatch.setattr(guarding, "_of_neighbours", lambda first: 2.0)
+    seems_apart(0.25, monkeypatch)
+    monkeypatch.setattr(shares, "_of_neighbours", lambda first: 2.0)
     assert not judged(start, seen_by(1, SKEWED), USUAL, like_shares=False).taken
 
 
@@ -112,8 +119,8 @@ def test_another_guard_judges_alone_whatever_the_shares():
 
 def shares_of(told, wanted, monkeypatch, *, apart):
     """Whether shares count as others where so many images would have to change class; `wanted`: what neighbours say."""
-    monkeypatch.setattr(guarding, "mix_moved", lambda first: apart)
-    monkeypatch.setattr(guarding, "_of_neighbours", lambda first: wanted)
+    seems_apart(apart, monkeypatch)
+    monkeypatch.setattr(shares, "_of_neighbours", lambda first: wanted)
     return other_shares(told)
 
 
@@ -126,8 +133,8 @@ def test_where_shares_may_be_others_the_neighbours_decide(monkeypatch):
 
 
 def test_where_they_may_be_and_are_not_neighbours_must_agree_more_too(monkeypatch):
-    monkeypatch.setattr(guarding, "mix_moved", lambda first: 0.25)
-    monkeypatch.setattr(guarding, "_of_neighbours", lambda first: -1.0)
+    seems_apart(0.25, monkeypatch)
+    monkeypatch.setattr(shares, "_of_neighbours", lambda first: -1.0)
     start = seen_by(0, (60, 60, 60), spread=0.1)
     found = judged(start, seen_by(1, (60, 60, 60)), USUAL, like_shares=True)
     assert found.taken
@@ -136,8 +143,8 @@ def test_where_they_may_be_and_are_not_neighbours_must_agree_more_too(monkeypatc
 
 def test_what_neighbours_hand_on_comes_closer_to_the_shares_that_are_there():
     few, alike = seen_by(0, (90, 30, 0), spread=0.3), seen_by(0, (60, 60, 60), spread=0.3)
-    assert guarding._of_neighbours(few) > few.verdict("weighted_reverse_validation")
-    assert guarding._of_neighbours(alike) > 0.9  # these groups lie so far apart that nothing gets lost
+    assert shares._of_neighbours(few) > few.verdict("weighted_reverse_validation")
+    assert shares._of_neighbours(alike) > 0.9  # these groups lie so far apart that nothing gets lost
 
 
 def test_answers_that_are_nearly_all_one_class_tell_nothing_of_shares():
@@ -146,6 +153,15 @@ def test_answers_that_are_nearly_all_one_class_tell_nothing_of_shares():
     assert mix_moved(lost) > OTHER
     assert not other_shares(lost)
     assert judged(lost, seen_by(1, (60, 60, 60)), USUAL, like_shares=True).taken  # a shift of the whole is mended
+
+
+def test_where_the_shares_are_others_the_answers_are_asked_what_they_teach_of_the_classes_that_are_there():
+    plain, weighted = ways_back(seen_by(0, SKEWED, spread=0.05))
+    assert plain < 0.8
+    assert weighted > 0.95
+    plain, weighted = ways_back(seen_by(0, (60, 60, 60), spread=0.05))
+    assert plain > 0.98
+    assert weighted is None
 
 
 def test_transfer_tries_what_other_shares_allow_and_corrects_for_them_if_nothing_helps(monkeypatch, tmp_path):

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
-import numpy as np
-
 from headstart.domains.judging import GROUND, carried, groundless, verdict, verdicts
+from headstart.domains.shares import (
+    POSSIBLE,
+    WEIGHED,
+    lost,
+    mix_moved,
+    not_to_be_judged,
+    other_shares,
+    shares_told,
+)
 from headstart.domains.sight import Sight
-from headstart.errors import DataError
 from headstart.events import Judged, Note
-from headstart.label_propagation import handed_on
-from headstart.label_shift import OTHER, SMALLEST, bbse, moved
+from headstart.label_shift import OTHER
 from headstart.methods.method import Context
 from headstart.model import Model
-from headstart.probabilities import softened
 from headstart.validators.validator import NONE, USUAL, Evidence
 
-WEIGHED, AGREEING, NORM = "weighted_reverse_validation", "neighbour_agreement", "batch_nuclear_norm"
-POSSIBLE = 0.22
-"""Share of the images that would have to change class from which on shares may be others; from OTHER on they are."""
-CROWDED = 0.8
-"""Share of the answers that are one class from which on they tell nothing of shares."""
+AGREEING, NORM = "neighbour_agreement", "batch_nuclear_norm"
 PLACES = "reverse_validation"
 """The validator that judges segmenters and detectors where none is named. Neighbour agreement, a half of `consistency`,
 likes answers that are the same all over a picture: on dusk views of CamVid it held a teacher for better that had lost
@@ -90,61 +89,6 @@ def judged(first: Evidence, second: Evidence, guard: str, *, like_shares: bool) 
         if not new > old:  # NaN tells nothing, and what tells nothing speaks for no change
             return Judgement(False, told[-1])
     return Judgement(True, " and ".join(told))
-
-
-def not_to_be_judged(first: Evidence, *, like_shares: bool) -> bool:
-    """Return whether nothing can judge a method where the shares seem to be others: it presupposes like ones, or they
-    are not so far apart that it is sure."""
-    return like_shares or mix_moved(first) < OTHER
-
-
-def shares_told(first: Evidence) -> str:
-    """Return in words that the shares of the classes seem to be others, and by how much."""
-    return ("the target's classes seem to stand in other shares than the source's, for which "
-            f"{mix_moved(first):.0%} of the images would have to change class")
-
-
-def lost(first: Evidence) -> bool:
-    """Return whether answers tell nothing of shares: nearly all are one class, or nothing known carries over."""
-    crowd = np.bincount(first.target_logits.argmax(axis=1)).max() / len(first.target_logits)
-    return bool(crowd >= CROWDED or carried(first) <= 0)
-
-
-def other_shares(first: Evidence) -> bool:
-    """Return whether the target seems to show the classes in other shares than the source.
-
-    By how many images would have to change class. Where that many would in a domain that only looks different, too, the
-    images are asked: answers that are handed on among those that look alike come closer to the shares that are there.
-    Where these are others, they then teach the source's classes, weighed alike, better than before; else worse.
-    """
-    apart = mix_moved(first)
-    if lost(first) or apart < POSSIBLE:
-        return False
-    return apart >= OTHER or first.once("way back of neighbours", lambda: _of_neighbours(first)) > verdict(WEIGHED,
-                                                                                                            first)
-
-
-def _of_neighbours(first: Evidence) -> float:
-    heard = handed_on(first.target_features, softened(first.target_logits, "guard"))
-    return verdict(WEIGHED, dataclasses.replace(first, target_logits=np.log(np.maximum(heard, SMALLEST))))
-
-
-def mix_moved(first: Evidence) -> float:
-    """Return the share of the source's images that would have to change class for the target's shares, 0..1.
-
-    By black box shift estimation from the start's answers; 0 where these tell nothing.
-    """
-    return first.once("mix_moved", lambda: _mix_moved(first))
-
-
-def _mix_moved(first: Evidence) -> float:
-    known, asked = (softened(logits, "guard") for logits in (first.source_logits, first.target_logits))
-    own = np.bincount(first.source_labels, minlength=known.shape[1]) / len(first.source_labels)
-    try:
-        there = bbse(known, first.source_labels, asked, hard=True)
-    except DataError:  # the same answer whatever the class
-        return 0.0
-    return moved(there, own)
 
 
 def has_ground(name: str, start: Model, seen: Sight, context: Context) -> bool:

@@ -9,8 +9,9 @@ from pydantic import Field, field_validator
 
 from headstart.catalog import Catalog
 from headstart.data.dataset import Splits
-from headstart.domains.guarding import NORM, judged, not_to_be_judged, other_shares, shares_told
+from headstart.domains.guarding import NORM, judged
 from headstart.domains.judging import GROUND, answered, carried, evidence_of, groundless, verdict, verdicts
+from headstart.domains.shares import not_to_be_judged, other_shares, shares_told
 from headstart.domains.target_method import TargetMethod
 from headstart.errors import HeadstartError, Interrupted
 from headstart.events import Event, Judged, Note

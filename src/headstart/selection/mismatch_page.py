@@ -103,7 +103,9 @@ def _ahead(found: Prospects, second: str) -> list[Section]:
             ["Difference of confidences", words.percent(expected.difference_of_confidences), ""],
             ["Nuclear norm, by that at home",
              words.percent(expected.nuclear_norm / max(expected.source_nuclear_norm, 1e-12), 0), ""],
-            ["The way back: what the answers teach of the source", words.percent(expected.way_back, 0), ""]]
+            ["The way back: what the answers teach of the source", words.percent(expected.way_back, 0), ""],
+            ["The same, of the classes in the shares that are answered", words.percent(expected.weighted_way_back, 0),
+             ""]]
     if found.real is not None:
         rows.append(["By the labels that are there", words.percent(found.real), "not used for any other number"])
     parts = [Section(f"Accuracy to expect on {second}", f"Of {found.by}, without a label of {second}. Trust: "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from headstart.label_shift import OTHER
 from headstart.report import words
 from headstart.selection.apart import Apart
 from headstart.selection.appearance import MEASURES, Difference
@@ -103,9 +102,10 @@ def ahead(found: Prospects, second: str) -> list[str]:
             f"({words.span('accuracy', expected.low, expected.high)}), against "
             f"{words.percent(expected.source_accuracy, 0)} at home. Trust in that: {expected.trust}, "
             f"{trust[expected.trust]}.")
-    if found.shift is not None and found.shift.moved >= OTHER and expected.way_back > 0:
-        said += (f" Where {second} shows only some of the classes that is too low: then it may be right in "
-                 f"{words.percent(expected.accuracy / expected.way_back, 0)}.")
+    if expected.weighted_way_back:
+        alike = expected.accuracy * expected.way_back / expected.weighted_way_back
+        said += (f" That takes {second} to show other shares of the classes, or only some, as the answers there say; "
+                 f"should it show all of them alike, {words.percent(alike, 0)} may be right.")
     if found.real is not None:
         said += f" By the labels that are there it is right in {words.percent(found.real, 0)}."
     return [said, *([proportions(found.shift, second)] if found.shift is not None else [])]

@@ -16,12 +16,12 @@ from headstart.backbones.resolve import AUTO
 from headstart.data.dataset import Dataset, Splits
 from headstart.data.fingerprint import overlap
 from headstart.data.splits import split
+from headstart.domains.shares import ways_back
 from headstart.errors import ConfigError, DataError
 from headstart.events import Finished, Listen, Note, Started
 from headstart.files import write_json
 from headstart.gate import admit
 from headstart.job import Job
-from headstart.round_trip import way_back
 from headstart.runs import Run
 from headstart.selection.apart import FEWEST, apart
 from headstart.selection.appearance import differences, measure
@@ -41,6 +41,7 @@ from headstart.selection.prospects import Answers, Prospects, probe_answers, pro
 from headstart.selection.records import new_folder, refuse_place
 from headstart.selection.similar import run_data
 from headstart.selection.source_domain import SourceDomain, source_domain
+from headstart.validators.validator import Evidence
 
 Look = tuple[dict[str, np.ndarray], dict[str, float]]
 """What `measure` says of pictures."""
@@ -122,9 +123,11 @@ def _of_run(run: Run, job: Job, other: Dataset | str | Path | None, most: int, d
     if one_class and len(held) and not adapted:
         out = looking.at("held-out images", held, None, count=count)
         said, truth = model.logits_of(target.features), held.labels()
-        back = way_back(out.features, truth, target.features, said.argmax(axis=1), classes=len(classes))
-        answers = Answers(model.probabilities(model.logits_of(out.features)), truth, model.probabilities(said), classes,
-                          "the run's model", back, (out.features, target.features))
+        known_answers = model.logits_of(out.features)
+        plain, weighted = ways_back(Evidence(target.features, said, out.features, known_answers, truth, out.features,
+                                             truth, 0))
+        answers = Answers(model.probabilities(known_answers), truth, model.probabilities(said), classes,
+                          "the run's model", plain, weighted, (out.features, target.features))
         ahead = prospects(answers, labels, seed=job.seed)
     found = _compare((first, target), (_look(first, looking), _look(target, looking)), ahead, classes, looking)
     return _written(looking, "run", str(run), place, run.job.data, [found], [first, target], classes, [*notes, *told],

@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from headstart.domains.shares import ways_back
 from headstart.errors import DataError
 from headstart.evaluation.calibration import fit_temperature
 from headstart.expected_accuracy import ExpectedAccuracy, expected_accuracy
 from headstart.held_out import held_out
 from headstart.label_shift import bbse, em, moved
 from headstart.logistic import fit_path
-from headstart.round_trip import way_back
 from headstart.seeds import generator
 from headstart.tasks.classification import Classification
+from headstart.validators.validator import Evidence
 
 SHIFTED = 0.1
 """Share of the images that would have to change class, from which on the proportions are called different."""
@@ -43,6 +44,8 @@ class Answers:
     """What answers, in words."""
     way_back: float = 1.0
     """As `round_trip.way_back` says."""
+    weighted_way_back: float | None = None
+    """As `domains.shares.ways_back` says."""
     points: tuple[np.ndarray, np.ndarray] | None = None
     """float [N, D] and [M, D], the features that were answered of, where they are known."""
 
@@ -137,9 +140,9 @@ def probe_answers(features: np.ndarray, labels: np.ndarray, target: np.ndarray, 
     temperature = fit_temperature(out.logits, labels, task)
     fit = next(fit_path(features, labels, classes=len(classes), weights=np.ones(len(labels)), penalties=[out.l2]))
     there = fit.logits(target)
-    back = way_back(features, labels, target, there.argmax(axis=1), classes=len(classes))
+    plain, weighted = ways_back(Evidence(target, there, features, out.logits, labels, features, labels, 0))
     return Answers(task.probabilities(out.logits, temperature), labels, task.probabilities(there, temperature), classes,
-                   "a linear probe", back, (features, target))
+                   "a linear probe", plain, weighted, (features, target))
 
 
 def prospects(answers: Answers, target_labels: np.ndarray | None, *, seed: int) -> Prospects:
@@ -148,7 +151,7 @@ def prospects(answers: Answers, target_labels: np.ndarray | None, *, seed: int) 
     target_labels: int [M], -1 for a class that the source does not have; None where none is known.
     """
     found = expected_accuracy(answers.source, answers.labels, answers.target, rng=generator(seed, "expected"),
-                              way_back=answers.way_back)
+                              way_back=answers.way_back, weighted_way_back=answers.weighted_way_back)
     real = None
     if target_labels is not None and (target_labels >= 0).any():
         known = target_labels >= 0
