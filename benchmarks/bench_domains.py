@@ -103,7 +103,7 @@ def measure(suite: str, pair: tuple[str, str], seed: int, names: tuple[str, ...]
     """Append the rows of a pair that are missing: source-only and supervised first, then each method."""
     done = {row["method"] for row in read_rows(results(suite))
             if (row["source"], row["target"], row["seed"]) == (*pair, seed)}
-    missing = [name for name in ("source_only", "supervised", "mismatch", *names) if name not in done]
+    missing = [name for name in dict.fromkeys(("source_only", "supervised", "mismatch", *names)) if name not in done]
     if not missing or time.monotonic() > deadline:
         return
     domains = SUITES[suite][0](*pair)

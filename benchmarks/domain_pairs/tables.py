@@ -18,6 +18,8 @@ Cell = dict[str, Row]
 GUARD = "consistency"
 APART = ("supervised", "mismatch")
 START = "source_only"
+GUARDED = ("transfer", "joint_transfer")
+"""What its own guard was over while it was measured."""
 FEWEST = 5
 """Pairs and seeds whose order says something."""
 SKEWED = tuple(f"_{shares}" for shares in SHARES)
@@ -54,7 +56,7 @@ def suite_table(suite: str, cells: Mapping[tuple[str, str, int], Cell]) -> str:
     for name in names:
         both = [(cell[START], cell[name]) for cell in cells.values() if name in cell and START in cell]
         gains = [100 * (row["accuracy"] - start["accuracy"]) for start, row in both]
-        left = [row if kept(start, row) else start for start, row in both]
+        left = [row if name in GUARDED or kept(start, row) else start for start, row in both]
         guarded = [100 * (row["accuracy"] - start["accuracy"]) for row, (start, _) in zip(left, both, strict=True)]
         below = sum(row["accuracy"] < wilson(start["accuracy"], start["images"])[0]
                     for row, (start, _) in zip(left, both, strict=True))
