@@ -14,7 +14,7 @@ from headstart.domains import guarding, judging, shares
 from headstart.domains.feature_space import Domains
 from headstart.domains.guarding import judged, keep_better
 from headstart.domains.judging import MOST, answered, carried, evenly, evidence_of, verdicts
-from headstart.domains.shares import mix_moved, other_shares, ways_back
+from headstart.domains.shares import ground, mix_moved, other_shares, ways_back
 from headstart.domains.sight import sight
 from headstart.errors import ConfigError, DataError
 from headstart.events import Judged
@@ -164,6 +164,17 @@ def test_where_the_shares_are_others_the_answers_are_asked_what_they_teach_of_th
     assert weighted is None
 
 
+def test_a_model_that_is_right_about_the_few_classes_that_are_there_has_ground():
+    start = seen_by(0, SKEWED, spread=0.05)
+    assert carried(start) < carried(start, weighted=True)
+    share, enough = ground(start, USUAL)
+    assert enough
+    assert share == carried(start, weighted=True) > 0.8
+    assert ground(start, "neighbour_agreement") == (carried(start), carried(start) >= 0.25)
+    alike = seen_by(0, (60, 60, 60), spread=0.05)
+    assert ground(alike, USUAL) == (carried(alike), True)
+
+
 def test_transfer_tries_what_other_shares_allow_and_corrects_for_them_if_nothing_helps(monkeypatch, tmp_path):
     rng = np.random.default_rng(1)
     target = blobs(0.4 * ALONG, np.repeat([0, 1], (95, 5)), rng)
@@ -171,7 +182,7 @@ def test_transfer_tries_what_other_shares_allow_and_corrects_for_them_if_nothing
     parts, known = two_groups(tmp_path, events, target=target)
     monkeypatch.setattr(transferring, "other_shares", lambda first: True)
     monkeypatch.setattr(guarding, "other_shares", lambda first: True)
-    monkeypatch.setattr(transferring, "carried", lambda first: 1.0)
+    monkeypatch.setattr(transferring, "ground", lambda first, guard: (1.0, True))
     start = model_of(ALONG, np.zeros(2))
     found = Transfer().fit(start, parts, known)
     assert "What nothing can judge there is not tried" in events.notes()

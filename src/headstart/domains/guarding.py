@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headstart.domains.judging import GROUND, carried, groundless, verdict, verdicts
+from headstart.domains.judging import groundless, verdict, verdicts
 from headstart.domains.shares import (
     POSSIBLE,
     WEIGHED,
+    ground,
     lost,
     mix_moved,
     not_to_be_judged,
@@ -91,13 +92,13 @@ def judged(first: Evidence, second: Evidence, guard: str, *, like_shares: bool) 
     return Judgement(True, " and ".join(told))
 
 
-def has_ground(name: str, start: Model, seen: Sight, context: Context) -> bool:
+def has_ground(name: str, start: Model, seen: Sight, context: Context, *, guard: str) -> bool:
     """Return whether the start's answers on the target are more than guessing; where not, say that it is kept."""
     first = seen.of(start)
-    ground = carried(first)
-    if ground >= GROUND:
+    share, enough = ground(first, guard)
+    if enough:
         return True
     context.listen(Judged(name, 0, verdicts(first)))
-    context.listen(Note(f"{groundless(name, ground)} The model is kept as it was before; --set method.{name}."
+    context.listen(Note(f"{groundless(name, share)} The model is kept as it was before; --set method.{name}."
                         "guard=none takes what comes.", "warning"))
     return False

@@ -18,8 +18,6 @@ from headstart.validators.validator import VALIDATORS, Evidence
 
 # M images, D features
 
-GROUND = 0.25
-"""Share of what a model knows beyond guessing that must carry over to the target for its answers to be built upon."""
 MOST = 2000
 """Images of a domain that are looked at to judge a model: more would hardly change the order of two."""
 
@@ -76,25 +74,26 @@ def verdict(name: str, evidence: Evidence) -> float:
         return float("nan")
 
 
-def carried(evidence: Evidence) -> float:
+def carried(evidence: Evidence, *, weighted: bool = False) -> float:
     """Return how much of what a model knows beyond guessing is there on the target: 1 all, 0 or less nothing.
 
     (expected - guess) / (accuracy - guess), with the accuracy on the source's validation images, the share of its
     largest class as the guess, and what is expected on the target: the mean of the average thresholded confidence,
     which is strict where the model errs nowhere on the source, and of the difference of confidences, which is mild,
     times the way back. It is asked of a start for each method that goes on from it, and computed once.
+    weighted: take the way back of the classes in the shares that are answered.
     """
-    return evidence.once("carried", lambda: _carried(evidence))
+    return evidence.once(f"carried, {weighted=}", lambda: _carried(evidence, weighted))
 
 
-def _carried(evidence: Evidence) -> float:
+def _carried(evidence: Evidence, weighted: bool) -> float:
     labels = evidence.source_labels
     guess = float(np.bincount(labels).max() / len(labels))
     known, asked = (softened(logits, "guard") for logits in (evidence.source_logits, evidence.target_logits))
     expected = np.mean([estimate(known, labels, asked) for estimate in (average_thresholded_confidence,
                                                                         difference_of_confidences)])
     back = way_back(evidence.train_features, evidence.train_labels, evidence.target_features,
-                    evidence.target_logits.argmax(axis=1), classes=evidence.target_logits.shape[1])
+                    evidence.target_logits.argmax(axis=1), classes=evidence.target_logits.shape[1], weighted=weighted)
     accuracy = float((evidence.source_logits.argmax(axis=1) == labels).mean())
     return float(back * expected - guess) / (accuracy - guess) if accuracy > guess else 0.0
 

@@ -16,11 +16,14 @@ from headstart.label_propagation import handed_on
 from headstart.label_shift import OTHER, SMALLEST, bbse, moved
 from headstart.probabilities import softened
 from headstart.round_trip import way_back
-from headstart.validators.validator import Evidence
+from headstart.validators.validator import USUAL, Evidence
 
 WEIGHED = "weighted_reverse_validation"
 POSSIBLE = 0.22
 """Share of the images that would have to change class from which on shares may be others; from OTHER on they are."""
+GROUND, SKEWED_GROUND = 0.25, 0.5
+"""Share of what a model knows beyond guessing that must carry over to the target for its answers to be built upon; and
+where the shares seem to be others, since answers that crowd on few classes lead back to these whatever they show."""
 CROWDED = 0.8
 """Share of the answers that are one class from which on they tell nothing of shares."""
 
@@ -78,6 +81,16 @@ def _mix_moved(first: Evidence) -> float:
     except DataError:  # the same answer whatever the class
         return 0.0
     return moved(there, own)
+
+
+def ground(first: Evidence, guard: str) -> tuple[float, bool]:
+    """Return how much of what a model knows carries over, as `judging.carried`, and whether that is enough to build on
+    its answers. Shares are asked about by the usual guard alone."""
+    if guard == USUAL and other_shares(first):
+        found = carried(first, weighted=True)
+        return found, found >= SKEWED_GROUND
+    found = carried(first)
+    return found, found >= GROUND
 
 
 def ways_back(first: Evidence) -> tuple[float, float | None]:

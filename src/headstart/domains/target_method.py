@@ -43,7 +43,8 @@ class TargetMethod(Method):
         Whether there is ground to build on is asked first: a training would take long to find out.
         """
         seen = sight(model, splits, context)
-        if self.from_answers and self.guard != NONE and not has_ground(self.part_name, model, seen, context):
+        asked = self.from_answers and self.guard != NONE
+        if asked and not has_ground(self.part_name, model, seen, context, guard=self.guard):
             return model
         found = self.adapted(model, splits, context)
         if found is model:

@@ -10,8 +10,8 @@ from pydantic import Field, field_validator
 from headstart.catalog import Catalog
 from headstart.data.dataset import Splits
 from headstart.domains.guarding import NORM, judged
-from headstart.domains.judging import GROUND, answered, carried, evidence_of, groundless, verdict, verdicts
-from headstart.domains.shares import not_to_be_judged, other_shares, shares_told
+from headstart.domains.judging import answered, evidence_of, groundless, verdict, verdicts
+from headstart.domains.shares import ground, not_to_be_judged, other_shares, shares_told
 from headstart.domains.target_method import TargetMethod
 from headstart.errors import HeadstartError, Interrupted
 from headstart.events import Event, Judged, Note
@@ -70,11 +70,11 @@ class Transfer(Method):
         """Return the best of all, or `model` where nothing is better. What each came to is told."""
         best, name = model, START
         first = seen = evidence_of(model, splits, context)
-        scores, ground = verdicts(first), carried(first)
+        scores, (share, enough) = verdicts(first), ground(first, self.select)
         context.listen(Judged(self.part_name, 0, scores))
-        if ground < GROUND:
-            context.listen(Note(groundless(self.part_name, ground), "warning"))
-        skewed = self.select == USUAL and ground >= GROUND and other_shares(first)
+        if not enough:
+            context.listen(Note(groundless(self.part_name, share), "warning"))
+        skewed = self.select == USUAL and enough and other_shares(first)
         if skewed:
             context.listen(Note(f"{self.part_name}: {shares_told(first)}. What nothing can judge there is not tried"))
         select = NORM if skewed else self.select
@@ -83,7 +83,7 @@ class Transfer(Method):
             if training and ((score >= self.enough and not skewed) or context.remaining() <= 0):
                 break
             for candidate in candidates:
-                if ground < GROUND and (not training or _methods()[candidate].from_answers):
+                if not enough and (not training or _methods()[candidate].from_answers):
                     continue
                 if skewed and not_to_be_judged(first, like_shares=_methods()[candidate].like_shares):
                     continue
