@@ -67,6 +67,16 @@ def test_a_folder_of_images_needs_no_labels(below, source, tmp_path):
     assert "4 images without labels, which lie in one folder" in events.notes()
 
 
+def test_a_single_folder_with_the_name_of_a_class_is_told_how_it_would_be_a_label(source, tmp_path):
+    folders(tmp_path / "target", ("owl",))
+    found, events = opened(source, tmp_path / "target")
+    assert found.proof is None
+    assert "the folder owl has the name of a class; to take it for the label of its images" in events.notes()
+    labelled, _ = opened(source, tmp_path / "target", target_format="class_folders")
+    assert labelled.proof is not None
+    assert set(labelled.proof.labels()) == {2}
+
+
 def test_images_in_folders_that_are_no_classes_need_none_either(source, tmp_path):
     folders(tmp_path / "target", ("monday", "tuesday"))
     with pytest.raises(ConfigError, match="say --set target_format=images"):

@@ -113,7 +113,12 @@ def read_target(job: Job, key: str, source: Dataset) -> tuple[Dataset, bool]:
     told = format is not None or job.target_reader or labelled
     alone = None if told else images_alone(path, nested=nested)
     if alone is not None:
-        return replace(alone, task=source.task, notes=tuple(f"{key} {note}" for note in alone.notes)), False
+        notes = [f"{key} {note}" for note in alone.notes]
+        folder = alone.samples[0].id.rpartition("/")[0].rpartition("/")[2]
+        if matched(source.classes, (folder,)):
+            notes.append(f"{key}: the folder {folder} has the name of a class; to take it for the label of its images, "
+                         "say --set target_format=class_folders")
+        return replace(alone, task=source.task, notes=tuple(notes)), False
     try:
         # What the numbers of masks, or of classes of boxes, mean is seldom written beside new ones.
         alike = source.whole and not job.target_reader and (format or format_of(path, source.task)) == source.format
