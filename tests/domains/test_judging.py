@@ -84,7 +84,7 @@ def test_where_the_shares_are_others_what_presupposes_like_ones_is_not_believed(
     found = judged(start, better, USUAL, like_shares=True)
     assert not found.taken
     assert re.fullmatch(r"the target's classes seem to stand in other shares than the source's, for which \d\d% of the "
-                        "images would have to change class", found.told)
+                        "images would have to change class, and it presupposes like ones", found.told)
 
 
 def test_where_the_shares_are_others_what_does_not_is_believed_unless_classes_get_lost():
@@ -98,7 +98,9 @@ def test_where_it_is_not_sure_that_they_are_nothing_is_believed(monkeypatch):
     start = seen_by(0, SKEWED, spread=0.05)
     seems_apart(0.25, monkeypatch)
     monkeypatch.setattr(shares, "_of_neighbours", lambda first: 2.0)
-    assert not judged(start, seen_by(1, SKEWED), USUAL, like_shares=False).taken
+    found = judged(start, seen_by(1, SKEWED), USUAL, like_shares=False)
+    assert not found.taken
+    assert found.told.endswith("25% of the images would have to change class, and that is too unsure to judge it by")
 
 
 @pytest.mark.parametrize("like_shares", [True, False])

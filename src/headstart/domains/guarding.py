@@ -79,7 +79,8 @@ def judged(first: Evidence, second: Evidence, guard: str, *, like_shares: bool) 
         validators += [WEIGHED] if mix_moved(first) >= OTHER else []
     elif guard == USUAL and other_shares(first):
         if not_to_be_judged(first, like_shares=like_shares):
-            return Judgement(False, shares_told(first))
+            why = "it presupposes like ones" if like_shares else "that is too unsure to judge it by"
+            return Judgement(False, f"{shares_told(first)}, and {why}")
         validators = [NORM]
     elif guard == USUAL and mix_moved(first) >= POSSIBLE:
         validators += [AGREEING]
