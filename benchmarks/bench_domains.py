@@ -224,7 +224,7 @@ class Bench:
         temperature = fit_temperature(seen.source_logits, seen.source_labels, model.answers)
         known, asked = (model.answers.probabilities(logits, temperature)
                         for logits in (seen.source_logits, seen.target_logits))
-        plain, weighted = ways_back(seen)
+        plain, weighted = ways_back(seen, *seen.source())
         expected = expected_accuracy(known, seen.source_labels, asked, rng=rng, way_back=plain,
                                      weighted_way_back=weighted)
         on_source = float((seen.source_logits.argmax(axis=1) == seen.source_labels).mean())

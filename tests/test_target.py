@@ -100,6 +100,20 @@ def test_labels_beside_the_images_in_one_folder_are_not_passed_over(source, tmp_
     assert len(alone.images) == 4
 
 
+def test_a_table_is_no_folder_of_images(source, tmp_path):
+    folders(tmp_path / "target", ("images",))
+    table = tmp_path / "target" / "labels.csv"
+    table.write_text("image,label\nimages/0.png,cat\n")
+    with pytest.raises(ConfigError, match="takes the images below a folder, and this is a file"):
+        opened(source, table, target_format="images")
+
+
+def test_what_marks_images_is_named_where_it_can_not_be_used(source, tmp_path):
+    coco(tmp_path / "target", [marked(1), marked(2, image=2)], name="instances.json")
+    with pytest.raises(DataError, match=r"What lies there looks like coco\."):
+        opened(source, tmp_path / "target")
+
+
 def test_boxes_are_no_labels_of_whole_images_and_are_not_passed_over(source, tmp_path):
     coco(tmp_path / "target", [marked(1), marked(2, image=2)])
     with pytest.raises(DataError, match=r"object detection .COCO(.|\n)*say --set target_format=images") as refused:
@@ -223,7 +237,7 @@ def test_images_that_the_source_teaches_are_told_of(source, tmp_path):
 
 def test_one_image_says_nothing_of_a_domain(source, tmp_path):
     draw(tmp_path / "target" / "one.png", 1)
-    with pytest.raises(DataError, match="holds 1 images to adapt to; 2 are the least"):
+    with pytest.raises(DataError, match="holds 1 image to adapt to; 2 are the least"):
         opened(source, tmp_path / "target")
 
 

@@ -13,7 +13,7 @@ from headstart.adaptation import Adapted, choose_device, feature_store
 from headstart.box_proof import ProvenBoxes, prove_boxes
 from headstart.conclusion import judging_part, parts_of, write_conclusion
 from headstart.data.dataset import Dataset, Splits
-from headstart.evaluation.calibration import fit_temperature
+from headstart.evaluation.calibration import COLDEST, fit_temperature
 from headstart.evaluation.comparison import Difference, compare
 from headstart.evaluation.evaluate import Evaluation, evaluate
 from headstart.evaluation.gap import watch_gap
@@ -84,7 +84,9 @@ def measure(job: Job, item: Adapted, splits: Splits, listen: Listen, *, target: 
     parts = parts_of(splits, target)
     logits = {name: logits_on(job, item, part, splits, listen, step=f"{item.name} on {name}")
               for name, part in parts.items() if name != "train" and len(part)}
-    temperature = fit_temperature(logits["val"], splits.val.labels(), item.model.answers)
+    # How surely a model for another domain is right at home does not make it surer there.
+    temperature = fit_temperature(logits["val"], splits.val.labels(), item.model.answers,
+                                  coldest=1.0 if item.method.needs_target else COLDEST)
     probabilities = item.model.answers.probabilities(logits["val"], temperature)
     task = decisive(job, item, splits.val, probabilities, listen)
     return evaluated(job, replace(item, model=replace(item.model, temperature=temperature, task=task)), logits, parts)

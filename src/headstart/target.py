@@ -89,8 +89,8 @@ def open_target(job: Job, source: Dataset, splits: Splits, listen: Listen) -> Ta
               for row in images),
         source.classes, source.task, dataset.format, dataset.root))
     if len(unlabelled) < LEAST:
-        raise DataError(f"{job.target}: holds {len(unlabelled)} images to adapt to; {LEAST} are the least that say "
-                        "something of a domain.")
+        raise DataError(f"{job.target}: holds {counted(len(unlabelled), 'image')} to adapt to; {LEAST} are the least "
+                        "that say something of a domain.")
     for note in notes:
         listen(Note(note))
     for note in _shared(unlabelled, splits):
@@ -109,6 +109,9 @@ def read_target(job: Job, key: str, source: Dataset) -> tuple[Dataset, bool]:
     if not Path(path).exists():
         raise ConfigError(f"{key} {where}: no such file or folder.")
     nested = job.target_format == IMAGES
+    if nested and not Path(path).is_dir():
+        raise ConfigError(f"{key} {where}: target_format={IMAGES} takes the images below a folder, and this is a file. "
+                          "Give the folder that holds the images.")
     format = None if nested else job.target_format
     told = format is not None or job.target_reader or labelled
     alone = None if told else images_alone(path, nested=nested)
@@ -128,17 +131,19 @@ def read_target(job: Job, key: str, source: Dataset) -> tuple[Dataset, bool]:
         said = str(error).replace("--set reader.", "--set target_reader.").replace("--format ", "--set target_format=")
         said = said.replace("(--format)", "(--set target_format=)")
         folder = "" if nested or not Path(path).is_dir() else f", or say --set target_format={IMAGES}"
+        marks = _marks(path) if format is None else []
+        said += f"\n  What lies there looks like {' or '.join(marks)}." if marks else ""
         advice = ("" if labelled else "\n  Where the target has no labels, or none that are to be used, give a folder "
                   f"that holds the images alone{folder}.")
         raise type(error)(f"{key}{'' if str(where) in said else f' {where}'}: {said}{advice}") from None
     return replace(dataset, notes=tuple(f"{key} {note}" for note in dataset.notes)), True
 
 
-def _marked(path: str) -> bool:
-    """Return whether a folder has labels of some kind, which may lie beside the images in the very same folder."""
+def _marks(path: str) -> list[str]:
+    """Return the formats of the labels that a folder holds, which may lie beside the images in the very same folder."""
     readers: Catalog[Reader] = Catalog("readers", Reader)  # type: ignore[type-abstract]
-    return any(part.claims(path) for part in readers.all().values()
-               if not (part.any_folder and "classification" in part.tasks))
+    return [name for name, part in readers.all().items()
+            if not (part.any_folder and "classification" in part.tasks) and part.claims(path)]
 
 
 def images_alone(path: str, *, nested: bool = False) -> Dataset | None:
@@ -150,7 +155,7 @@ def images_alone(path: str, *, nested: bool = False) -> Dataset | None:
         return None
     tree = walk(Path(path))
     places = len({parts[:-1] for parts in tree.images})
-    if not places or (not nested and (places > 1 or _marked(path))):
+    if not places or (not nested and (places > 1 or _marks(path))):
         return None
     samples = tuple(Sample(shown(parts), tree.root.joinpath(*parts), None) for parts in tree.images)
     note = f"{path}: {len(samples)} images without labels, which lie in {'one folder' if places == 1 else 'folders'}"

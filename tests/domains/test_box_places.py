@@ -150,11 +150,11 @@ def test_a_detector_that_knows_the_source_carries_over_to_the_same_in_another_li
     given = context(tmp_path, events)
     seen = PlaceSample(start, same, given)
     assert carried(seen.of(start)) > 0.5
-    assert has_ground("mean_teacher", start, seen, given, guard="reverse_validation")
+    assert has_ground("mean_teacher", start, seen, given, guard="reverse_validation", needed=True)
     assert not events.notes()
     for number, sample in enumerate(apart.target.samples):
         pixels = np.random.default_rng(number).integers(0, 256, (60, 80, 3)).astype(np.uint8)
         Image.fromarray(pixels).save(sample.source)
     assert not has_ground("mean_teacher", start, PlaceSample(start, apart, given), given,
-                          guard="reverse_validation")
+                          guard="reverse_validation", needed=True)
     assert "mean_teacher: on the target the model is hardly more than guessing" in events.notes()

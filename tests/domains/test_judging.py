@@ -134,6 +134,16 @@ def test_where_shares_may_be_others_the_neighbours_decide(monkeypatch):
         assert shares_of(dataclasses.replace(start), wanted, monkeypatch, apart=apart) == others, (apart, wanted)
 
 
+def test_of_few_images_what_chance_brings_is_no_other_share(monkeypatch):
+    seems_apart(0.25, monkeypatch)
+    monkeypatch.setattr(shares, "_of_neighbours", lambda first: 2.0)
+    assert other_shares(seen_by(0, (60, 60, 60), spread=0.1))
+    few = seen_by(0, (5, 5, 5), spread=0.1)
+    drawn = np.random.default_rng(0).multinomial(15, [1 / 3] * 3, size=20_000) / 15
+    assert shares.by_chance(few) == pytest.approx(np.abs(drawn - 1 / 3).sum(axis=1).mean() / 2, rel=0.05)
+    assert not other_shares(few)
+
+
 def test_where_they_may_be_and_are_not_neighbours_must_agree_more_too(monkeypatch):
     seems_apart(0.25, monkeypatch)
     monkeypatch.setattr(shares, "_of_neighbours", lambda first: -1.0)
@@ -158,10 +168,11 @@ def test_answers_that_are_nearly_all_one_class_tell_nothing_of_shares():
 
 
 def test_where_the_shares_are_others_the_answers_are_asked_what_they_teach_of_the_classes_that_are_there():
-    plain, weighted = ways_back(seen_by(0, SKEWED, spread=0.05))
+    few, alike = seen_by(0, SKEWED, spread=0.05), seen_by(0, (60, 60, 60), spread=0.05)
+    plain, weighted = ways_back(few, *few.source())
     assert plain < 0.8
     assert weighted > 0.95
-    plain, weighted = ways_back(seen_by(0, (60, 60, 60), spread=0.05))
+    plain, weighted = ways_back(alike, *alike.source())
     assert plain > 0.98
     assert weighted is None
 
@@ -323,6 +334,15 @@ def test_on_such_a_target_what_builds_on_the_models_answers_is_not_believed(meth
     start = model_of(ALONG, np.zeros(2))
     assert method.fit(start, parts, known) is start
     assert "no ground to build on" in events.notes()
+
+
+@pytest.mark.parametrize("method", [Coral(), Subspace(), Tca()], ids=lambda method: method.part_name)
+def test_what_does_not_build_on_them_goes_on_and_says_that_they_are_worth_nothing(method, tmp_path):
+    events = Events()
+    parts, known = two_groups(tmp_path, events, target=np.random.default_rng(0).normal(size=(50, 3)))
+    method.fit(model_of(ALONG, np.zeros(2)), parts, known)
+    assert "no ground to build on. Do the images show these classes, and all of them? It does not build on them" in \
+        events.notes()
 
 
 def test_what_carries_over_is_the_share_of_the_knowledge_beyond_guessing():

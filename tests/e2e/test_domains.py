@@ -193,6 +193,10 @@ def interrupted(world: Path, out: Path, target: Path) -> None:
         run(hs.Job.parse(settings(world, target=str(target))), out, listen=kill_at_step(6, signal.SIGTERM))
 
 
+def test_the_source_does_not_make_a_model_for_the_target_surer_of_its_answers(adapted):
+    assert adapted.model.temperature >= 1
+
+
 def test_an_interrupted_run_resumes_to_the_same_model_and_to_the_same_words(world, adapted, tmp_path):
     interrupted(world, tmp_path / "run", world / "target")
     assert hs.load_run(tmp_path / "run").status == "interrupted"

@@ -86,6 +86,15 @@ def test_the_temperature_never_raises_the_loss_and_stays_bounded_on_few_images()
     assert fit_temperature(np.zeros((50, 4)), np.arange(50) % 4, TASK) == 1.0
 
 
+def test_the_temperature_is_no_colder_than_is_allowed():
+    logits, labels = drawn(samples=500)
+    assert fit_temperature(logits * 0.3, labels, TASK) < 0.9
+    assert fit_temperature(logits * 0.3, labels, TASK, coldest=1.0) == pytest.approx(1.0, abs=1e-4)
+    hot = fit_temperature(logits * 4, labels, TASK)
+    assert hot > 1
+    assert fit_temperature(logits * 4, labels, TASK, coldest=1.0) == pytest.approx(hot, rel=1e-4)
+
+
 def test_reliability_bins_hold_every_image_once():
     logits, labels = drawn()
     p = TASK.probabilities(logits)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from headstart.errors import DataError
+from headstart.round_trip import way_back
 from headstart.selection.mismatch_words import ahead
 from headstart.selection.prospects import Answers, mix_explains, probe_answers, prospects
 
@@ -34,6 +35,13 @@ def test_label_shift_is_found_on_a_resampled_set():
     shown = prospects(on(target), labels, seed=0).shift
     assert shown.real == (0.1, 0.15, 0.75)
     assert shown.estimates == found.estimates
+
+
+def test_of_an_odd_number_of_images_none_is_learned_from_and_asked_about():
+    features, labels = world((7, 7, 7), seed=0)
+    target = world((20, 20, 20), seed=1)[0]
+    answers = on(target, known=(features, labels))
+    assert answers.way_back == way_back(features, labels, target, answers.target.argmax(axis=1), classes=3)
 
 
 def test_without_a_shift_none_is_told():

@@ -37,6 +37,7 @@ def runs(
         record = run.record
         found_metrics = record["headline"]
         headline = next(((name, found_metrics[name]["value"]) for name in MAIN if name in found_metrics), None)
-        table.add_row(str(run), run.status, record["method"], record["data"], f"{record['seconds']:.0f}",
-                      f"{headline[0]} {headline[1]:.3f}" if headline and headline[1] is not None else "-")
+        told = f"{headline[0]} {headline[1]:.3f}" if headline and headline[1] is not None else "-"
+        there = " (target)" if run.status == "finished" and "target" in run.splits else ""
+        table.add_row(str(run), run.status, record["method"], record["data"], f"{record['seconds']:.0f}", told + there)
     print_table(table)

@@ -93,11 +93,14 @@ def judged(first: Evidence, second: Evidence, guard: str, *, like_shares: bool) 
     return Judgement(True, " and ".join(told))
 
 
-def has_ground(name: str, start: Model, seen: Sight, context: Context, *, guard: str) -> bool:
-    """Return whether the start's answers on the target are more than guessing; where not, say that it is kept."""
+def has_ground(name: str, start: Model, seen: Sight, context: Context, *, guard: str, needed: bool) -> bool:
+    """Return whether the start's answers on the target are more than guessing, or that is not needed; say where not."""
     first = seen.of(start)
     share, enough = ground(first, guard)
     if enough:
+        return True
+    if not needed:
+        context.listen(Note(f"{groundless(name, share)} It does not build on them, and goes on.", "warning"))
         return True
     context.listen(Judged(name, 0, verdicts(first)))
     context.listen(Note(f"{groundless(name, share)} The model is kept as it was before; --set method.{name}."

@@ -99,7 +99,7 @@ def _carried(evidence: Evidence, weighted: bool) -> float:
 
 
 def groundless(name: str, ground: float) -> str:
-    """Return why a method that builds on a model's answers is not believed."""
+    """Return in words that a model's answers are no ground to build on."""
     return (f"{name}: on the target the model is hardly more than guessing (it carries over {max(0.0, ground):.0%} of "
-            "what it knows beyond that), so that its answers are no ground to build on, and what would build on them "
-            "is left out. Do the images show these classes, and all of them?")
+            "what it knows beyond that): its answers are no ground to build on. Do the images show these classes, and "
+            "all of them?")

@@ -24,6 +24,8 @@ POSSIBLE = 0.22
 GROUND, SKEWED_GROUND = 0.25, 0.5
 """Share of what a model knows beyond guessing that must carry over to the target for its answers to be built upon; and
 where the shares seem to be others, since answers that crowd on few classes lead back to these whatever they show."""
+CHANCES = 2.0
+"""By how much it must exceed what chance alone brings among so many images."""
 CROWDED = 0.8
 """Share of the answers that are one class from which on they tell nothing of shares."""
 
@@ -54,10 +56,17 @@ def other_shares(first: Evidence) -> bool:
     Where these are others, they then teach the source's classes, weighed alike, better than before; else worse.
     """
     apart = mix_moved(first)
-    if lost(first) or apart < POSSIBLE:
+    if lost(first) or apart < max(POSSIBLE, CHANCES * by_chance(first)):
         return False
     return apart >= OTHER or first.once("way back of neighbours", lambda: _of_neighbours(first)) > verdict(WEIGHED,
                                                                                                             first)
+
+
+def by_chance(first: Evidence) -> float:
+    """Return the share of as many images as the target has, of the source's classes by chance, that would have to
+    change class on average: half the mean absolute deviation of normal counts."""
+    own = np.bincount(first.source_labels) / len(first.source_labels)
+    return float(np.sqrt(own * (1 - own) / (2 * np.pi * len(first.target_logits))).sum())
 
 
 def _of_neighbours(first: Evidence) -> float:
@@ -93,10 +102,12 @@ def ground(first: Evidence, guard: str) -> tuple[float, bool]:
     return found, found >= GROUND
 
 
-def ways_back(first: Evidence) -> tuple[float, float | None]:
+def ways_back(first: Evidence, source: np.ndarray, labels: np.ndarray) -> tuple[float, float | None]:
     """Return how much the answers teach of the source, as `round_trip.way_back`, and the same with the source weighed
-    as answered where the target seems to show other shares; None where it does not."""
-    source, labels = first.source()
+    as answered where the target seems to show other shares; None where it does not.
+
+    source: float [S, D] with labels int [S], each image once: evidence may hold one twice, to learn and to judge by.
+    """
     answers, classes = first.target_logits.argmax(axis=1), first.target_logits.shape[1]
     plain = way_back(source, labels, first.target_features, answers, classes=classes)
     if not other_shares(first):

@@ -43,8 +43,8 @@ class TargetMethod(Method):
         Whether there is ground to build on is asked first: a training would take long to find out.
         """
         seen = sight(model, splits, context)
-        asked = self.from_answers and self.guard != NONE
-        if asked and not has_ground(self.part_name, model, seen, context, guard=self.guard):
+        if self.guard != NONE and not has_ground(self.part_name, model, seen, context, guard=self.guard,
+                                                 needed=self.from_answers):
             return model
         found = self.adapted(model, splits, context)
         if found is model:

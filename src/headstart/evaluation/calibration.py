@@ -16,8 +16,8 @@ COLDEST, HOTTEST = 0.05, 20.0
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray, task: ImageTask, *,
-                    weights: np.ndarray | None = None) -> float:
-    """Return the temperature in 0.05..20 that minimises the log loss of validation logits; 1.0 if none is better.
+                    weights: np.ndarray | None = None, coldest: float = COLDEST) -> float:
+    """Return the temperature in `coldest`..20 that minimises the log loss of validation logits; 1.0 if none is better.
 
     logits: float [N, C]. labels: int [N], or 0/1 [N, C]. weights: float [N].
     The loss is convex in 1/T, so it has one valley in log T too. With few samples, all of them right, the minimum runs
@@ -35,7 +35,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, task: ImageTask, *,
         return float(np.average(log_losses(labels, probabilities), weights=weights))
 
     reach = np.log1p(count / 50)
-    bounds = (max(np.log(COLDEST), -reach), min(np.log(HOTTEST), reach))
+    bounds = (max(np.log(coldest), -reach), min(np.log(HOTTEST), reach))
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-5})
     return float(np.exp(found.x)) if loss(found.x) < loss(0.0) else 1.0
 

@@ -73,7 +73,8 @@ class Transfer(Method):
         scores, (share, enough) = verdicts(first), ground(first, self.select)
         context.listen(Judged(self.part_name, 0, scores))
         if not enough:
-            context.listen(Note(groundless(self.part_name, share), "warning"))
+            context.listen(Note(f"{groundless(self.part_name, share)} What would build on them is left out.",
+                                "warning"))
         skewed = self.select == USUAL and enough and other_shares(first)
         if skewed:
             context.listen(Note(f"{self.part_name}: {shares_told(first)}. What nothing can judge there is not tried"))

@@ -124,8 +124,8 @@ def _of_run(run: Run, job: Job, other: Dataset | str | Path | None, most: int, d
         out = looking.at("held-out images", held, None, count=count)
         said, truth = model.logits_of(target.features), held.labels()
         known_answers = model.logits_of(out.features)
-        plain, weighted = ways_back(Evidence(target.features, said, out.features, known_answers, truth, out.features,
-                                             truth, 0))
+        seen = Evidence(target.features, said, out.features, known_answers, truth, out.features, truth, 0)
+        plain, weighted = ways_back(seen, out.features, truth)
         answers = Answers(model.probabilities(known_answers), truth, model.probabilities(said), classes,
                           "the run's model", plain, weighted, (out.features, target.features))
         ahead = prospects(answers, labels, seed=job.seed)

@@ -140,7 +140,8 @@ def probe_answers(features: np.ndarray, labels: np.ndarray, target: np.ndarray, 
     temperature = fit_temperature(out.logits, labels, task)
     fit = next(fit_path(features, labels, classes=len(classes), weights=np.ones(len(labels)), penalties=[out.l2]))
     there = fit.logits(target)
-    plain, weighted = ways_back(Evidence(target, there, features, out.logits, labels, features, labels, 0))
+    seen = Evidence(target, there, features, out.logits, labels, features, labels, 0)
+    plain, weighted = ways_back(seen, features, labels)
     return Answers(task.probabilities(out.logits, temperature), labels, task.probabilities(there, temperature), classes,
                    "a linear probe", plain, weighted, (features, target))
 
