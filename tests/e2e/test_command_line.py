@@ -56,6 +56,8 @@ def test_evaluate_predict_compare_verify_and_runs_read_a_run(probed: hs.Run, fin
     assert compared[0]["difference"]["low"] <= compared[0]["difference"]["value"]
     assert verified["intact"]
     assert str(probed) in [run["run"] for run in listed]
+    accuracy = probed.metrics["accuracy"].value
+    assert f"accuracy {accuracy:.3f}" in headstart("runs", probed.directory.parent).stdout
 
 
 def test_predict_writes_csv_with_a_column_per_class(probed: hs.Run, digits: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 never worse.
 """
 
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -91,6 +92,7 @@ def test_the_command_prints_a_table_of_the_target(kind, world, tmp_path):
     found = headstart("adapt", world / "source", "--target", world / "target", "--method", "adabn",
                       *(word for value in sets for word in ("--set", value)), "--out", tmp_path / "run")
     assert "8 labelled images of the target" in found.output
+    assert re.search(r"(miou|ap) \d\.\d{3} \(target\)", headstart("runs", tmp_path).output)
 
 
 # No peeking

@@ -30,14 +30,15 @@ def runs(
     if not found:
         say(f"no runs in {folder}/; `headstart adapt DATA` makes one")
         return
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in ("run", "status", "method", "data", "seconds", "held-out result"):
-        table.add_column(column, overflow="fold", no_wrap=column in ("run", "status", "seconds", "held-out result"))
+        table.add_column(column, overflow="fold", no_wrap=column != "run")
     for run in found:
         record = run.record
         found_metrics = record["headline"]
         headline = next(((name, found_metrics[name]["value"]) for name in MAIN if name in found_metrics), None)
         told = f"{headline[0]} {headline[1]:.3f}" if headline and headline[1] is not None else "-"
         there = " (target)" if run.status == "finished" and "target" in run.splits else ""
-        table.add_row(str(run), run.status, record["method"], record["data"], f"{record['seconds']:.0f}", told + there)
+        table.add_row(str(run), run.status, record["method"], Path(record["data"]).name, f"{record['seconds']:.0f}",
+                      told + there)
     print_table(table)
