@@ -37,8 +37,11 @@ def tables(rows: Sequence[Row]) -> str:
     parts = [suite_table(suite, {key[1:]: cell for key, cell in cells.items() if key[0] == suite}) for suite in suites]
     # Those with labels of the target are the same pairs once more.
     without = {key: cell for key, cell in cells.items() if not key[0].endswith("_few")}
-    return "\n\n".join(part for part in (*parts, recovery_table(without), validator_table(without.values()),
-                                          mismatch_table(without)) if part)
+    skewed = {key: cell for key, cell in without.items() if key[0].endswith(SKEWED)}
+    alike = {key: cell for key, cell in without.items() if key not in skewed}
+    return "\n\n".join(part for part in (
+        *parts, recovery_table(without), validator_table(alike.values(), "where the shares of the classes are alike"),
+        validator_table(skewed.values(), "where they are others"), mismatch_table(without)) if part)
 
 
 def suite_table(suite: str, cells: Mapping[tuple[str, str, int], Cell]) -> str:
@@ -96,8 +99,9 @@ def kept(start: Row, row: Row, guard: str = GUARD) -> bool:
     return after is None or before is None or after > before
 
 
-def validator_table(cells: Iterable[Cell]) -> str:
-    """Return for each validator what its choice among source-only and all methods loses against the best of them."""
+def validator_table(cells: Iterable[Cell], where: str) -> str:
+    """Return for each validator what its choice among source-only and all methods loses against the best of them; ""
+    where no cell has several methods. where: these cells, in words."""
     losses: dict[str, list[float]] = defaultdict(list)
     worst: dict[str, list[float]] = defaultdict(list)
     for cell in cells:
@@ -109,8 +113,10 @@ def validator_table(cells: Iterable[Cell]) -> str:
             choice = max(judged.values(), key=lambda row: _score(row, validator))
             losses[validator].append(100 * (best - choice["accuracy"]))
             worst[validator].append(100 * (choice["accuracy"] - judged[START]["accuracy"]))
-    lines = [f"Validators: what the choice among source-only and all methods loses, in points, over "
-             f"{max(map(len, losses.values()), default=0)} pairs and seeds.", "",
+    if not losses:
+        return ""
+    lines = [f"Validators: what the choice among source-only and all methods loses, in points, {where}: "
+             f"{max(map(len, losses.values()))} pairs and seeds.", "",
              "| validator | lost against the best, mean | most | the choice against source-only, mean | worst |",
              "|---|---|---|---|---|"]
     for name in sorted(losses, key=lambda key: float(np.mean(losses[key]))):

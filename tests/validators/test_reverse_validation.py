@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import entropy as scipy_entropy
+from scipy.stats import hmean
 from sklearn.linear_model import Ridge
 from sklearn.metrics import cohen_kappa_score
 
-from headstart.validators.consistency import Consistency
+from headstart.validators.consistency import Consistency, spread
 from headstart.validators.neighbour_agreement import NeighbourAgreement
 from headstart.validators.reverse_validation import ReverseValidation
 from headstart.validators.weighted_reverse_validation import WeightedReverseValidation
@@ -71,12 +73,33 @@ def test_one_answer_for_all_leads_nowhere():
 
 def test_the_mean_is_the_harmonic_one():
     seen = evidence((80, 50, 70, 8, 4), 5, target_apart=1.0)
-    seen = but(seen, target_features=seen.target_features + 2 * np.eye(8)[seen.target_logits.argmax(axis=1)],
-               train_features=seen.train_features + np.eye(8)[seen.train_labels],
-               source_features=seen.source_features + np.eye(8)[seen.source_labels])
-    first, second = NeighbourAgreement()(seen), ReverseValidation()(seen)
-    assert 0.2 < min(first, second) < max(first, second) < 1
-    assert Consistency()(seen) == pytest.approx(2 * first * second / (first + second))
+    seen = but(seen, target_logits=seen.target_logits + np.array([1.0, 0, 0, 0]))
+    seen = but(seen, target_features=seen.target_features + 3 * np.eye(8)[seen.target_logits.argmax(axis=1)],
+               train_features=seen.train_features + 2 * np.eye(8)[seen.train_labels],
+               source_features=seen.source_features + 2 * np.eye(8)[seen.source_labels])
+    chances = np.exp(seen.target_logits)
+    shares = (chances / chances.sum(axis=1, keepdims=True)).mean(axis=0)
+    effective = [np.exp(scipy_entropy(part)) for part in (shares, np.bincount(seen.source()[1]))]
+    found = [NeighbourAgreement()(seen), ReverseValidation()(seen), effective[0] / effective[1]]
+    assert 0.2 < min(found) < max(found) < 0.99
+    assert Consistency()(seen) == pytest.approx(hmean(found))
+
+
+def test_answers_that_give_up_a_class_are_told_by_their_spread():
+    """Two of three groups have run into one another; the shares of the source's classes are even."""
+    seen = domains([0, 1, 1])
+    assert NeighbourAgreement()(seen) == 1
+    merged = np.exp(-(1 / 3 * np.log(1 / 3) + 2 / 3 * np.log(2 / 3))) / 3  # effective classes of three
+    assert spread(seen, "consistency") == pytest.approx(merged, abs=1e-3)
+    assert Consistency()(seen) == pytest.approx(hmean([1, ReverseValidation()(seen), merged]), abs=1e-3)
+
+
+def test_answers_spread_wider_than_the_labels_are_no_better_for_it():
+    seen = domains([0, 1, 2])
+    rows = np.flatnonzero(np.arange(90) % 3 < 2)
+    two = but(seen, source_features=seen.source_features[rows], source_labels=seen.source_labels[rows],
+              train_features=seen.train_features[rows], train_labels=seen.train_labels[rows])
+    assert spread(two, "consistency") == 1
 
 
 def test_of_a_target_with_two_of_three_classes_the_weighted_way_back_prefers_the_right_answers():

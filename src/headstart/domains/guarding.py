@@ -24,7 +24,7 @@ from headstart.validators.validator import NONE, USUAL, Evidence
 
 AGREEING, NORM = "neighbour_agreement", "batch_nuclear_norm"
 PLACES = "reverse_validation"
-"""The validator that judges segmenters and detectors where none is named. Neighbour agreement, a half of `consistency`,
+"""The validator that judges segmenters and detectors where none is named. Neighbour agreement, a part of `consistency`,
 likes answers that are the same all over a picture: on dusk views of CamVid it held a teacher for better that had lost
 0.05 of mean IoU, which the way back to the source's masks saw (0.70 before, 0.63 after)."""
 

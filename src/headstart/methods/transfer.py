@@ -43,7 +43,7 @@ class Transfer(Method):
     """The quick methods to try."""
     train: Words = ("adabn", "shot")
     """The slow methods, for where the quick ones leave much to gain; `none` for none."""
-    enough: float = Field(0.9, ge=-1, le=1)
+    enough: float = Field(0.93, ge=-1, le=1)
     """Score of `select` from which on no training would pay."""
     select: GuardName = USUAL
     """The validator that chooses among them; no label of the target is looked at."""
