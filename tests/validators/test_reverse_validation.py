@@ -72,15 +72,14 @@ def test_one_answer_for_all_leads_nowhere():
 
 
 def test_the_mean_is_the_harmonic_one():
-    seen = evidence((80, 50, 70, 8, 4), 5, target_apart=1.0)
-    seen = but(seen, target_logits=seen.target_logits + np.array([1.0, 0, 0, 0]))
-    seen = but(seen, target_features=seen.target_features + 3 * np.eye(8)[seen.target_logits.argmax(axis=1)],
-               train_features=seen.train_features + 2 * np.eye(8)[seen.train_labels],
-               source_features=seen.source_features + 2 * np.eye(8)[seen.source_labels])
+    seen = domains([0, 1, 1])
+    noisy = np.random.default_rng(1).random(90) < 0.1
+    said = np.where(noisy, 0, np.array([0, 1, 1])[np.arange(90) % 3])
+    seen = but(seen, target_logits=3.0 * np.eye(3)[said])
     chances = np.exp(seen.target_logits)
     shares = (chances / chances.sum(axis=1, keepdims=True)).mean(axis=0)
     effective = [np.exp(scipy_entropy(part)) for part in (shares, np.bincount(seen.source()[1]))]
-    found = [NeighbourAgreement()(seen), ReverseValidation()(seen), effective[0] / effective[1]]
+    found = [NeighbourAgreement()(seen), ReverseValidation()(seen), effective[0] / (0.9 * effective[1])]
     assert 0.2 < min(found) < max(found) < 0.99
     assert Consistency()(seen) == pytest.approx(hmean(found))
 
@@ -89,7 +88,7 @@ def test_answers_that_give_up_a_class_are_told_by_their_spread():
     """Two of three groups have run into one another; the shares of the source's classes are even."""
     seen = domains([0, 1, 1])
     assert NeighbourAgreement()(seen) == 1
-    merged = np.exp(-(1 / 3 * np.log(1 / 3) + 2 / 3 * np.log(2 / 3))) / 3  # effective classes of three
+    merged = np.exp(-(1 / 3 * np.log(1 / 3) + 2 / 3 * np.log(2 / 3))) / (0.9 * 3)  # nine tenths of three are enough
     assert spread(seen, "consistency") == pytest.approx(merged, abs=1e-3)
     assert Consistency()(seen) == pytest.approx(hmean([1, ReverseValidation()(seen), merged]), abs=1e-3)
 

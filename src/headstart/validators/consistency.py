@@ -9,6 +9,8 @@ from headstart.probabilities import entropies, harmonic, softened
 from headstart.validators.validator import Evidence, Validator
 
 BOTH = ("neighbour_agreement", "reverse_validation")
+ALIKE = 0.9
+"""Share of the source's classes from which on answers count as spread like these: shares that are about alike do so."""
 
 
 class Consistency(Validator):
@@ -26,7 +28,8 @@ class Consistency(Validator):
 
 
 def spread(evidence: Evidence, name: str) -> float:
-    """Return how many classes the answers are spread over, by how many the source's labels are; above 0, at most 1.
+    """Return how many classes the answers are spread over, by ALIKE of how many the source's labels are; above 0, at
+    most 1.
 
     Both as effective numbers, exp(H) of the mean of the probabilities and of the labels' shares, H in nats.
     name: of the validator, for the error where a logit is not finite.
@@ -35,4 +38,4 @@ def spread(evidence: Evidence, name: str) -> float:
     answered = softened(evidence.target_logits, name).mean(axis=0)
     labels = evidence.source()[1]
     taught = np.bincount(labels) / len(labels)
-    return float(min(1.0, np.exp(entropies(answered) - entropies(taught))))
+    return float(min(1.0, np.exp(entropies(answered) - entropies(taught)) / ALIKE))
