@@ -191,10 +191,11 @@ def _trial_fact(trial: Trial, held_out: str) -> Fact:
 def _near_fact(near: Nearness, distance: Distance) -> Fact:
     # The distance of the mean features enters no verdict: it stands in the record only.
     found = "can't be told: no pretrained classifier was asked" if near.confidence is None else \
-        f"the pretrained classifier is {near.confidence:.0%} sure of its answers (entropy {near.entropy:.0%})"
-    meaning = {"near": "like the photos of the pretraining: its features fit",
-               "far": "unlike the photos of the pretraining: expect to gain by training the early layers, too",
-               "unknown": "neither clearly like the pretraining's photos nor unlike them"}[distance]
+        f"the pretrained classifier, at its own input size, is {near.confidence:.0%} sure of its answers (entropy " \
+        f"{near.entropy:.0%})"
+    meaning = {"near": "near enough to the pretraining's photos for its features to fit",
+               "far": "far from the pretraining's photos: expect to gain by training the early layers, too",
+               "unknown": "neither clearly near the pretraining's photos nor far from them"}[distance]
     if near.confidence is None:
         meaning = "not known: these images are taken for neither near nor far"
     return Fact("likeness to the pretraining images", found, meaning)

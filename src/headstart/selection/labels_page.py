@@ -45,7 +45,7 @@ def sentences(found: LabelErrors) -> list[str]:
         return [*lead, counted(found), agreement(found)]
     listed = [confused(pair) for pair in found.pairs[:3]]
     return [*lead, counted(found),
-            "; ".join(listed) + ("; and fewer of other classes." if len(found.pairs) > 3 else "."), agreement(found),
+            "; ".join(listed) + ("; and others (see the table)." if len(found.pairs) > 3 else "."), agreement(found),
             f"{SUSPICIONS} Then correct the labels in {TABLE}, beside this page; your own files are untouched."]
 
 

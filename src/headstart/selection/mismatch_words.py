@@ -130,9 +130,9 @@ def of_source(found: SourceDomain, backbone: str) -> str:
         said = f"How like the images of its pretraining these are can't be read off {backbone}, which has no BatchNorm"
     else:
         what = {"like": "like", "between": "neither like nor very unlike", "unlike": "unlike"}[found.word]
-        said = (f"For {backbone} these images are {what} those of its pretraining: its layers see them "
-                f"{words.number(found.distance)} apart (0 the same, 1 nothing in common; photographs of things have "
-                "0.01 to 0.05, noise 0.24)")
+        said = (f"For {backbone} these images are {what} those of its pretraining, layer by layer: they lie "
+                f"{words.number(found.distance)} apart there (0 the same, 1 nothing in common; photographs of things "
+                "have 0.01 to 0.05, noise 0.24)")
     if found.confidence is not None and found.entropy is not None:
         said += (f"; its own classifier is {words.percent(found.confidence, 0)} sure of its answers on average "
                  f"(entropy {words.percent(found.entropy, 0)})")
