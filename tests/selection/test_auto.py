@@ -1,5 +1,6 @@
 """What `auto` takes: a ranking or an advice on the same data, and one flag overrides it."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -212,6 +213,8 @@ def test_more_labels_are_compared_on_one_curve_so_that_no_rise_is_told_as_a_loss
     assert fact.found == ("twice as many change the probe by +2.0 points on its fitted curve: from 74.0% with 160 to "
                           "76.0% (76.0% to 76.0%) with 320")
     assert fact.meaning == "labelling more pays"
+    unsure = dataclasses.replace(ahead, draws=ahead.draws + np.linspace(-0.04, 0.04, 5)[:, None])
+    assert advising._labels_fact(unsure).meaning == "labelling more may pay; these images are too few to be sure"
 
 
 def test_where_the_advice_itself_took_the_time_nothing_is_said_to_fit(data, alive, monkeypatch):

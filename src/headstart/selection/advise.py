@@ -225,6 +225,9 @@ def _labels_fact(ahead: Forecast) -> Fact:
     images = float(ahead.curve.sizes[-1])
     now, twice = ahead.at(images), ahead.at(2 * images)
     gain = twice.value - now.value
+    meaning = "labelling more brings little" if gain <= WORTH_LABELS else \
+        "labelling more pays" if twice.low > now.value else \
+        "labelling more may pay; these images are too few to be sure"
     return Fact("more labels", f"twice as many change the probe by {100 * gain:+.1f} points on its fitted curve: from "
                 f"{now.value:.1%} with {now.images} to {twice.value:.1%} ({twice.low:.1%} to {twice.high:.1%}) with "
-                f"{twice.images}", "labelling more pays" if gain > WORTH_LABELS else "labelling more brings little")
+                f"{twice.images}", meaning)
