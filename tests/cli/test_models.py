@@ -22,6 +22,15 @@ def test_table_says_cost_licence_and_what_is_here() -> None:
         assert part in result.stdout
 
 
+def test_at_80_columns_no_number_is_cut_and_all_columns_are_there() -> None:
+    printed = CliRunner().invoke(app, [], env={"COLUMNS": "80"}).stdout
+    assert "…" not in printed
+    head, *rows = printed.splitlines()
+    assert head.split() == ["name", "source", "params", "GMACs", "input", "top-1", "%", "licence", "weights"]
+    row = next(row for row in rows if row.startswith("resnet152 "))
+    assert row.split() == ["resnet152", "timm", "58.1M", "11.51", "224", "83.5", "@288", "apache-2.0", "download"]
+
+
 def test_json_is_one_object_that_options_narrow() -> None:
     result = CliRunner().invoke(app, ["--search", "resnet", "--source", "timm", "--max-params", "12M", "--json"])
     assert [m["architecture"] for m in json.loads(result.stdout)["models"]] == ["resnet18"]

@@ -57,19 +57,24 @@ def table(specs: list[BackboneSpec]) -> Table:
     """Return the rich table of the records."""
     from rich.table import Table
 
-    found = Table(box=None, pad_edge=False)
-    found.add_column("name", no_wrap=True)
-    found.add_column("source")
-    for name in ("params", "GMACs", "input", "top-1 %"):
-        found.add_column(name, justify="right", no_wrap=True)
-    found.add_column("licence", overflow="fold")
-    found.add_column("weights")
+    found = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    found.add_column("name", overflow="fold", min_width=18)
+    found.add_column("source", overflow="fold", min_width=11, max_width=11)
+    for name, width in (("params", 6), ("GMACs", 6), ("input", 5), ("top-1 %", 9)):
+        found.add_column(name, justify="right", no_wrap=True, min_width=width)
+    found.add_column("licence", overflow="fold", min_width=10, max_width=10)
+    found.add_column("weights", no_wrap=True, min_width=len("download"))
     for spec in specs:
         top1 = "" if spec.top1 is None else f"{spec.top1:.1f}"
         if top1 and spec.top1_size != spec.preprocessing.size:
             top1 += f" @{spec.top1_size}"
-        parameters = "" if spec.parameters is None else f"{spec.parameters / 1e6:.1f}M"
-        gmacs = "" if spec.gmacs is None else f"{spec.gmacs:.2f}"
+        parameters = "" if spec.parameters is None else f"{_short(spec.parameters / 1e6, 1)}M"
+        gmacs = "" if spec.gmacs is None else _short(spec.gmacs, 2)
         found.add_row(spec.architecture, spec.source, parameters, gmacs, str(spec.preprocessing.size), top1,
                       spec.license, spec.availability)
     return found
+
+
+def _short(value: float, decimals: int) -> str:
+    """Return the number without decimals from 100 on, where a column of 80 has no place for them."""
+    return f"{value:.{0 if value >= 100 else decimals}f}"
