@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import headstart as hs
+from headstart.cli.output import print_result
 from headstart.errors import ConfigError, Interrupted
 from headstart.model import KEYS
 from headstart.receipts import changed_metrics
@@ -131,7 +132,7 @@ def test_the_command_prints_a_table_of_the_target_and_its_metrics(world, tmp_pat
         "adapt", *words(world, method=[QUICK]), "--out", tmp_path / "other").output
 
 
-def test_a_target_without_labels_is_adapted_to_and_nothing_is_claimed_of_it(world, quick, tmp_path):
+def test_a_target_without_labels_is_adapted_to_and_nothing_is_claimed_of_it(world, quick, tmp_path, capsys):
     bare = tmp_path / "bare"
     bare.mkdir()
     for number, path in enumerate(sorted((world / "target").rglob("*.png"))):
@@ -141,6 +142,13 @@ def test_a_target_without_labels_is_adapted_to_and_nothing_is_claimed_of_it(worl
     assert read(found, "comparison.json") == []
     assert read(found, "data.json")["target"]["proof"] == 0
     assert weights(found) == weights(quick)
+    print_result(found)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "held-out test images of the source" in printed
+    assert "No label of the target is known: how good the model is there was not measured." in printed
+    page = " ".join((found.directory / "report.html").read_text().split())
+    assert "held-out images of the source the model is right" in page
+    assert "No label of the target is known: how good the model is on its 24 images was not measured." in page
 
 
 # No peeking

@@ -75,11 +75,16 @@ def metrics_table(columns: Mapping[str, Mapping[str, Interval]], *, title: str) 
 def print_result(run: Run) -> None:
     """Print a finished run: the table against its baselines, and where things are."""
     final = run.job.method[-1].part_name
-    for split, title in (("test", "held-out test images"), ("target", "labelled images of the target")):
+    target, proven = run.job.target is not None, "target" in run.splits
+    test = "held-out test images of the source" if target else "held-out test images"
+    for split, title in (("test", test), ("target", "labelled images of the target")):
         if split in run.splits:
             columns = {name: splits[split] for name, splits in run.baselines.items()}
             count = run.data["splits"][split]["count"]
             print_table(metrics_table({**columns, final: run.splits[split]}, title=f"{count} {title}"))
+    if target and not proven:
+        say("No label of the target is known: how good the model is there was not measured. The report says what to "
+            "expect.", "")
     place = shlex.quote(str(run.directory))
     say(f"run     {run.directory}", f"report  {run.directory / 'report.html'}", "next:",
         f"  headstart predict {place} IMAGE...", f"  headstart evaluate {place} OTHER_DATA",

@@ -47,7 +47,7 @@ def first_to_label(found: ForecastRecord) -> list[str]:
     """Return which classes to label first, in words: those nobody can judge yet, then the one that gained most."""
     said = []
     if found.lacking:
-        names = [f"{name} ({of_images(images)}{'' if right is None else f', {words.percent(right, 0)} right'})"
+        names = [f"{name} ({words.images(images)}{'' if right is None else f', {words.percent(right, 0)} right'})"
                  for name, images, right in found.lacking]
         said.append(f"Label first: {words.named(names)}; too few images to judge, or hardly ever right.")
     lacking = {name for name, _, _ in found.lacking}
@@ -60,11 +60,6 @@ def first_to_label(found: ForecastRecord) -> list[str]:
         said.append("No class with mistakes left gained more from the last doubling than chance may bring: none stands "
                     "out to be labelled first.")
     return said
-
-
-def of_images(count: int) -> str:
-    """Return `1 image` or `12 images`."""
-    return "1 image" if count == 1 else f"{words.count(count)} images"
 
 
 def figure(found: ForecastRecord) -> str:

@@ -89,6 +89,11 @@ class Record:
         return next((name for name in ("target", "test") if name in self.metrics), next(iter(self.metrics)))
 
     @property
+    def unproven(self) -> int:
+        """Return the number of images of the domain adapted to, where none of them proves the result; else 0."""
+        return self.data.target.images if self.data.target is not None and self.split != "target" else 0
+
+    @property
     def proof(self) -> dict[str, Interval]:
         """Return the metrics of the model on that split."""
         return self.metrics[self.split]

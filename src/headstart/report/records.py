@@ -46,6 +46,13 @@ def _findings(value: Any) -> Any:
     return value.get("findings", []) if isinstance(value, dict) else value or []
 
 
+class TargetRecord(Shape):
+    """The target domain of a run."""
+
+    images: int
+    """Without a label that the run looked at, but to prove the result."""
+
+
 class DataRecord(Shape):
     """data.json."""
 
@@ -57,6 +64,8 @@ class DataRecord(Shape):
     notes: list[str] = []
     ignored: list[str] = []
     splits: dict[str, SplitCounts]
+    target: TargetRecord | None = None
+    """None where the run adapts to no other domain."""
     check: Annotated[list[Found], BeforeValidator(_findings)] = []
 
 

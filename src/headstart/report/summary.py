@@ -36,7 +36,7 @@ class Card:
 
 def sentences(record: Record) -> list[str]:
     """Return the summary, a sentence an item."""
-    found = [_headline(record), _baselines(record)]
+    found = [_headline(record), _unproven(record), _baselines(record)]
     found += [verdict(difference) for difference in record.comparison
               if difference.metric == record.monitor and difference.b != "majority"]
     found += [_out_of_fold(record), _calibration(record)]
@@ -46,10 +46,20 @@ def sentences(record: Record) -> list[str]:
 def _headline(record: Record) -> str:
     metric, interval = record.monitor, record.proof[record.monitor]
     place = PLACES.get(record.split, f"On the split {record.split}").format(record.tested)
+    place += " of the source" if record.unproven else ""
     value, span = words.of_metric(metric, interval.value), words.span(metric, interval.low, interval.high)
     if metric == "accuracy":
         return f"{place} the model is right {value} of the time (95 % interval {span})."
     return f"{place} the model's {_inside(metric)} is {value} (95 % interval {span}): {words.term(metric).meaning}."
+
+
+def _unproven(record: Record) -> str:
+    if not record.unproven:
+        return ""
+    expected = " What to expect there is estimated below, where it says how far the target lies." if record.mismatch \
+        else ""
+    return (f"No label of the target is known: how good the model is on its {words.images(record.unproven)} was not "
+            f"measured.{expected}")
 
 
 def _inside(metric: str) -> str:

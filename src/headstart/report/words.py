@@ -149,6 +149,11 @@ def count(value: int | None) -> str:
     return f"{value:,}".replace(",", "\u202f")
 
 
+def images(number: int) -> str:
+    """Return `1 image` or `12 images`."""
+    return "1 image" if number == 1 else f"{count(number)} images"
+
+
 def duration(seconds: float | None) -> str:
     """Return `45 s`, `3 min 20 s` or `2 h 5 min`."""
     if seconds is None:
