@@ -222,7 +222,6 @@ def test_the_page_has_both_maps_and_asks_for_nothing(clean, alive, tmp_path):
 
 @pytest.mark.parametrize(("first", "second", "names"), [
     ("/a/amazon", "/a/webcam", ("amazon", "webcam")), ("/a/images", "/b/images", ("a/images", "b/images")),
-    ("/a/x", "/a/x", ("/a/x (first)", "/a/x (second)"))])
+    ("/a/x", "/a/x", ("x (first)", "x (second)"))])
 def test_sets_are_called_by_as_much_of_their_place_as_tells_them_apart(first, second, names):
-    found = titles(first, second)
-    assert tuple(name.replace("//", "/") for name in found) == names
+    assert titles(first, second) == names

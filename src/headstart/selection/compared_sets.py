@@ -148,4 +148,4 @@ def titles(first: str, second: str) -> tuple[str, str]:
         names = "/".join(one[-count:]), "/".join(two[-count:])
         if names[0] != names[1]:
             return names
-    return f"{names[0]} (first)", f"{names[1]} (second)"
+    return f"{one[-1]} (first)", f"{two[-1]} (second)"
