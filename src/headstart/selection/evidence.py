@@ -22,7 +22,7 @@ from headstart.scores.spectrum import coordinates
 
 DEFAULT = "default"
 """The ranking that is made where no score is named: see `docs/how-to/choose.md`."""
-OVERLAP_WEIGHT, SIZE_WEIGHT = 1.0, 0.5
+OVERLAP_WEIGHT, SIZE_WEIGHT = 1.0, 0.3
 """Chosen on benchmarks/selection.py; see docs/benchmarks.md."""
 COMPONENTS = 64
 """Principal components in which the overlap is measured."""
