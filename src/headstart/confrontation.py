@@ -1,9 +1,11 @@
-"""Confrontation: finished runs against each other, on the test images that they share."""
+"""Confrontation: finished runs against each other, on the images that prove both."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+
+import pandas as pd
 
 from headstart.catalog import Catalog
 from headstart.errors import ConfigError
@@ -17,6 +19,7 @@ from headstart.tasks.task import ImageTask, Task
 def confront(runs: Sequence[Run], *, metric: str | None = None) -> list[dict[str, Any]]:
     """Return each later run against the first: the paired difference with its interval, and a sentence.
 
+    On the labelled images of the target where both were adapted to the same, else on the test images.
     Raises ConfigError for fewer than two runs, other classes or another task, or other test images.
     """
     if len(runs) < 2:
@@ -35,7 +38,7 @@ def confront(runs: Sequence[Run], *, metric: str | None = None) -> list[dict[str
 
 
 def _boxes(run: Run, first: Run, metric: str) -> dict[str, Any]:
-    """Return the paired difference of two detectors on their test images. Raises ConfigError where those differ."""
+    """Return the paired difference of two detectors. Raises ConfigError where the images that prove them differ."""
     rows, groups = _shared(run, first)
     mine, theirs = ([detections_in(row) for row in table] for table in rows)
     on = [[one for row in table if (one := overlaps_in(row)) is not None] for table in rows]
@@ -45,7 +48,7 @@ def _boxes(run: Run, first: Run, metric: str) -> dict[str, Any]:
 
 
 def _masks(run: Run, first: Run, metric: str) -> dict[str, Any]:
-    """Return the paired difference of two segmenters on their test images. Raises ConfigError where those differ."""
+    """Return the paired difference of two segmenters. Raises ConfigError where the images that prove them differ."""
     rows, groups = _shared(run, first)
     mine, theirs = map(measures_in, rows)
     found = compare_masks(mine, theirs, metric=metric, seed=first.job.seed, groups=groups)
@@ -53,9 +56,9 @@ def _masks(run: Run, first: Run, metric: str) -> dict[str, Any]:
 
 
 def _shared(run: Run, first: Run) -> tuple[list[list[Any]], list[object] | None]:
-    """Return the rows of both runs' test images, in one order, and the groups of these, if any."""
-    tables = [table[table["split"] == "test"].set_index("id").sort_index() for table in (run.predictions,
-                                                                                         first.predictions)]
+    """Return the rows of both runs' images, in one order, and the groups of these, if any."""
+    split = shared_split(run, first)
+    tables = [_rows(one, split).set_index("id").sort_index() for one in (run, first)]
     if list(tables[0].index) != list(tables[1].index):
         raise ConfigError(f"{run} and {first} can't be compared: their test images differ. Make both runs with the "
                           "same data and seed.")
@@ -64,15 +67,31 @@ def _shared(run: Run, first: Run) -> tuple[list[list[Any]], list[object] | None]
             None if groups.isna().all() else groups.fillna(groups.index.to_series()).tolist())
 
 
+def shared_split(*runs: Run) -> str:
+    """Return `target` where all runs were proven on the same images of a target, else `test`."""
+    if not all("target" in run.splits for run in runs):
+        return "test"
+    there = [set(_rows(run, "target")["id"]) for run in runs]
+    return "target" if all(ids == there[0] for ids in there) else "test"
+
+
+def _rows(run: Run, split: str) -> pd.DataFrame:
+    return run.predictions[run.predictions["split"] == split]
+
+
 def _one(run: Run, first: Run, task: ImageTask, metric: str) -> dict[str, Any]:
     grouped = first.samples.dropna(subset="group")
     groups: dict[str, object] = dict(zip(grouped["id"], grouped["group"], strict=True))
-    found = compare_tables(run.predictions, first.predictions, task=task, metric=metric, names=(str(run), str(first)),
-                           groups=groups or None, seed=first.job.seed)
+    found = compare_tables(run.predictions, first.predictions, task=task, metric=metric,
+                           split=shared_split(run, first), names=(str(run), str(first)), groups=groups or None,
+                           seed=first.job.seed)
     return _told(run, first, metric, found)
 
 
 def _told(run: Run, first: Run, metric: str, found: Difference) -> dict[str, Any]:
-    return {"a": str(run), "b": str(first), **found.to_json(),
-            "text": f"{run} against {first}: {metric} {found.difference.value:+.4f} (95% interval "
+    split = shared_split(run, first)
+    where = " on the target" if split == "target" else \
+        " on the source's test images, not on a target" if run.job.target or first.job.target else ""
+    return {"a": str(run), "b": str(first), "split": split, **found.to_json(),
+            "text": f"{run} against {first}{where}: {metric} {found.difference.value:+.4f} (95% interval "
                     f"{found.difference.low:+.4f} to {found.difference.high:+.4f}): {found.verdict}"}

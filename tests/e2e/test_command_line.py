@@ -69,6 +69,7 @@ def test_predict_writes_csv_with_a_column_per_class(probed: hs.Run, digits: Path
 
 @pytest.mark.parametrize(("words", "code", "message"), [
     (["adapt", "nowhere/"], 2, "nowhere/: no such file or folder"),
+    (["runs", "nowhere"], 2, "nowhere: no such folder. Name one that holds runs."),
     (["adapt"], 2, "data: name a folder"),
     (["adapt", "DATA", "--method", "finetun"], 2, 'Did you mean "finetune"'),
     (["adapt", "DATA", "--backbone", "efficientnet_lite"], 2, "Did you mean"),

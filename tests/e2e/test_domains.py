@@ -12,6 +12,7 @@ from PIL import Image
 
 import headstart as hs
 from headstart.cli.output import print_result
+from headstart.confrontation import confront
 from headstart.errors import ConfigError, Interrupted
 from headstart.model import KEYS
 from headstart.receipts import changed_metrics
@@ -149,6 +150,19 @@ def test_a_target_without_labels_is_adapted_to_and_nothing_is_claimed_of_it(worl
     page = " ".join((found.directory / "report.html").read_text().split())
     assert "held-out images of the source the model is right" in page
     assert "No label of the target is known: how good the model is on its 24 images was not measured." in page
+    compared, = confront([found, quick])
+    assert compared["split"] == "test"
+    assert f"{quick} against {found} on the source's test images, not on a target: accuracy" in compared["text"]
+    assert "(source)" in headstart("runs", tmp_path).output
+
+
+def test_runs_that_were_adapted_to_one_target_are_compared_there(adapted, quick):
+    compared, = confront([adapted, quick])
+    answers = [run.predictions.query("split == 'target'") for run in (adapted, quick)]
+    right = [float((table["label"] == table["predicted"]).mean()) for table in answers]
+    assert compared["split"] == "target"
+    assert compared["difference"]["value"] == pytest.approx(right[1] - right[0])
+    assert "target split" in headstart("compare", adapted.directory, quick.directory).output
 
 
 # No peeking

@@ -14,9 +14,9 @@ def compare(
     metric: Annotated[str | None, typer.Option(help="Metric to compare; default: what the task selects by.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
-    """Compare runs on the test images they share, by paired bootstrap."""
+    """Compare runs by paired bootstrap, on the test images they share, or on those of the same target."""
     from headstart.cli.output import metrics_table, print_json, print_table, say
-    from headstart.confrontation import confront
+    from headstart.confrontation import confront, shared_split
     from headstart.runs import load_run
 
     loaded = [load_run(path) for path in runs]
@@ -24,5 +24,6 @@ def compare(
     if json:
         print_json({"runs": [str(run) for run in loaded], "comparisons": differences})
         return
-    print_table(metrics_table({str(run): run.metrics for run in loaded}, title="test split"))
+    split = shared_split(*loaded)
+    print_table(metrics_table({str(run): run.splits[split] for run in loaded}, title=f"{split} split"))
     say(*(found["text"] for found in differences))

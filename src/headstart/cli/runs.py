@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
+DEFAULT = Path("runs")
 MAIN = ("accuracy", "average_precision", "ap", "miou")
 """The metric that stands for a run, by its task."""
 
 
 def runs(
-    folder: Annotated[Path, typer.Argument(help="Folder that holds runs.")] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(help="Folder that holds runs.")] = DEFAULT,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
     """List the runs in FOLDER, oldest first."""
@@ -20,8 +21,11 @@ def runs(
     from rich.table import Table
 
     from headstart.cli.output import print_json, print_table, say
+    from headstart.errors import ConfigError
     from headstart.runs import list_runs
 
+    if not folder.exists() and folder != DEFAULT:
+        raise ConfigError(f"{folder}: no such folder. Name one that holds runs.")
     found = list_runs(folder)
     if json:
         print_json({"runs": [{"run": str(run), "status": run.status, **{
@@ -38,7 +42,8 @@ def runs(
         found_metrics = record["headline"]
         headline = next(((name, found_metrics[name]["value"]) for name in MAIN if name in found_metrics), None)
         told = f"{headline[0]} {headline[1]:.3f}" if headline and headline[1] is not None else "-"
-        there = " (target)" if run.status == "finished" and "target" in run.splits else ""
+        there = "" if run.status != "finished" else " (target)" if "target" in run.splits else \
+            " (source)" if run.job.target else ""
         table.add_row(str(run), run.status, record["method"], Path(record["data"]).name, f"{record['seconds']:.0f}",
                       told + there)
     print_table(table)
