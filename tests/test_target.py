@@ -64,7 +64,7 @@ def test_a_folder_of_images_needs_no_labels(below, source, tmp_path):
     assert found.proof is None
     assert len(found.images) == 4
     assert found.images.classes == CLASSES
-    assert "4 images without labels, which lie in one folder" in events.notes()
+    assert "4 images without labels, in one folder" in events.notes()
 
 
 def test_a_single_folder_with_the_name_of_a_class_is_told_how_it_would_be_a_label(source, tmp_path):
@@ -84,7 +84,7 @@ def test_images_in_folders_that_are_no_classes_need_none_either(source, tmp_path
     found, events = opened(source, tmp_path / "target", target_format="images")
     assert found.proof is None
     assert len(found.images) == 8
-    assert "8 images without labels, which lie in folders" in events.notes()
+    assert "8 images without labels, in folders" in events.notes()
 
 
 def test_labels_beside_the_images_in_one_folder_are_not_passed_over(source, tmp_path):

@@ -158,7 +158,7 @@ def images_alone(path: str, *, nested: bool = False) -> Dataset | None:
     if not places or (not nested and (places > 1 or _marks(path))):
         return None
     samples = tuple(Sample(shown(parts), tree.root.joinpath(*parts), None) for parts in tree.images)
-    note = f"{path}: {len(samples)} images without labels, which lie in {'one folder' if places == 1 else 'folders'}"
+    note = f"{path}: {counted(len(samples), 'image')} without labels, in {'one folder' if places == 1 else 'folders'}"
     return Dataset(samples, (), "classification", "folder", tree.root, (note,), tuple(tree.ignored))
 
 

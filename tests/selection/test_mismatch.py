@@ -196,7 +196,7 @@ def test_broken_pictures_are_named_or_left_out(clean, alive, tmp_path):
 def test_few_images_are_told_and_too_few_refused(clean, alive, tmp_path):
     there = write_scenes(tmp_path / "there", (6, 6), seed=2)
     assert "only large differences show" in " ".join(sentences(compared(clean, there, backbone=alive)))
-    with pytest.raises(DataError, match="four: 4 images are too few to compare"):
+    with pytest.raises(DataError, match="four: 4 images, too few to compare"):
         compared(clean, write_scenes(tmp_path / "four", (2, 2), seed=3), backbone=alive)
 
 

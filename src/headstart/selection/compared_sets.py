@@ -80,7 +80,7 @@ class Looking:
                                       device=choose_device(self.job.device), workers=self.job.workers)
         except ImageError as error:
             raise DataError(f"{error}\n  It is one of the images of {name}. Mend or replace it, or leave out all such "
-                            "with --skip-bad; `headstart check` lists them.") from None
+                            "with --skip-bad, which names them.") from None
         return ImageSet(name, dataset, np.asarray(features), labels)
 
     def sampled(self, name: str, dataset: Dataset) -> Dataset:

@@ -14,6 +14,7 @@ import numpy as np
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.resolve import AUTO
 from headstart.data.dataset import Dataset, Splits
+from headstart.data.findings import counted
 from headstart.data.fingerprint import overlap
 from headstart.data.splits import split
 from headstart.domains.shares import ways_back
@@ -208,7 +209,8 @@ def _require(found: Dataset, place: str) -> None:
 
 
 def _too_few(found: Dataset, place: str) -> DataError:
-    return DataError(f"{place}: {len(found)} images are too few to compare with anything; {FEWEST} are the least.")
+    return DataError(f"{place}: {counted(len(found), 'image')}, too few to compare with anything; {FEWEST} are the "
+                     "least.")
 
 
 def _ahead(one: ImageSet, two: ImageSet, classes: tuple[str, ...], looking: Looking) -> Prospects:
