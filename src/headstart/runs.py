@@ -149,6 +149,9 @@ def load_run(path: str | Path) -> Run:
     """Return the run at `path`. Raises ConfigError where there is none, with the runs beside it."""
     directory = Path(path)
     if not (directory / "run.json").is_file():
+        if directory.is_dir() and [found.name for found in directory.iterdir()] == [".lock"] and not is_held(directory):
+            raise ConfigError(f"{directory}: a run began here and was killed before it wrote anything: there is "
+                              "nothing to go on from. Give `headstart adapt` the same words again.")
         beside = [str(run) for run in list_runs(directory.parent) or list_runs(Path("runs"))]
         hint = nearest(str(directory), beside) if beside else " `headstart adapt DATA` makes one."
         raise ConfigError(f"{directory}: there is no run here (no run.json).{hint}")

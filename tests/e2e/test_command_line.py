@@ -60,6 +60,15 @@ def test_evaluate_predict_compare_verify_and_runs_read_a_run(probed: hs.Run, fin
     assert f"accuracy {accuracy:.3f}" in headstart("runs", probed.directory.parent).stdout
 
 
+def test_a_run_killed_before_it_wrote_anything_is_told_of_and_can_be_made_again(digits: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / ".lock").write_text("1")  # as SIGKILL leaves it
+    assert "killed before it wrote anything" in headstart("resume", out, code=2).output
+    headstart("adapt", digits, "--method", "probe", "--out", out, *SMALL)
+    assert hs.load_run(out).status == "finished"
+
+
 def test_predict_writes_csv_with_a_column_per_class(probed: hs.Run, digits: Path, tmp_path: Path) -> None:
     headstart("predict", probed, digits / "digit 7", "--out", tmp_path / "p.csv")
     lines = (tmp_path / "p.csv").read_text().splitlines()
