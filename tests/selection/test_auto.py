@@ -188,7 +188,7 @@ def test_at_another_size_the_classifier_is_asked_at_its_own_and_no_unused_number
     assert asked == [(48, 20), (160, 5)]
     assert near.confidence == 0.25
     assert advising._near_fact(near, "far").found == \
-        "the pretrained classifier is 25% sure of its answers (entropy 100%)"
+        "the pretrained classifier, at its own input size, is 25% sure of its answers (entropy 100%)"
 
 
 def test_where_the_first_has_no_classifier_the_next_that_has_one_is_asked(data, alive, other, monkeypatch):
