@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -31,33 +32,34 @@ def confront(runs: Sequence[Run], *, metric: str | None = None) -> list[dict[str
                 raise ConfigError(f"{run} and {first} can't be compared: their {key} differ "
                                   f"({run.data[key]} against {first.data[key]}).")
     task = Catalog("tasks", Task).get(first.data["task"])()  # type: ignore[type-abstract]
-    if not isinstance(task, ImageTask):
-        one = _boxes if task.part_name == "detection" else _masks
-        return [one(run, first, metric or task.monitor) for run in runs[1:]]
-    return [_one(run, first, task, metric or task.monitor) for run in runs[1:]]
+    compared = partial(_answers, task) if isinstance(task, ImageTask) else \
+        _boxes if task.part_name == "detection" else _masks
+    found = []
+    for run in runs[1:]:
+        split = shared_split(run, first)
+        found.append(_told(run, first, split, metric or task.monitor,
+                           compared(run, first, split, metric or task.monitor)))
+    return found
 
 
-def _boxes(run: Run, first: Run, metric: str) -> dict[str, Any]:
+def _boxes(run: Run, first: Run, split: str, metric: str) -> Difference:
     """Return the paired difference of two detectors. Raises ConfigError where the images that prove them differ."""
-    rows, groups = _shared(run, first)
+    rows, groups = _shared(run, first, split)
     mine, theirs = ([detections_in(row) for row in table] for table in rows)
     on = [[one for row in table if (one := overlaps_in(row)) is not None] for table in rows]
-    found = compare_detections(mine, theirs, [truth_in(row) for row in rows[1]], first.data["classes"], metric=metric,
-                               masks=(on[0], on[1]) if all(map(len, on)) else None, seed=first.job.seed, groups=groups)
-    return _told(run, first, metric, found)
+    return compare_detections(mine, theirs, [truth_in(row) for row in rows[1]], first.data["classes"], metric=metric,
+                              masks=(on[0], on[1]) if all(map(len, on)) else None, seed=first.job.seed, groups=groups)
 
 
-def _masks(run: Run, first: Run, metric: str) -> dict[str, Any]:
+def _masks(run: Run, first: Run, split: str, metric: str) -> Difference:
     """Return the paired difference of two segmenters. Raises ConfigError where the images that prove them differ."""
-    rows, groups = _shared(run, first)
+    rows, groups = _shared(run, first, split)
     mine, theirs = map(measures_in, rows)
-    found = compare_masks(mine, theirs, metric=metric, seed=first.job.seed, groups=groups)
-    return _told(run, first, metric, found)
+    return compare_masks(mine, theirs, metric=metric, seed=first.job.seed, groups=groups)
 
 
-def _shared(run: Run, first: Run) -> tuple[list[list[Any]], list[object] | None]:
-    """Return the rows of both runs' images, in one order, and the groups of these, if any."""
-    split = shared_split(run, first)
+def _shared(run: Run, first: Run, split: str) -> tuple[list[list[Any]], list[object] | None]:
+    """Return the rows of both runs' images of a split, in one order, and the groups of these, if any."""
     tables = [_rows(one, split).set_index("id").sort_index() for one in (run, first)]
     if list(tables[0].index) != list(tables[1].index):
         raise ConfigError(f"{run} and {first} can't be compared: their test images differ. Make both runs with the "
@@ -79,17 +81,15 @@ def _rows(run: Run, split: str) -> pd.DataFrame:
     return run.predictions[run.predictions["split"] == split]
 
 
-def _one(run: Run, first: Run, task: ImageTask, metric: str) -> dict[str, Any]:
+def _answers(task: ImageTask, run: Run, first: Run, split: str, metric: str) -> Difference:
+    """Return the paired difference of two classifiers. Raises ConfigError where the images that prove them differ."""
     grouped = first.samples.dropna(subset="group")
     groups: dict[str, object] = dict(zip(grouped["id"], grouped["group"], strict=True))
-    found = compare_tables(run.predictions, first.predictions, task=task, metric=metric,
-                           split=shared_split(run, first), names=(str(run), str(first)), groups=groups or None,
-                           seed=first.job.seed)
-    return _told(run, first, metric, found)
+    return compare_tables(run.predictions, first.predictions, task=task, metric=metric, split=split,
+                          names=(str(run), str(first)), groups=groups or None, seed=first.job.seed)
 
 
-def _told(run: Run, first: Run, metric: str, found: Difference) -> dict[str, Any]:
-    split = shared_split(run, first)
+def _told(run: Run, first: Run, split: str, metric: str, found: Difference) -> dict[str, Any]:
     where = " on the target" if split == "target" else \
         " on the source's test images, not on a target" if run.job.target or first.job.target else ""
     return {"a": str(run), "b": str(first), "split": split, **found.to_json(),

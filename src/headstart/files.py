@@ -154,6 +154,11 @@ def is_held(folder: Path) -> bool:
     return False
 
 
+def has_lock_alone(folder: Path) -> bool:
+    """Return whether nothing is in `folder` but what `exclusive` makes."""
+    return [path.name for path in folder.iterdir()] == [".lock"]
+
+
 @contextlib.contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
     """Hold `folder` for this process alone.
@@ -178,7 +183,7 @@ def exclusive(folder: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            if [path.name for path in folder.iterdir()] == [".lock"]:
+            if has_lock_alone(folder):
                 # Nothing came of it: leave no empty folder behind.
                 (folder / ".lock").unlink()
                 folder.rmdir()

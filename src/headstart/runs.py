@@ -13,7 +13,7 @@ from headstart.configuration import read_yaml
 from headstart.errors import ConfigError, IntegrityError, nearest
 from headstart.evaluation.intervals import Interval
 from headstart.events import Listen, silent
-from headstart.files import is_held, read_json
+from headstart.files import has_lock_alone, is_held, read_json
 from headstart.job import Job
 from headstart.model import Model
 from headstart.types import Prediction
@@ -149,7 +149,7 @@ def load_run(path: str | Path) -> Run:
     """Return the run at `path`. Raises ConfigError where there is none, with the runs beside it."""
     directory = Path(path)
     if not (directory / "run.json").is_file():
-        if directory.is_dir() and [found.name for found in directory.iterdir()] == [".lock"] and not is_held(directory):
+        if directory.is_dir() and has_lock_alone(directory) and not is_held(directory):
             raise ConfigError(f"{directory}: a run began here and was killed before it wrote anything: there is "
                               "nothing to go on from. Give `headstart adapt` the same words again.")
         beside = [str(run) for run in list_runs(directory.parent) or list_runs(Path("runs"))]

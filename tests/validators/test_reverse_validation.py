@@ -89,7 +89,7 @@ def test_answers_that_give_up_a_class_are_told_by_their_spread():
     seen = domains([0, 1, 1])
     assert NeighbourAgreement()(seen) == 1
     merged = np.exp(-(1 / 3 * np.log(1 / 3) + 2 / 3 * np.log(2 / 3))) / (0.9 * 3)  # nine tenths of three are enough
-    assert spread(seen, "consistency") == pytest.approx(merged, abs=1e-3)
+    assert spread(seen) == pytest.approx(merged, abs=1e-3)
     assert Consistency()(seen) == pytest.approx(hmean([1, ReverseValidation()(seen), merged]), abs=1e-3)
 
 
@@ -98,7 +98,7 @@ def test_answers_spread_wider_than_the_labels_are_no_better_for_it():
     rows = np.flatnonzero(np.arange(90) % 3 < 2)
     two = but(seen, source_features=seen.source_features[rows], source_labels=seen.source_labels[rows],
               train_features=seen.train_features[rows], train_labels=seen.train_labels[rows])
-    assert spread(two, "consistency") == 1
+    assert spread(two) == 1
 
 
 def test_of_a_target_with_two_of_three_classes_the_weighted_way_back_prefers_the_right_answers():

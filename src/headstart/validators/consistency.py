@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from headstart.probabilities import entropies, harmonic, softened
+from headstart.probabilities import entropies, harmonic
 from headstart.validators.validator import Evidence, Validator
 
 BOTH = ("neighbour_agreement", "reverse_validation")
@@ -24,18 +24,17 @@ class Consistency(Validator):
 
     def __call__(self, evidence: Evidence) -> float:
         """Return the score, at most 1; raises DataError where a logit is not finite."""
-        return harmonic([*map(evidence.verdict, BOTH), spread(evidence, self.part_name)])
+        return harmonic([*map(evidence.verdict, BOTH), spread(evidence)])
 
 
-def spread(evidence: Evidence, name: str) -> float:
+def spread(evidence: Evidence) -> float:
     """Return how many classes the answers are spread over, by ALIKE of how many the source's labels are; above 0, at
     most 1.
 
-    Both as effective numbers, exp(H) of the mean of the probabilities and of the labels' shares, H in nats.
-    name: of the validator, for the error where a logit is not finite.
+    Both as effective numbers, exp(H) of the mean of the probabilities (`diversity`) and of the labels' shares.
+    Raises DataError where a logit is not finite.
     Source: Hill, "Diversity and Evenness: A Unifying Notation and Its Consequences", Ecology 1973, number of order 1.
     """
-    answered = softened(evidence.target_logits, name).mean(axis=0)
     labels = evidence.source()[1]
-    taught = np.bincount(labels) / len(labels)
-    return float(min(1.0, np.exp(entropies(answered) - entropies(taught)) / ALIKE))
+    taught = entropies(np.bincount(labels) / len(labels))
+    return min(1.0, float(np.exp(evidence.verdict("diversity") - taught)) / ALIKE)
